@@ -1,0 +1,66 @@
+import CSodium
+
+/// Anonymous boxes to an X25519 public key (`crypto_box_seal`): anyone can seal, only the key's owner can open.
+public enum SealedBox {
+    /// What a box adds to its content, in bytes.
+    public static let overhead = 48
+
+    public struct PublicKey: Sendable, Hashable {
+        public static let byteCount = 32
+        public let bytes: [UInt8]
+
+        public init(_ bytes: [UInt8]) throws {
+            guard bytes.count == PublicKey.byteCount else {
+                throw CryptographyError.wrongLength(expected: PublicKey.byteCount, actual: bytes.count)
+            }
+            self.bytes = bytes
+        }
+
+        /// The content in a box of `content.count + overhead` bytes. Refuses keys of small order.
+        public func seal(_ content: SecretBytes) throws -> [UInt8] {
+            var box = [UInt8](repeating: 0, count: content.count + overhead)
+            let status = content.withUnsafeBytes { content in
+                crypto_box_seal(&box, content.unsignedChars, UInt64(content.count), bytes)
+            }
+            guard status == 0 else { throw CryptographyError.badPublicKey }
+            return box
+        }
+    }
+
+    public struct PrivateKey: Sendable {
+        public static let byteCount = 32
+        public let publicKey: PublicKey
+        /// The 32 bytes to store.
+        public let secret: SecretBytes
+
+        public init() throws {
+            try self.init(secret: SecretBytes.random(count: PrivateKey.byteCount))
+        }
+
+        public init(secret: SecretBytes) throws {
+            Sodium.start()
+            guard secret.count == PrivateKey.byteCount else {
+                throw CryptographyError.wrongLength(expected: PrivateKey.byteCount, actual: secret.count)
+            }
+            var publicBytes = [UInt8](repeating: 0, count: PublicKey.byteCount)
+            let status = secret.withUnsafeBytes { crypto_scalarmult_base(&publicBytes, $0.unsignedChars) }
+            guard status == 0 else { throw CryptographyError.badPublicKey }
+            self.secret = secret
+            publicKey = try PublicKey(publicBytes)
+        }
+
+        /// The content of a box that was sealed to this key.
+        public func open(_ box: [UInt8]) throws -> SecretBytes {
+            guard box.count >= overhead else {
+                throw CryptographyError.wrongLength(expected: overhead, actual: box.count)
+            }
+            return try SecretBytes(count: box.count - overhead) { target in
+                let status = secret.withUnsafeBytes { secret in
+                    crypto_box_seal_open(
+                        target.unsignedChars, box, UInt64(box.count), publicKey.bytes, secret.unsignedChars)
+                }
+                guard status == 0 else { throw CryptographyError.notAuthentic }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import CSodium
+
+/// Bytes that must not leak: kept in guarded memory outside the Swift heap, locked where the system allows it,
+/// wiped when the last reference goes, never printed, never compared in variable time.
+///
+/// Unchecked because it holds a pointer: the bytes are written once, in the initialiser, and only read after.
+public final class SecretBytes: @unchecked Sendable {
+    private let pointer: UnsafeMutableRawPointer
+    public let count: Int
+
+    /// Secret memory whose bytes the closure writes. Throws what the closure throws; the memory is then wiped.
+    public init(count: Int, writingInto body: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+        Sodium.start()
+        guard let pointer = sodium_malloc(max(count, 1)) else {
+            throw CryptographyError.outOfSecretMemory
+        }
+        do {
+            try body(UnsafeMutableRawBufferPointer(start: pointer, count: count))
+        } catch {
+            sodium_free(pointer)
+            throw error
+        }
+        sodium_mprotect_readonly(pointer)
+        self.pointer = pointer
+        self.count = count
+    }
+
+    /// Fresh random bytes from the system's generator.
+    public static func random(count: Int) throws -> SecretBytes {
+        try SecretBytes(count: count) { target in
+            randombytes_buf(target.unsignedChars, target.count)
+        }
+    }
+
+    /// A copy of `source`, which is then overwritten with zeros.
+    public convenience init(wiping source: inout [UInt8]) throws {
+        defer { sodium_memzero(&source, source.count) }
+        try self.init(count: source.count) { target in
+            source.withUnsafeBytes { target.copyMemory(from: $0) }
+        }
+    }
+
+    deinit {
+        // Wipes before it frees.
+        sodium_free(pointer)
+    }
+
+    /// The bytes, for the duration of the closure. Nothing may keep the pointer or copy to ordinary memory.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try body(UnsafeRawBufferPointer(start: pointer, count: count))
+    }
+
+    /// Equality in constant time.
+    public func equals(_ other: SecretBytes) -> Bool {
+        count == other.count && sodium_memcmp(pointer, other.pointer, count) == 0
+    }
+}
+
+extension SecretBytes: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "<\(count) secret bytes>" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Secret memory as C's `const unsigned char *`; it has an address even when it is empty.
+    @inline(__always)
+    var unsignedChars: UnsafePointer<UInt8> {
+        guard let baseAddress else { preconditionFailure("secret memory without an address") }
+        return baseAddress.assumingMemoryBound(to: UInt8.self)
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Secret memory as C's `unsigned char *`; it has an address even when it is empty.
+    @inline(__always)
+    var unsignedChars: UnsafeMutablePointer<UInt8> {
+        guard let baseAddress else { preconditionFailure("secret memory without an address") }
+        return baseAddress.assumingMemoryBound(to: UInt8.self)
+    }
+}
