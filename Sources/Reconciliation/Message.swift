@@ -1,0 +1,154 @@
+public import Cryptography
+
+/// A log's identity on the wire: SHA-256 of its origin.
+public typealias LogID = SHA256Digest
+
+/// What a node says it holds of a log.
+public struct Head: Sendable, Hashable {
+    public let log: LogID
+    public let size: UInt64
+    /// Root at `size`; all zeros where the size is 0.
+    public let root: SHA256Digest
+    /// Size of the checkpoint that an interrupted transfer was proved against; 0 if there is none.
+    public let pinnedSize: UInt64
+
+    public init(log: LogID, size: UInt64, root: SHA256Digest, pinnedSize: UInt64 = 0) {
+        self.log = log
+        self.size = size
+        self.root = root
+        self.pinnedSize = pinnedSize
+    }
+}
+
+/// The first message of each side.
+public struct Hello: Sendable, Hashable {
+    public static let major: UInt32 = 1
+    public static let minor: UInt32 = 0
+
+    public var major: UInt32 = Hello.major
+    public var minor: UInt32 = Hello.minor
+    public let node: String
+    /// The communities in which the sender admits the receiver, sorted.
+    public let communities: [String]
+    public let headsDigest: SHA256Digest
+    public let cosignaturesDigest: SHA256Digest
+    /// Whether the sender closes once both sides hold the same.
+    public let once: Bool
+    /// Whether the sender wants nothing beyond what the heads show.
+    public let settled: Bool
+}
+
+/// A larger checkpoint of a log, with the proof that it continues what the receiver has.
+public struct Offer: Sendable, Hashable {
+    public let log: LogID
+    /// The signed note.
+    public let checkpoint: String
+    public let fromSize: UInt64
+    public let proof: [SHA256Digest]
+
+    public init(log: LogID, checkpoint: String, fromSize: UInt64, proof: [SHA256Digest]) {
+        self.log = log
+        self.checkpoint = checkpoint
+        self.fromSize = fromSize
+        self.proof = proof
+    }
+}
+
+/// Entries `start..<end` of a log, to be proved in its tree of `treeSize`.
+public struct RangeRequest: Sendable, Hashable {
+    public let log: LogID
+    public let start: UInt64
+    public let end: UInt64
+    public let treeSize: UInt64
+
+    public init(log: LogID, start: UInt64, end: UInt64, treeSize: UInt64) {
+        self.log = log
+        self.start = start
+        self.end = end
+        self.treeSize = treeSize
+    }
+}
+
+/// One bundle of a range, raw or as a zstd frame.
+public struct BundlePiece: Sendable, Hashable {
+    public let entries: Int
+    public let isCompressed: Bool
+    public let data: [UInt8]
+
+    public init(entries: Int, isCompressed: Bool, data: [UInt8]) {
+        self.entries = entries
+        self.isCompressed = isCompressed
+        self.data = data
+    }
+}
+
+/// Entries on their way, with the range proof that places them in the tree of `request.treeSize`.
+public struct EntryRange: Sendable, Hashable {
+    /// What part of a request this answers: its own start and end.
+    public let range: RangeRequest
+    public let proof: [SHA256Digest]
+    public let bundles: [BundlePiece]
+
+    public init(range: RangeRequest, proof: [SHA256Digest], bundles: [BundlePiece]) {
+        self.range = range
+        self.proof = proof
+        self.bundles = bundles
+    }
+}
+
+/// A cosignature on its way: judged alone, stored only when it verifies.
+public struct CosignatureLine: Sendable, Hashable {
+    public let cosigner: String
+    public let size: UInt64
+    /// Unix seconds.
+    public let time: UInt64
+    public let line: String
+
+    public init(cosigner: String, size: UInt64, time: UInt64, line: String) {
+        self.cosigner = cosigner
+        self.size = size
+        self.time = time
+        self.line = line
+    }
+}
+
+/// A blob by the record that names it.
+public struct BlobKey: Sendable, Hashable {
+    public let log: LogID
+    public let index: UInt64
+    public let sha256: SHA256Digest
+
+    public init(log: LogID, index: UInt64, sha256: SHA256Digest) {
+        self.log = log
+        self.index = index
+        self.sha256 = sha256
+    }
+}
+
+/// Everything that travels between two nodes, checked for form but not yet for truth.
+public enum Message: Sendable, Hashable {
+    case hello(Hello)
+    case heads([Head], complete: Bool, settled: Bool)
+    case offer(Offer)
+    case request(RangeRequest)
+    case entries(EntryRange)
+    case unknown([LogID])
+    case logRefusal(LogID, reason: String)
+    case cosignatures(LogID, [CosignatureLine])
+    case blobRequest(BlobKey)
+    case blob(BlobKey, [UInt8])
+    case blobRefusal(BlobKey)
+    case ping(nonce: UInt64, isReply: Bool)
+    case close(reason: String)
+    /// A message of a later protocol version.
+    case ignored
+}
+
+/// What a peer did that the protocol does not allow.
+public struct ProtocolViolation: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
