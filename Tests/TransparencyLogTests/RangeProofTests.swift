@@ -48,6 +48,19 @@ import TransparencyLog
         }
     }
 
+    @Test func aSizeThatGivesTheProofAnotherShapeIsRefused() throws {
+        let tree = NaiveTree(count: 300)
+        let nodes = PerfectNodes(tree)
+        for size in 1...150 {
+            // A range that ends with the tree says its size; others are bound to it by the signed checkpoint only.
+            let proof = try make(size / 2, size, size, from: nodes)
+            let leaves = Array(tree.leaves[size / 2..<size])
+            for wrong in [size - 1, size + 1, 2 * size] {
+                #expect(!passes(proof.hashes, leaves, size / 2, size, wrong, tree.root(size: size)))
+            }
+        }
+    }
+
     @Test func tileHashesAnswerForTheirLeaves() throws {
         let tree = NaiveTree(count: 2_900)
         let nodes = PerfectNodes(tree)
@@ -108,7 +121,8 @@ import TransparencyLog
             #expect(throws: ProofError.self) { try RangeProof.length(start: start, end: end, size: size) }
             #expect(throws: ProofError.self) {
                 try RangeProof(hashes: []).verify(
-                    start: start, end: end, size: size, root: .zero, hasher: hasher) { _ in .zero }
+                    start: start, end: end, size: size, root: .zero, hasher: hasher
+                ) { _ in .zero }
             }
         }
         #expect(throws: ProofError.wrongLeafCount(expected: 2, actual: 1)) {
@@ -139,8 +153,7 @@ import TransparencyLog
         for begin: UInt64 in 0..<40 {
             for end in begin..<40 {
                 let nodes = CompactRange.coordinates(begin: begin, end: end)
-                #expect(nodes.map(\.begin) == Array((nodes.map(\.end)).dropLast()).reduce([begin]) { $0 + [$1] } || nodes.isEmpty)
-                #expect(nodes.isEmpty || nodes.last?.end == end)
+                #expect([begin] + nodes.map(\.end) == nodes.map(\.begin) + [end])
                 #expect(nodes.count == CompactRange.count(begin: begin, end: end))
                 for (left, right) in zip(nodes, nodes.dropFirst()) {
                     // Siblings would have been one node.

@@ -95,15 +95,15 @@ public struct BundleCoordinate: Hashable, Sendable {
 /// The end of tile and bundle paths: the number in groups of three digits, then the width unless it is full.
 enum TilePath {
     static func suffix(number: UInt64, width: Int) -> String {
-        var groups: [String] = []
+        var path = ""
         var rest = number
         repeat {
             let digits = String(rest % 1_000)
-            groups.append(String(repeating: "0", count: 3 - digits.count) + digits)
+            let group = String(repeating: "0", count: 3 - digits.count) + digits
+            path = path.isEmpty ? group : "x\(group)/\(path)"
             rest /= 1_000
         } while rest > 0
-        let path = groups.reversed().joined(separator: "/x")
-        return (groups.count > 1 ? "x" : "") + path + (width == Tile.fullWidth ? "" : ".p/\(width)")
+        return width == Tile.fullWidth ? path : "\(path).p/\(width)"
     }
 
     /// The number and width; `nil` for anything that would be written otherwise.
