@@ -73,6 +73,19 @@ import TransparencyLog
         #expect(try testKey(3).publicKey.verifies(Array(blob[12...]), of: Array(message.utf8)))
     }
 
+    @Test func thePublishedCosignatureReadsBack() throws {
+        // The example of the cosignature specification, whose key is not given.
+        let line = """
+            — witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZ\
+            qhf5nNo0xUe+mbIUBkBIfZ+qnA==
+            """
+        let cosignature = try Cosignature(parsing: line)
+        #expect(cosignature.name == "witness.example.com/w1")
+        #expect(cosignature.keyID == 0x8d66_cf3f)
+        #expect(cosignature.time == 1_679_315_147)
+        #expect(try cosignature.line == line)
+    }
+
     @Test func nothingElsePasses() throws {
         let checkpoint = try Checkpoint(origin: "us.example/krus", size: 42, root: root)
         let cosigner = try Cosigner(name: "kr.example", privateKey: testKey(3))

@@ -29,6 +29,8 @@ func testKey(_ number: UInt8) throws -> Ed25519.PrivateKey {
     }
 
     @Test func keysWithPlusSignsInTheirBase64ReadBack() throws {
+        let checksums = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
+        #expect(try VerifierKey(parsing: checksums).text == checksums)
         var seen = 0
         for number: UInt8 in 0...60 {
             for algorithm in [VerifierKey.Algorithm.ed25519, .cosignature] {
@@ -77,6 +79,24 @@ func testKey(_ number: UInt8) throws -> Ed25519.PrivateKey {
         #expect(note.serialized == PublishedNote.note)
         let key = try VerifierKey(parsing: PublishedNote.key)
         #expect(try note.verifiedKeys(among: [key]) == [key])
+    }
+
+    @Test func aPublishedSigningKeyGivesThePublishedSignature() throws {
+        // The example of Go's golang.org/x/mod/sumdb/note; Ed25519 always signs the same way.
+        var stored = try #require(Base64.decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"))
+        #expect(stored.removeFirst() == 1)
+        let signer = try NoteSigner(
+            name: "PeterNeumann", privateKey: Ed25519.PrivateKey(seed: SecretBytes(wiping: &stored)))
+        #expect(signer.verifierKey.keyID == 0xc74f_20a3)
+        let text = """
+            If you think cryptography is the answer to your problem,
+            then you don't know what your problem is.
+
+            """
+        #expect(
+            try signer.sign(text).line == """
+                — PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=
+                """)
     }
 
     @Test func unknownSignersAreIgnoredAndKnownOnesMustVerify() throws {

@@ -105,6 +105,38 @@ import TransparencyLog
         }
     }
 
+    @Test func aLogReceivedInOrderIsCheckedByItsEdge() throws {
+        var random = SeededGenerator(seed: 10)
+        let tree = NaiveTree(count: 3_000)
+        let nodes = PerfectNodes(tree)
+        let root = tree.root(size: 3_000)
+        var edge = TreeEdge()
+        while edge.size < 3_000 {
+            let start = edge.size
+            let end = min(3_000, start + UInt64.random(in: 1...700, using: &random))
+            let after = try RangeProof.make(start: start, end: end, size: 3_000, from: nodes, hasher: hasher)
+                .hashesAfter(start: start)
+            var forged = edge
+            var leaves = Array(tree.leaves[Int(start)..<Int(end)])
+            _ = edge.append(leafHashes: leaves, hasher: hasher)
+            try edge.compactRange.verify(after: after, size: 3_000, root: root, hasher: hasher)
+            #expect(throws: ProofError.self) {
+                try edge.compactRange.verify(after: after + [.zero], size: 3_000, root: root, hasher: hasher)
+            }
+            leaves[leaves.count / 2] = .zero
+            _ = forged.append(leafHashes: leaves, hasher: hasher)
+            #expect(throws: ProofError.wrongRoot) {
+                try forged.compactRange.verify(after: after, size: 3_000, root: root, hasher: hasher)
+            }
+        }
+        #expect(throws: ProofError.badRange(start: 0, end: 0, size: 5)) {
+            try CompactRange().verify(after: [.zero], size: 5, root: .zero, hasher: hasher)
+        }
+        #expect(throws: ProofError.badRange(start: 0, end: 3_000, size: 5)) {
+            try edge.compactRange.verify(after: [], size: 5, root: .zero, hasher: hasher)
+        }
+    }
+
     @Test func noProofIsLongerThanItsBound() throws {
         let size = TreeLimits.maximumSize
         #expect(try RangeProof.length(start: 0, end: size, size: size) == 0)

@@ -27,6 +27,9 @@ public struct InclusionProof: Hashable, Sendable {
     }
 
     /// Checks that the leaf stands at `index` of the tree with this size and root. Throws what is wrong.
+    ///
+    /// Size and root belong together, so take them from one signed checkpoint: a path does not say everything about
+    /// the size.
     public func verify(
         leafHash: SHA256Digest, index: UInt64, size: UInt64, root: SHA256Digest, hasher: MerkleHasher
     ) throws {

@@ -78,3 +78,21 @@ extension RangeProof {
         return hasher.node(left, right)
     }
 }
+
+extension CompactRange {
+    /// Checks that these leaves, `0..<end`, are the first of the tree with this size and root, given the hashes of
+    /// a range proof that stand after its range (`RangeProof.hashesAfter(start:)`), which ends where this one does.
+    ///
+    /// This is the way for who receives a log in order: append the leaf hashes to a copy of the log's `TreeEdge`,
+    /// then check its `compactRange`. It hashes no node a second time. Throws what is wrong.
+    public func verify(
+        after hashes: some Collection<SHA256Digest>, size: UInt64, root: SHA256Digest, hasher: MerkleHasher
+    ) throws {
+        guard begin == 0 else { throw ProofError.wrongPrefix(begin: begin, end: end, expectedEnd: end) }
+        let nodes = Dictionary(
+            uniqueKeysWithValues: zip(CompactRange.coordinates(begin: 0, end: end), self.hashes))
+        try RangeProof(hashes: Array(hashes)).verify(
+            start: 0, end: end, size: size, root: root, hasher: hasher
+        ) { nodes[$0] }
+    }
+}

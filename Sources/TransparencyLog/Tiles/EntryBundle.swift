@@ -15,14 +15,18 @@ public enum EntryBundle {
         bytes.reserveCapacity(bodies.reduce(0) { $0 + $1.count + 2 })
         for (position, body) in bodies.enumerated() {
             try check(body.count, position, maximumBody)
-            append(body, to: &bytes)
+            appendUnchecked(body, to: &bytes)
         }
         return bytes
     }
 
-    /// Adds one entry to a bundle being built; the body has 1 to 65,535 bytes.
-    public static func append(_ body: [UInt8], to bundle: inout [UInt8]) {
-        precondition((1...maximumBody).contains(body.count), "a body has 1 to 65,535 bytes")
+    /// Adds one entry to a bundle being built. It is for the caller to keep to 256 of them.
+    public static func append(_ body: [UInt8], to bundle: inout [UInt8], maximumBody: Int = maximumBody) throws {
+        try check(body.count, 0, maximumBody)
+        appendUnchecked(body, to: &bundle)
+    }
+
+    private static func appendUnchecked(_ body: [UInt8], to bundle: inout [UInt8]) {
         bundle.append(UInt8(body.count >> 8))
         bundle.append(UInt8(body.count & 255))
         bundle.append(contentsOf: body)

@@ -2,7 +2,7 @@
 public enum TileError: Error, Hashable, Sendable {
     /// The path is not the one canonical form of any tile or bundle.
     case badPath(String)
-    /// A tile's level is 0 to 63, its width 1 to 256, and its hashes stand for leaves below 2^63.
+    /// A tile's level is 0 to 63, its number below 2^56 and its width 1 to 256.
     case badCoordinate(level: Int, number: UInt64, width: Int)
     /// The tile's data has another length than its width asks for, in bytes.
     case wrongByteCount(expected: Int, actual: Int)

@@ -47,7 +47,7 @@ public struct CompactRange: Hashable, Sendable {
     }
 
     /// The number of leaves.
-    public var count: UInt64 { end - begin }
+    public var count: UInt64 { end &- begin }
 
     /// Adds one leaf at the end.
     public mutating func append(leafHash: SHA256Digest, hasher: MerkleHasher) {

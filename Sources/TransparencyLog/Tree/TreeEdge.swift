@@ -63,15 +63,20 @@ public struct TreeEdge: Sendable {
     /// Adds leaves at the end; answers with the tiles that this made full, of all levels, in the order of their
     /// completion.
     public mutating func append(leafHashes: some Collection<SHA256Digest>, hasher: MerkleHasher) -> [Tile] {
+        if let tiles = leafHashes.withContiguousStorageIfAvailable({ append($0, hasher) }) { return tiles }
+        return [SHA256Digest](leafHashes).withUnsafeBufferPointer { append($0, hasher) }
+    }
+
+    private mutating func append(_ leaves: UnsafeBufferPointer<SHA256Digest>, _ hasher: MerkleHasher) -> [Tile] {
         var completed: [Tile] = []
-        completed.reserveCapacity(leafHashes.count / 255 + 1)
-        let levels = tiles.count
+        completed.reserveCapacity(leaves.count / 255 + 1)
         waiting.withUnsafeMutableBufferPointer { waiting in
-            for leaf in leafHashes {
+            for leaf in leaves {
+                // Like counting in binary: the node carries upwards past every waiting left sibling.
                 var node = leaf
                 var height = 0
                 while true {
-                    if height & 7 == 0, height >> 3 < levels {
+                    if height & 7 == 0, height >> 3 < TreeEdge.levelCount {
                         TreeEdge.add(node, level: height >> 3, size: size, to: &tiles, completed: &completed)
                     }
                     guard size & (1 << height) != 0 else { break }
