@@ -6,7 +6,7 @@ public struct Chain: Sendable {
     public let caip2: String
     /// The name that people use, for example `Ethereum`.
     public let name: String
-    /// The usual ticker of the chain's own coin, for example `ETH`.
+    /// The ticker of the chain's own coin, for example `ETH`; a short name where several chains share a coin.
     public let ticker: String
 
     /// Further names of the chain, in lower case.
@@ -26,9 +26,10 @@ public struct Chain: Sendable {
     ///
     /// A token that lives on several chains (USDT, USDC) names none of them.
     public static func resolve(_ alias: String) -> Chain? {
-        if let index = indexByAlias[alias] { return all[index] }
-        // No alias is longer, and folding a long text would cost its whole length.
-        guard alias.utf8.count <= longestAlias, let index = indexByAlias[fold(alias)] else { return nil }
+        // No alias is longer, and looking up or folding a long text would cost its whole length.
+        guard alias.utf8.count <= longestAlias, let index = indexByAlias[alias] ?? indexByAlias[fold(alias)] else {
+            return nil
+        }
         return all[index]
     }
 

@@ -1,6 +1,6 @@
 /// Unkeyed BLAKE2b (RFC 7693) with an output of 1 to 64 bytes and an optional personalisation of 16 bytes: the
 /// forms that address checksums ask for.
-enum PersonalizedBLAKE2b {
+package enum PersonalizedBLAKE2b {
     private static let initial: [UInt64] = [
         0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1,
         0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
@@ -26,7 +26,7 @@ enum PersonalizedBLAKE2b {
         (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14),
     ]
 
-    static func hash(_ message: [UInt8], personalization: [UInt8] = [], byteCount: Int) -> [UInt8] {
+    package static func hash(_ message: [UInt8], personalization: [UInt8] = [], byteCount: Int) -> [UInt8] {
         precondition((1...64).contains(byteCount), "BLAKE2b has an output of 1 to 64 bytes")
         precondition(personalization.isEmpty || personalization.count == 16, "a personalisation has 16 bytes")
         var state = initial

@@ -1,5 +1,5 @@
 /// SHA-512/256 (FIPS 180-4) of messages that fit one block: what an Algorand checksum hashes has 32 bytes.
-enum TruncatedSHA512 {
+package enum TruncatedSHA512 {
     private static let initial: [UInt64] = [
         0x2231_2194_fc2b_f72c, 0x9f55_5fa3_c84c_64c2, 0x2393_b86b_6f53_b151, 0x9638_7719_5940_eabd,
         0x9628_3ee2_a88e_ffe3, 0xbe5e_1e25_5386_3992, 0x2b01_99fc_2c85_b8aa, 0x0eb7_2ddc_81c5_2ca2,
@@ -29,7 +29,7 @@ enum TruncatedSHA512 {
     ]
 
     /// The 32 bytes of the digest of at most 111 bytes.
-    static func hash(_ message: [UInt8]) -> [UInt8] {
+    package static func hash(_ message: [UInt8]) -> [UInt8] {
         precondition(message.count <= 111, "the message fits one block")
         var block = message + [0x80] + [UInt8](repeating: 0, count: 127 - message.count)
         block[126] = UInt8((message.count * 8) >> 8)

@@ -63,7 +63,7 @@ enum ZcashAddress {
 }
 
 /// F4Jumble of ZIP 316: an unkeyed four-round Feistel network, so that every byte depends on all others.
-enum F4Jumble {
+package enum F4Jumble {
     /// The message whose jumbled form this is; `nil` outside 48 bytes to 64 KiB (a bound of ours: an address is
     /// far shorter).
     package static func undo(_ jumbled: [UInt8]) -> [UInt8]? {
