@@ -14,6 +14,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nio: [Target.Dependency] = [
+    .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
@@ -51,7 +52,8 @@ let package = Package(
         library("TransparencyLog", ["Cryptography"]),
         library("Records", ["Cryptography"]),
         library("Sealing", ["Cryptography", "Records"]),
-        library("Reconciliation", ["TransparencyLog", "Cryptography", protobuf], exclude: ["Protocol/entente.proto"]),
+        library(
+            "Reconciliation", ["TransparencyLog", "Cryptography", protobuf], exclude: ["Protocol/entente.proto"]),
 
         // Thin shells: database, sockets, files, processes.
         library("LogStore", ["TransparencyLog", "Cryptography", "Records", "CZstd", grdb]),
@@ -81,7 +83,9 @@ let package = Package(
         tests("MutualTLSTests", ["MutualTLS", "COpenSSL"] + nio),
         tests("InterchangeTests", ["Interchange", "Records"]),
         tests("HomeTests", ["Home", "Cryptography", "TransparencyLog", "Records", "Sealing"]),
-        tests("NodeServiceTests", ["NodeService"]),
+        tests(
+            "NodeServiceTests",
+            ["NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", logging] + nio),
         tests("CommandsTests", ["Commands"]),
     ]
 )

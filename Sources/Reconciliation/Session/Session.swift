@@ -209,3 +209,10 @@ public struct Session {
         guard serving <= Session.maximumServing else { throw ProtocolViolation("too many requests at once") }
     }
 }
+
+extension Session {
+    /// The heads of the logs that both sides exchange, by origin.
+    public var sharedHeads: [(origin: String, head: Head)] {
+        visibleLogs.compactMap { log in log.head.map { (log.origin, $0) } }.sorted { $0.0 < $1.0 }
+    }
+}

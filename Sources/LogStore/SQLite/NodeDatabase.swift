@@ -1,0 +1,176 @@
+import GRDB
+import Glibc
+
+/// One SQLite database of a node: opened, checked, and set up so that a commit is on the disk when it returns.
+///
+/// Unchecked because the pool is replaced when a commit fails; the lock guards that.
+final class NodeDatabase: @unchecked Sendable {
+    struct Kind: Sendable {
+        /// Stands in the file's header, so that no database is taken for another.
+        let applicationID: Int32
+        let version: Int
+        let schema: String
+        /// `FULL` where a commit is a promise, `NORMAL` where all can be derived again.
+        let isDurable: Bool
+        let pageSize: Int
+    }
+
+    let path: String
+    private let kind: Kind
+    private let isReadOnly: Bool
+    private let lock = UnfairLock()
+    private var current: DatabasePool
+
+    /// How long a command waits for another process that writes.
+    static let busySeconds = 20.0
+
+    init(path: String, kind: Kind, isReadOnly: Bool = false) throws {
+        self.path = path
+        self.kind = kind
+        self.isReadOnly = isReadOnly
+        current = try NodeDatabase.open(path: path, kind: kind, isReadOnly: isReadOnly)
+    }
+
+    var pool: DatabasePool {
+        lock.withLock { current }
+    }
+
+    /// Drops every connection and opens the file anew: after an error from COMMIT nobody knows what persisted.
+    func reopen() throws {
+        try lock.withLock {
+            try? current.close()
+            current = try NodeDatabase.open(path: path, kind: kind, isReadOnly: isReadOnly)
+        }
+    }
+
+    private static func open(path: String, kind: Kind, isReadOnly: Bool) throws -> DatabasePool {
+        try translatingErrors(path: path) {
+            if !isReadOnly { try createPrivately(path) }
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(busySeconds)
+            configuration.readonly = isReadOnly
+            configuration.maximumReaderCount = 4
+            configuration.prepareDatabase { db in
+                // Has effect on an empty file only; bundles are some 30 KB, so large pages spare overflow chains.
+                try db.execute(sql: "PRAGMA page_size = \(kind.pageSize)")
+                try db.execute(sql: "PRAGMA trusted_schema = OFF")
+                try db.execute(sql: "PRAGMA cache_size = -8192")
+            }
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction { db in
+                // The library sets NORMAL when it turns the write-ahead log on, after `prepareDatabase`.
+                try db.execute(sql: "PRAGMA synchronous = \(kind.isDurable ? "FULL" : "NORMAL")")
+                // A larger log means fewer copies back into the file: one every 32 MiB.
+                try db.execute(sql: "PRAGMA wal_autocheckpoint = \((32 << 20) / kind.pageSize)")
+                try db.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
+            }
+            try checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: isReadOnly)
+            return pool
+        }
+    }
+
+    /// Readable by the owner alone from the first instant, whatever the umask; the files beside it follow its mode.
+    private static func createPrivately(_ path: String) throws {
+        let descriptor = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else {
+            switch errno {
+            case EROFS, EACCES, EPERM: throw StoreError.readOnly(path: path)
+            case ENOSPC, EDQUOT: throw StoreError.full(path: path)
+            default: throw StoreError.cannotOpen(path: path, reason: String(cString: strerror(errno)))
+            }
+        }
+        close(descriptor)
+    }
+
+    private static func checkAndCreateSchema(
+        _ pool: DatabasePool, path: String, kind: Kind, isReadOnly: Bool
+    ) throws {
+        try pool.read { db in try check(db, path: path, kind: kind) }
+        guard !isReadOnly else { return }
+        let isCurrent = try pool.read { db in try Int.fetchOne(db, sql: "PRAGMA user_version") == kind.version }
+        guard !isCurrent else { return }
+        try pool.write { db in
+            // Another process may have been first while this one waited.
+            try check(db, path: path, kind: kind)
+            guard try Int.fetchOne(db, sql: "PRAGMA user_version") != kind.version else { return }
+            try db.execute(sql: kind.schema)
+            try db.execute(sql: "PRAGMA application_id = \(kind.applicationID)")
+            try db.execute(sql: "PRAGMA user_version = \(kind.version)")
+        }
+    }
+
+    private static func check(_ db: Database, path: String, kind: Kind) throws {
+        let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+        let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema") ?? 0
+        if application == 0, version == 0, tables == 0 { return }
+        guard application == kind.applicationID else {
+            throw StoreError.cannotOpen(path: path, reason: "it is another kind of database")
+        }
+        guard version <= kind.version else {
+            throw StoreError.newerVersion(path: path, found: version, known: kind.version)
+        }
+    }
+}
+
+extension NodeDatabase {
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try translatingErrors(path: path) { try pool.read(body) }
+    }
+
+    /// Runs the body in a transaction that has the write lock from its first statement, and commits it.
+    ///
+    /// When COMMIT itself fails the connections are dropped before the error goes out, so that the next call sees
+    /// what the disk holds and not what this process believed.
+    func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try translatingErrors(path: path) {
+            var commitFailed = false
+            do {
+                return try pool.writeWithoutTransaction { db in
+                    try db.beginTransaction(.immediate)
+                    let value: Value
+                    do {
+                        value = try body(db)
+                    } catch {
+                        try? db.rollback()
+                        throw error
+                    }
+                    do {
+                        try db.commit()
+                    } catch {
+                        commitFailed = true
+                        try? db.rollback()
+                        throw error
+                    }
+                    return value
+                }
+            } catch {
+                if commitFailed { try reopen() }
+                throw error
+            }
+        }
+    }
+}
+
+/// Runs the body and turns the database library's errors into ours.
+func translatingErrors<Value>(path: String, _ body: () throws -> Value) throws -> Value {
+    do {
+        return try body()
+    } catch let error as DatabaseError {
+        throw StoreError(error, path: path)
+    }
+}
+
+extension StoreError {
+    init(_ error: DatabaseError, path: String) {
+        let reason = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
+        switch error.resultCode {
+        case .SQLITE_BUSY, .SQLITE_LOCKED: self = .busy(path: path)
+        case .SQLITE_FULL: self = .full(path: path)
+        case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH: self = .readOnly(path: path)
+        case .SQLITE_CANTOPEN: self = .cannotOpen(path: path, reason: reason)
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB: self = .damaged(path: path, reason: reason)
+        default: self = .io(path: path, reason: reason)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+extension NodeDatabase.Kind {
+    /// Logs, replicas, blobs.
+    static let node = NodeDatabase.Kind(
+        applicationID: 0x456e_7431,  // "Ent1"
+        version: 1,
+        schema: """
+            CREATE TABLE log (
+                id INTEGER PRIMARY KEY,
+                log_id BLOB NOT NULL UNIQUE CHECK (length(log_id) = 32),
+                origin TEXT NOT NULL UNIQUE,
+                node TEXT NOT NULL,
+                community TEXT NOT NULL,
+                own INTEGER NOT NULL,
+                verifier_key TEXT NOT NULL,
+                size INTEGER NOT NULL DEFAULT 0,
+                frozen TEXT
+            ) STRICT;
+            CREATE TABLE bundle (
+                log INTEGER NOT NULL REFERENCES log (id),
+                number INTEGER NOT NULL,
+                entries INTEGER NOT NULL,
+                compressed INTEGER NOT NULL,
+                data BLOB NOT NULL,
+                UNIQUE (log, number)
+            ) STRICT;
+            CREATE TABLE tile (
+                log INTEGER NOT NULL REFERENCES log (id),
+                level INTEGER NOT NULL,
+                number INTEGER NOT NULL,
+                data BLOB NOT NULL,
+                UNIQUE (log, level, number)
+            ) STRICT;
+            CREATE TABLE checkpoint (
+                log INTEGER NOT NULL REFERENCES log (id),
+                size INTEGER NOT NULL,
+                root BLOB NOT NULL CHECK (length(root) = 32),
+                note TEXT NOT NULL,
+                PRIMARY KEY (log, size)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE pending (
+                log INTEGER PRIMARY KEY REFERENCES log (id),
+                size INTEGER NOT NULL,
+                root BLOB NOT NULL CHECK (length(root) = 32),
+                note TEXT NOT NULL
+            ) STRICT;
+            CREATE TABLE cosignature (
+                log INTEGER NOT NULL REFERENCES log (id),
+                cosigner TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                time INTEGER NOT NULL,
+                line TEXT NOT NULL,
+                PRIMARY KEY (log, cosigner, size)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE membership (
+                log INTEGER PRIMARY KEY REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                members TEXT NOT NULL,
+                members_carry INTEGER NOT NULL
+            ) STRICT;
+            CREATE TABLE blob (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                size INTEGER NOT NULL,
+                data BLOB,
+                PRIMARY KEY (log, entry, sha256)
+            ) STRICT;
+            CREATE INDEX blob_wanted ON blob (log) WHERE data IS NULL;
+            CREATE TABLE double_hash (
+                log INTEGER NOT NULL REFERENCES log (id),
+                number INTEGER NOT NULL,
+                hashes BLOB NOT NULL,
+                UNIQUE (log, number)
+            ) STRICT;
+            """,
+        isDurable: true,
+        pageSize: 16_384
+    )
+
+    /// Marks of what was signed, apart from what a backup restores.
+    static let signed = NodeDatabase.Kind(
+        applicationID: 0x456e_7432,  // "Ent2"
+        version: 1,
+        schema: """
+            CREATE TABLE mark (
+                role TEXT NOT NULL CHECK (role IN ('own', 'cosigned')),
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                origin TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                root BLOB NOT NULL CHECK (length(root) = 32),
+                time INTEGER NOT NULL,
+                PRIMARY KEY (role, log_id)
+            ) STRICT, WITHOUT ROWID;
+            """,
+        isDurable: true,
+        pageSize: 4_096
+    )
+}

@@ -1,0 +1,150 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+// What lies beside the logs: who may hold them, who says to hold them, and sealed blobs.
+
+extension SQLiteLogStore {
+    // MARK: Members
+
+    public func membership(of log: SHA256Digest) throws -> Membership? {
+        try database.read { db in try Self.membership(db, row: Self.rowID(db, log)) }
+    }
+
+    static func membership(_ db: Database, row: Int64) throws -> Membership? {
+        let row = try Row.fetchOne(
+            db, sql: "SELECT members, members_carry FROM membership WHERE log = ?", arguments: [row])
+        return row.map {
+            let members: String = $0["members"]
+            return Membership(
+                members: members.split(separator: "\n").map(String.init), membersCarrySealed: $0["members_carry"])
+        }
+    }
+
+    static func store(_ membership: Membership, at index: UInt64, row: Int64, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO membership (log, entry, members, members_carry) VALUES (?, ?, ?, ?)",
+            arguments: [
+                row, Int64(index), membership.members.joined(separator: "\n"), membership.membersCarrySealed,
+            ])
+    }
+
+    // MARK: Cosignatures
+
+    public func cosignatures(of log: SHA256Digest) throws -> [StoredCosignature] {
+        try database.read { db in
+            try Row.fetchAll(
+                db,
+                sql: "SELECT cosigner, size, time, line FROM cosignature WHERE log = ? ORDER BY cosigner, size",
+                arguments: [Self.rowID(db, log)]
+            ).map {
+                StoredCosignature(
+                    cosigner: $0["cosigner"], size: $0.size("size"), time: $0.size("time"), line: $0["line"])
+            }
+        }
+    }
+
+    public func store(_ cosignature: StoredCosignature, of log: SHA256Digest) throws {
+        try database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT (log, cosigner, size) DO UPDATE SET time = excluded.time, line = excluded.line
+                    WHERE excluded.time > cosignature.time
+                    """,
+                arguments: [
+                    Self.rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),
+                    Int64(clamping: cosignature.time), cosignature.line,
+                ])
+        }
+    }
+
+    public func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws {
+        let stored = try database.read { db in try Self.fetch(db, log).log }
+        if let mark = try marks.mark(.cosigned, log: log) {
+            guard head.size > mark.size || (head.size == mark.size && head.root == mark.root),
+                time + 300 >= mark.time
+            else { throw StoreError.cosignedBeyond(origin: stored.origin, size: mark.size) }
+        }
+        try marks.raise(
+            .cosigned, log: log, origin: stored.origin, to: .init(size: head.size, root: head.root, time: time))
+    }
+
+    /// Unix seconds of the last cosignature given on this log; 0 if there is none.
+    public func lastCosigned(_ log: SHA256Digest) throws -> UInt64 {
+        try marks.mark(.cosigned, log: log)?.time ?? 0
+    }
+
+    // MARK: Blobs
+
+    public func wantedBlobs(of log: SHA256Digest) throws -> [BlobReference] {
+        try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT entry, sha256, size FROM blob WHERE log = ? AND data IS NULL ORDER BY entry",
+                arguments: [Self.rowID(db, log)]
+            ).map {
+                BlobReference(
+                    log: log, index: $0.size("entry"), sha256: try $0.digest("sha256"), size: Int($0.size("size")))
+            }
+        }
+    }
+
+    public func blob(_ reference: BlobReference) throws -> [UInt8]? {
+        try database.read { db in
+            try Data.fetchOne(
+                db, sql: "SELECT data FROM blob WHERE log = ? AND entry = ? AND sha256 = ? AND data IS NOT NULL",
+                arguments: [
+                    Self.rowID(db, reference.log), Int64(clamping: reference.index),
+                    reference.sha256.databaseBytes,
+                ]
+            ).map { [UInt8]($0) }
+        }
+    }
+
+    public func store(_ bytes: [UInt8], for reference: BlobReference) throws {
+        guard SHA256.hash(bytes) == reference.sha256 else { throw StoreError.wrongBlob(index: reference.index) }
+        try database.write { db in
+            let size = try Int.fetchOne(
+                db, sql: "SELECT size FROM blob WHERE log = ? AND entry = ? AND sha256 = ?",
+                arguments: [
+                    Self.rowID(db, reference.log), Int64(clamping: reference.index),
+                    reference.sha256.databaseBytes,
+                ])
+            guard let size else { throw StoreError.unwantedBlob(index: reference.index) }
+            guard size == bytes.count else { throw StoreError.wrongBlob(index: reference.index) }
+            try db.execute(
+                sql: "UPDATE blob SET data = ? WHERE log = ? AND entry = ? AND sha256 = ?",
+                arguments: [
+                    Data(bytes), Self.rowID(db, reference.log), Int64(clamping: reference.index),
+                    reference.sha256.databaseBytes,
+                ])
+        }
+    }
+}
+
+/// Who may have the blob that a record names.
+public struct BlobReaders: Sendable, Hashable {
+    public let recipients: [String]
+    public let members: [String]
+    public let membersCarry: Bool
+
+    public func admits(_ node: String) -> Bool {
+        recipients.contains(node) || (membersCarry && members.contains(node))
+    }
+}
+
+extension SQLiteLogStore {
+    /// Who may have the blob with this hash, if the record at this index names it. The right comes from the record
+    /// alone: the same bytes named elsewhere give none.
+    public func blobReaders(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> BlobReaders? {
+        guard let body = try body(of: log, at: index),
+            case .sealed(_, sha256, _, let recipients) = body.withUnsafeBytes({ EntryFinding(body: $0, index: index) })
+        else { return nil }
+        let membership = try membership(of: log)
+        return BlobReaders(
+            recipients: recipients, members: membership?.members ?? [],
+            membersCarry: membership?.membersCarrySealed ?? false)
+    }
+}

@@ -1,0 +1,195 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+extension SQLiteLogStore {
+    public func append(_ entries: [NewEntry], to origin: String, options: AppendOptions) throws -> AppendResult {
+        for entry in entries where !(1...BundleCodec.maximumBodySize).contains(entry.body.count) {
+            throw StoreError.bodySize(entry.body.count)
+        }
+        let hasher = MerkleHasher()
+        let codec = BundleCodec()
+        let result: AppendResult
+        do {
+            result = try database.write { db in
+                guard let id = try Self.openOwnLog(db, origin) else { throw StoreError.unknownLog(origin) }
+                let (row, log) = try Self.fetch(db, id)
+                guard log.isOwn else { throw StoreError.notOwn(origin: origin) }
+                if let reason = log.frozen { throw StoreError.frozen(origin: origin, reason: reason) }
+                try checkMark(of: log, in: db)
+                try options.doubles?.update(db, row: row, size: log.size)
+                var growth = try Self.growth(db, row: row, log: log)
+                var outcomes: [AppendOutcome] = []
+                outcomes.reserveCapacity(entries.count)
+                var newHashes: [UInt64] = []
+                for entry in entries {
+                    if let index = options.doubles?.index(of: entry) {
+                        outcomes.append(.double(of: index))
+                        continue
+                    }
+                    let index = growth.size
+                    let leafHash = hasher.leaf(entry.body)
+                    try growth.append(entry.body, leafHash: leafHash, codec: codec, hasher: hasher)
+                    options.doubles?.insert(entry, at: index)
+                    newHashes.append(entry.doubleHash)
+                    outcomes.append(.appended(index: index, leafHash: leafHash))
+                    if let finding = entry.body.withUnsafeBytes({ EntryFinding(body: $0, index: index) }) {
+                        try store(finding, row: row, log: log, blob: entry.blob, db)
+                    }
+                }
+                guard growth.size > log.size else {
+                    guard let head = log.head else { throw StoreError.bodySize(0) }
+                    return AppendResult(outcomes: outcomes, head: head)
+                }
+                try Self.write(growth.takeWrites(), row: row, size: growth.size, db)
+                try DoubleFilter.write(newHashes, row: row, firstIndex: log.size, db)
+                let root = growth.edge.root(hasher: hasher)
+                let head = SignedHead(size: growth.size, root: root, note: try options.sign(growth.size, root))
+                try Self.insert(head, row: row, db)
+                return AppendResult(outcomes: outcomes, head: head)
+            }
+        } catch {
+            // What the filter learnt from this batch may not have been committed.
+            options.doubles?.forget()
+            throw error
+        }
+        // A crash here leaves the mark behind the log: the next opening raises it. Nothing was shown yet.
+        let head = result.head
+        try marks.raise(
+            .own, log: SHA256.hash(origin), origin: origin, to: .init(size: head.size, root: head.root, time: 0))
+        return result
+    }
+
+    private static func openOwnLog(_ db: Database, _ origin: String) throws -> SHA256Digest? {
+        try Row.fetchOne(db, sql: "SELECT log_id FROM log WHERE origin = ?", arguments: [origin])
+            .map { try $0.digest("log_id") }
+    }
+
+    // MARK: Ranges from partners
+
+    public func pin(_ head: SignedHead, of id: SHA256Digest) throws {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+            guard !log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
+            guard head.size > (log.head?.size ?? 0), head.size >= log.size else {
+                throw StoreError.notContiguous(held: log.size, start: head.size)
+            }
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO pending (log, size, root, note) VALUES (?, ?, ?, ?)",
+                arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
+        }
+    }
+
+    /// What checks ranges of this log against its pending checkpoint, from where the log ends now.
+    public func verifier(of id: SHA256Digest) throws -> RangeVerifier {
+        try database.read { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard let target = log.pending else { throw StoreError.noPendingCheckpoint(origin: log.origin) }
+            return RangeVerifier(
+                log: id, origin: log.origin, target: target, growth: try Self.growth(db, row: row, log: log))
+        }
+    }
+
+    @discardableResult
+    public func commit(_ range: VerifiedRange) throws -> StoredLog {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, range.log)
+            if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+            guard log.size == range.start else {
+                throw StoreError.notContiguous(held: log.size, start: range.start)
+            }
+            try Self.write(range.writes, row: row, size: range.end, db)
+            for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
+            if range.end == range.target.size {
+                try Self.insert(range.target, row: row, db)
+                try db.execute(
+                    sql: "DELETE FROM pending WHERE log = ? AND size <= ?",
+                    arguments: [row, Int64(range.target.size)])
+            }
+            return try Self.fetch(db, range.log).log
+        }
+    }
+
+    // MARK: Rows
+
+    /// The end of the log as it is stored: at most eight partial tiles and one partial bundle.
+    static func growth(_ db: Database, row: Int64, log: StoredLog) throws -> LogGrowth {
+        var partialTiles: [[SHA256Digest]] = []
+        for level in 0..<TreeEdge.levelCount {
+            let width = Int((log.size >> (8 * level)) & 255)
+            guard width > 0 else {
+                partialTiles.append([])
+                continue
+            }
+            let number = log.size >> (8 * level + 8)
+            let tile = try tile(db, row: row, TileCoordinate(level: level, number: number, width: width))
+            guard let tile, tile.hashes.count == width else {
+                throw StoreError.damaged(path: log.origin, reason: "the tile at its edge on level \(level) is wrong")
+            }
+            partialTiles.append(tile.hashes)
+        }
+        let width = UInt64(EntryBundle.maximumEntries)
+        var partialBundle: [UInt8] = []
+        if log.size % width > 0 {
+            let data = try Data.fetchOne(
+                db, sql: "SELECT data FROM bundle WHERE log = ? AND number = ? AND compressed = 0",
+                arguments: [row, Int64(log.size / width)])
+            guard let data else {
+                throw StoreError.damaged(path: log.origin, reason: "its last entry bundle is missing")
+            }
+            partialBundle = [UInt8](data)
+        }
+        do {
+            return LogGrowth(
+                edge: try TreeEdge(size: log.size, partialTiles: partialTiles), partialBundle: partialBundle)
+        } catch {
+            throw StoreError.damaged(path: log.origin, reason: "\(error)")
+        }
+    }
+
+    private static func write(_ writes: LogGrowth.Writes, row: Int64, size: UInt64, _ db: Database) throws {
+        let bundle = try db.cachedStatement(
+            sql: """
+                INSERT INTO bundle (log, number, entries, compressed, data) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (log, number) DO UPDATE SET entries = excluded.entries,
+                    compressed = excluded.compressed, data = excluded.data
+                """)
+        for each in writes.bundles {
+            try bundle.execute(arguments: [row, Int64(each.number), each.entries, each.isCompressed, Data(each.data)])
+        }
+        let tile = try db.cachedStatement(
+            sql: """
+                INSERT INTO tile (log, level, number, data) VALUES (?, ?, ?, ?)
+                ON CONFLICT (log, level, number) DO UPDATE SET data = excluded.data
+                """)
+        for each in writes.tiles {
+            try tile.execute(arguments: [row, each.coordinate.level, Int64(each.coordinate.number), Data(each.data)])
+        }
+        try db.execute(sql: "UPDATE log SET size = ? WHERE id = ?", arguments: [Int64(size), row])
+    }
+
+    private static func insert(_ head: SignedHead, row: Int64, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO checkpoint (log, size, root, note) VALUES (?, ?, ?, ?)",
+            arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
+    }
+
+    private func store(
+        _ finding: EntryFinding, row: Int64, log: StoredLog, blob: NewBlob?, _ db: Database
+    ) throws {
+        switch finding {
+        case .membership(let index, let membership):
+            try Self.store(membership, at: index, row: row, db)
+        case .sealed(let index, let sha256, let size, let recipients):
+            let carries = try Self.membership(db, row: row)?.membersCarrySealed ?? false
+            guard log.isOwn || carries || recipients.contains(node) else { return }
+            if let blob, blob.sha256 != sha256 { throw StoreError.wrongBlob(index: index) }
+            try db.execute(
+                sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, ?)",
+                arguments: [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }])
+        }
+    }
+}

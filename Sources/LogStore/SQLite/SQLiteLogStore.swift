@@ -1,0 +1,217 @@
+public import Cryptography
+import GRDB
+public import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+/// Logs, replicas and blobs in one SQLite database, with the signed marks in another beside it.
+public final class SQLiteLogStore: Sendable {
+    let database: NodeDatabase
+    let marks: SignedMarks
+    /// The node whose home this is: blobs sealed to it are wanted.
+    let node: String
+
+    /// Opens or makes the two databases. Raises marks that a crash left behind the logs; a log that is behind its
+    /// mark is opened all the same, but not appended to.
+    public init(path: String, signedPath: String, node: String) throws {
+        database = try NodeDatabase(path: path, kind: .node)
+        marks = try SignedMarks(path: signedPath)
+        self.node = node
+        for log in try logs() where log.isOwn {
+            if let head = log.head { try raiseMark(of: log, to: head) }
+        }
+    }
+
+    /// Compares an own log with its mark and raises a mark that is behind.
+    ///
+    /// Throws where the log is behind: ``StoreError/rolledBack(origin:signed:held:)``, or holds something else than
+    /// was signed: ``StoreError/contradictsSigned(origin:size:)``.
+    func checkMark(of log: StoredLog, in db: Database) throws {
+        guard let mark = try marks.mark(.own, log: log.id) else {
+            if let head = log.head { try raiseMark(of: log, to: head) }
+            return
+        }
+        guard mark.size <= log.size else {
+            throw StoreError.rolledBack(origin: log.origin, signed: mark.size, held: log.size)
+        }
+        if let root = try Self.checkpoint(db, log: log.id, size: mark.size)?.root, root != mark.root {
+            throw StoreError.contradictsSigned(origin: log.origin, size: mark.size)
+        }
+        if let head = log.head, head.size > mark.size { try raiseMark(of: log, to: head) }
+    }
+
+    private func raiseMark(of log: StoredLog, to head: SignedHead) throws {
+        if let mark = try marks.mark(.own, log: log.id), mark.size >= head.size { return }
+        try marks.raise(
+            .own, log: log.id, origin: log.origin, to: .init(size: head.size, root: head.root, time: 0))
+    }
+
+    /// Own logs that hold less, or something else, than was signed: what to tell the operator.
+    public func rollbacks() throws -> [StoreError] {
+        try logs().filter(\.isOwn).compactMap { log in
+            do {
+                try database.read { db in try checkMark(of: log, in: db) }
+                return nil
+            } catch let error as StoreError {
+                return error
+            }
+        }
+    }
+}
+
+// MARK: - Reading logs
+
+extension SQLiteLogStore: LogStorage {
+    private static let selectLogs = """
+        SELECT log.*, head.size AS head_size, head.root AS head_root, head.note AS head_note,
+            pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note
+        FROM log
+        LEFT JOIN checkpoint AS head
+            ON head.log = log.id AND head.size = (SELECT max(size) FROM checkpoint WHERE log = log.id)
+        LEFT JOIN pending ON pending.log = log.id
+        """
+
+    public func logs() throws -> [StoredLog] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "\(Self.selectLogs) ORDER BY origin").map(Self.log(from:))
+        }
+    }
+
+    public func log(_ origin: String) throws -> StoredLog? {
+        try database.read { db in
+            try Row.fetchOne(db, sql: "\(Self.selectLogs) WHERE origin = ?", arguments: [origin])
+                .map(Self.log(from:))
+        }
+    }
+
+    /// The log with its row id, or an error that names it.
+    static func fetch(_ db: Database, _ id: SHA256Digest) throws -> (row: Int64, log: StoredLog) {
+        let row = try Row.fetchOne(db, sql: "\(selectLogs) WHERE log_id = ?", arguments: [id.databaseBytes])
+        guard let row else { throw StoreError.unknownLog(id.hex) }
+        return (row["id"], try log(from: row))
+    }
+
+    static func rowID(_ db: Database, _ id: SHA256Digest) throws -> Int64 {
+        let row = try Int64.fetchOne(db, sql: "SELECT id FROM log WHERE log_id = ?", arguments: [id.databaseBytes])
+        guard let row else { throw StoreError.unknownLog(id.hex) }
+        return row
+    }
+
+    private static func log(from row: Row) throws -> StoredLog {
+        func head(_ name: String) throws -> SignedHead? {
+            guard let note = row["\(name)_note"] as String? else { return nil }
+            return SignedHead(size: row.size("\(name)_size"), root: try row.digest("\(name)_root"), note: note)
+        }
+        return StoredLog(
+            id: try row.digest("log_id"), origin: row["origin"], node: row["node"], community: row["community"],
+            isOwn: row["own"], verifierKey: row["verifier_key"], size: row.size("size"), head: try head("head"),
+            pending: try head("pending"), frozen: row["frozen"])
+    }
+
+    @discardableResult
+    public func createLog(
+        origin: String, node: String, community: String, isOwn: Bool, verifierKey: String
+    ) throws -> StoredLog {
+        let id = SHA256.hash(origin)
+        return try database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT OR IGNORE INTO log (log_id, origin, node, community, own, verifier_key)
+                    VALUES (?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [id.databaseBytes, origin, node, community, isOwn, verifierKey])
+            let log = try Self.fetch(db, id).log
+            guard log.verifierKey == verifierKey, log.isOwn == isOwn else {
+                throw StoreError.contradictsSigned(origin: origin, size: log.size)
+            }
+            return log
+        }
+    }
+
+    static func checkpoint(_ db: Database, log: SHA256Digest, size: UInt64) throws -> SignedHead? {
+        try Row.fetchOne(
+            db,
+            sql: """
+                SELECT checkpoint.* FROM checkpoint JOIN log ON log.id = checkpoint.log
+                WHERE log_id = ? AND checkpoint.size = ?
+                """, arguments: [log.databaseBytes, Int64(clamping: size)]
+        ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: $0["note"]) }
+    }
+
+    public func checkpoints(of log: SHA256Digest) throws -> [SignedHead] {
+        try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT size, root, note FROM checkpoint WHERE log = ? ORDER BY size",
+                arguments: [Self.rowID(db, log)]
+            ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: $0["note"]) }
+        }
+    }
+
+    // MARK: Reading entries and tiles
+
+    public func bundles(of log: SHA256Digest, entries range: Range<UInt64>) throws -> [StoredBundle] {
+        guard !range.isEmpty else { return [] }
+        let width = UInt64(EntryBundle.maximumEntries)
+        return try database.read { db in
+            let rows = try Row.fetchCursor(
+                db,
+                sql: """
+                    SELECT number, entries, compressed, data FROM bundle
+                    WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number
+                    """,
+                arguments: [
+                    Self.rowID(db, log), Int64(clamping: range.lowerBound / width),
+                    Int64(clamping: (range.upperBound - 1) / width),
+                ])
+            var bundles: [StoredBundle] = []
+            while let row = try rows.next() {
+                bundles.append(
+                    StoredBundle(
+                        number: row.size("number"), entries: row["entries"], isCompressed: row["compressed"],
+                        data: try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }))
+            }
+            return bundles
+        }
+    }
+
+    /// The raw form of a stored bundle.
+    public func raw(_ bundle: StoredBundle) throws -> [UInt8] {
+        bundle.isCompressed ? try BundleCodec().decompress(bundle.data, number: bundle.number) : bundle.data
+    }
+
+    public func body(of log: SHA256Digest, at index: UInt64) throws -> [UInt8]? {
+        guard let bundle = try bundles(of: log, entries: index..<(index + 1)).first else { return nil }
+        let position = Int(index % UInt64(EntryBundle.maximumEntries))
+        let raw = try raw(bundle)
+        guard let ranges = try? EntryBundle.bodies(in: raw), position < ranges.count else { return nil }
+        return Array(raw[ranges[position]])
+    }
+
+    public func hashes(of log: SHA256Digest, at nodes: [NodeCoordinate]) throws -> [SHA256Digest] {
+        try database.read { db in
+            let (row, log) = try Self.fetch(db, log)
+            return try Self.tileSource(db, row: row, log: log).hashes(at: nodes)
+        }
+    }
+
+    static func tileSource(_ db: Database, row: Int64, log: StoredLog) -> TileNodeSource {
+        TileNodeSource(treeSize: log.size, hasher: MerkleHasher()) { coordinate in
+            guard let tile = try Self.tile(db, row: row, coordinate) else {
+                throw StoreError.damaged(path: log.origin, reason: "\(coordinate.path) is missing")
+            }
+            return tile
+        }
+    }
+
+    /// A tile as it is stored, which is wider than asked for where the log has grown since.
+    static func tile(_ db: Database, row: Int64, _ coordinate: TileCoordinate) throws -> Tile? {
+        let data = try Data.fetchOne(
+            db, sql: "SELECT data FROM tile WHERE log = ? AND level = ? AND number = ?",
+            arguments: [row, coordinate.level, Int64(clamping: coordinate.number)])
+        guard let data else { return nil }
+        return try Tile(
+            coordinate: TileCoordinate(
+                level: coordinate.level, number: coordinate.number, width: data.count / SHA256Digest.byteCount),
+            data: data)
+    }
+}

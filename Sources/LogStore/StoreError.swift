@@ -1,0 +1,69 @@
+/// What can go wrong between a node and its disk, told apart by what the reader can do about it.
+public enum StoreError: Error, Hashable, Sendable {
+    /// Another process holds the database for longer than a command waits.
+    case busy(path: String)
+    /// The disk or quota is full. Nothing was written.
+    case full(path: String)
+    /// The file or its folder cannot be written.
+    case readOnly(path: String)
+    case cannotOpen(path: String, reason: String)
+    /// Written by a newer release of this program.
+    case newerVersion(path: String, found: Int, known: Int)
+    /// The file is not this kind of database, or its content contradicts itself.
+    case damaged(path: String, reason: String)
+    case io(path: String, reason: String)
+    /// The database is older than what this node has already signed: it was restored from a copy.
+    case rolledBack(origin: String, signed: UInt64, held: UInt64)
+    /// The database holds another history than the one this node has signed.
+    case contradictsSigned(origin: String, size: UInt64)
+    case unknownLog(String)
+    case notOwn(origin: String)
+    case frozen(origin: String, reason: String)
+    /// An entry is empty or longer than a body may be.
+    case bodySize(Int)
+    /// A range came that does not continue what is held.
+    case notContiguous(held: UInt64, start: UInt64)
+    /// A bundle from a partner is not what its log can hold.
+    case badBundle(number: UInt64, reason: String)
+    /// A range does not belong to the pending checkpoint.
+    case notProved(origin: String, start: UInt64, end: UInt64)
+    case noPendingCheckpoint(origin: String)
+    /// The bytes are not those that the record names.
+    case wrongBlob(index: UInt64)
+    /// This node is not to hold those bytes.
+    case unwantedBlob(index: UInt64)
+    /// A cosignature would go back behind one already given.
+    case cosignedBeyond(origin: String, size: UInt64)
+}
+
+extension StoreError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .busy(let path): "\(path) is in use by another process; try again when it has finished"
+        case .full(let path): "no space left for \(path); nothing was written: free some and try again"
+        case .readOnly(let path): "\(path) cannot be written; check the permissions of the file and its folder"
+        case .cannotOpen(let path, let reason): "\(path) cannot be opened: \(reason)"
+        case .newerVersion(let path, let found, let known):
+            "\(path) was written by a newer release (format \(found), this one knows \(known)); upgrade this program"
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason); run `entente verify`"
+        case .io(let path, let reason): "\(path) cannot be read or written: \(reason)"
+        case .rolledBack(let origin, let signed, let held):
+            "\(origin) holds \(held) entries but \(signed) were already signed: this database was restored from an "
+                + "older copy; nothing is appended or cosigned until its entries are recovered from partners"
+        case .contradictsSigned(let origin, let size):
+            "\(origin) has another history at size \(size) than the one this node has signed; nothing is appended"
+        case .unknownLog(let origin): "no log \(origin) here"
+        case .notOwn(let origin): "\(origin) is a partner's log; only its owner appends to it"
+        case .frozen(let origin, let reason): "\(origin) is frozen: \(reason)"
+        case .bodySize(let count): "a record of \(count) bytes; a body has 1 to 16,384"
+        case .notContiguous(let held, let start): "a range that starts at \(start) does not continue \(held) entries"
+        case .badBundle(let number, let reason): "entry bundle \(number): \(reason)"
+        case .notProved(let origin, let start, let end):
+            "entries \(start)..<\(end) do not belong to the signed checkpoint of \(origin)"
+        case .noPendingCheckpoint(let origin): "no transfer of \(origin) is under way"
+        case .wrongBlob(let index): "the sealed part of entry \(index) does not have the size and hash its record names"
+        case .unwantedBlob(let index): "the sealed part of entry \(index) is not for this node"
+        case .cosignedBeyond(let origin, let size): "\(origin) is already cosigned at \(size), or with another root"
+        }
+    }
+}

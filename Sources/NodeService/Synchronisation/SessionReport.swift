@@ -1,0 +1,65 @@
+import Reconciliation
+
+/// What one session did, for the command that ran it or the node's log.
+public struct SessionReport: Sendable {
+    public let peer: String
+    /// `nil` where the session ended as it should.
+    public var error: SessionFailure?
+    /// Entries committed here that came from the peer.
+    public var received: UInt64 = 0
+    /// Entries sent to the peer.
+    public var sent: UInt64 = 0
+    public var bytesIn = 0
+    public var bytesOut = 0
+    /// How often this side waited for the other: its requests that began a new exchange.
+    public var roundTrips = 0
+    public var seconds = 0.0
+    public var logs: [LogState] = []
+    public var refused: [String] = []
+
+    public struct LogState: Sendable {
+        public let origin: String
+        public let size: UInt64
+        /// Standard base64.
+        public let root: String
+    }
+
+    public init(peer: String) {
+        self.peer = peer
+    }
+}
+
+/// Why a session ended early, and which exit status that is.
+public struct SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Kind: Sendable, Hashable {
+        case unreachable
+        case violation
+        case fork
+        case store
+        case notPermitted
+        case interrupted
+    }
+
+    public let kind: Kind
+    public let description: String
+
+    public init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
+}
+
+extension SessionFinding {
+    /// For people.
+    var text: String {
+        switch self {
+        case .conflict(let origin, let size): "\(origin): two different roots at size \(size)"
+        case .ownLogBehind(let origin, let size): "\(origin): the partner holds \(size) entries of this node's own log"
+        case .refusedByPeer(let origin, let reason): "\(origin): refused by the partner: \(reason)"
+        case .unknownToPeer(let origin): "\(origin): not known to the partner"
+        case .badOffer(let origin, let reason): "\(origin): \(reason)"
+        case .cannotResumeHere(let origin, let pinned):
+            "\(origin): the partner's interrupted transfer needs a node that holds \(pinned) entries"
+        }
+    }
+}
