@@ -7,6 +7,12 @@ public struct RecordSubject: Sendable, Hashable {
     public let address: String?
     public let transactionHash: String?
 
+    public init(chain: String?, address: String? = nil, transactionHash: String? = nil) {
+        self.chain = chain
+        self.address = address
+        self.transactionHash = transactionHash
+    }
+
     /// The key under which spellings of the address match; `nil` without chain or address.
     public var canonicalAddress: String? {
         guard let chain, let address else { return nil }
@@ -20,6 +26,12 @@ public struct RecordConfidence: Sendable, Hashable {
     /// 0 to 100, from the level where only that is given and its scheme is TagPack's.
     public let value: Int64?
     public let level: String?
+
+    public init(scheme: String = ConfidenceLevel.scheme, value: Int64?, level: String?) {
+        self.scheme = scheme
+        self.value = value
+        self.level = level
+    }
 }
 
 /// Another record, by its place and its leaf hash.

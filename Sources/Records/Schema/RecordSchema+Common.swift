@@ -30,14 +30,19 @@ extension RecordSchema {
             required("tlp", .word(.tlp), "how far it may be passed on (Traffic Light Protocol 2.0)", .never),
         ]
         // What a record that acts on its log says is for everybody who holds the log.
-        let incident = type.actsOnOwnLog ? [] : [optional("incident", .slug, "the incident that it belongs to")]
-        let tail =
-            (type.actsOnOwnLog ? [] : [optional("provenance", .object(provenance), "where an import found it")])
-            + [optional("sealed", .object(SealedHeader.shape), "which fields are sealed, and to whom", .never)]
+        var content = fields
+        if !type.actsOnOwnLog {
+            content.insert(optional("incident", .slug, "the incident that it belongs to"), at: 0)
+            content.append(optional("provenance", .object(provenance), "where an import found it"))
+        }
+        if content.contains(where: { $0.sealing != .never }) {
+            content.append(
+                optional("sealed", .object(SealedHeader.shape), "which fields are sealed, and to whom", .never))
+        }
         return RecordSchema(
             type, summary,
             ObjectShape(
-                head + incident + fields + tail, atLeastOne: atLeastOne, conditions: conditions, ordered: ordered))
+                head + content, atLeastOne: atLeastOne, conditions: conditions, ordered: ordered))
     }
 
     static let provenance = ObjectShape([
