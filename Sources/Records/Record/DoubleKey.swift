@@ -6,35 +6,53 @@
 ///
 /// A sealed body has a random salt and equals no other: take the bytes of a record before its fields are sealed.
 public enum DoubleKey {
-    static let ignored: Set<String> = ["time", "author", "provenance"]
-
     /// The bytes to hash.
     public static func canonicalBytes(of record: JSONValue) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
         if case .object(let members) = record {
-            append(members.filter { !ignored.contains($0.name) }, to: &bytes)
+            append(members.filter { !isLeftOut($0.name) }, to: &bytes)
         } else {
             append(record, to: &bytes)
         }
         return bytes
     }
 
+    private static func isLeftOut(_ name: String) -> Bool {
+        name == "time" || name == "author" || name == "provenance"
+    }
+
     private static func append(_ members: [JSONMember], to bytes: inout [UInt8]) {
+        // The first eight bytes of a name decide nearly always, and compare as one number.
+        let sorted = members.indices.map { (prefix: prefix(members[$0].name), index: $0) }.sorted { left, right in
+            left.prefix == right.prefix
+                ? ByteText.precedes(members[left.index].name, members[right.index].name) : left.prefix < right.prefix
+        }
         bytes.append(UInt8(ascii: "{"))
-        for member in members.sorted(by: { ByteText.precedes($0.name, $1.name) }) {
-            JSONWriter.append(member.name, to: &bytes)
+        for (_, index) in sorted {
+            JSONWriter.append(members[index].name, to: &bytes)
             bytes.append(UInt8(ascii: ":"))
-            append(member.value, to: &bytes)
+            append(members[index].value, to: &bytes)
             bytes.append(UInt8(ascii: ","))
         }
         bytes.append(UInt8(ascii: "}"))
     }
 
+    private static func prefix(_ name: String) -> UInt64 {
+        var word: UInt64 = 0
+        var shift: UInt64 = 56
+        for byte in name.utf8 {
+            word |= UInt64(byte) << shift
+            if shift == 0 { break }
+            shift -= 8
+        }
+        return word
+    }
+
     private static func append(_ value: JSONValue, to bytes: inout [UInt8]) {
         switch value {
         case .null, .bool, .string: JSONWriter.append(value, to: &bytes)
-        case .integer(let number): bytes.append(contentsOf: normalised(String(number)).utf8)
+        case .integer(let number): bytes.append(contentsOf: normalised(number).utf8)
         case .number(let literal): bytes.append(contentsOf: normalised(literal).utf8)
         case .array(let elements):
             bytes.append(UInt8(ascii: "["))
@@ -45,6 +63,17 @@ public enum DoubleKey {
             bytes.append(UInt8(ascii: "]"))
         case .object(let members): append(members, to: &bytes)
         }
+    }
+
+    private static func normalised(_ number: Int64) -> String {
+        if number == 0 { return "0" }
+        var significant = number
+        var power = 0
+        while significant % 10 == 0 {
+            significant /= 10
+            power += 1
+        }
+        return "\(significant)e\(power)"
     }
 
     /// A number as its significant digits and a power of ten, exactly: `1.50`, `15e-1` and `0.15E1` are one.

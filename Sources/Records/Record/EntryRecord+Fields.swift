@@ -87,6 +87,9 @@ extension EntryRecord {
         return EntryRecord.subject(subject)
     }
 
+    /// A field that holds a time or a day, as `observed_at`; a day counts from its midnight in UTC.
+    public func moment(_ name: String) -> Timestamp? { text(name).flatMap(RecordValidator.moment) }
+
     public var asset: String? { text("asset") }
     /// What to call the subject or the actor; the name of an incident.
     public var label: String? { text("label") ?? text("name") }

@@ -38,10 +38,9 @@ public struct RecordDraft: Sendable {
             let hint = Suggestion.text(for: name, among: RecordSchema.all.map(\.type.rawValue))
             throw RecordProblem(path: "type", reason: "is not known\(hint)")
         }
-        self = draft
-        for member in members {
-            root.set(member.value, at: [member.name])
-        }
+        schema = draft.schema
+        let defaults = (draft.root.object ?? []).filter { value[$0.name] == nil }
+        root = .object(defaults + members)
     }
 
     /// Puts a value at a path of names and list positions, in place of what is there. A position may be one past the
@@ -125,9 +124,13 @@ public struct RecordDraft: Sendable {
 
     /// The bytes of the body, checked as for submission.
     public func body() throws(RecordProblems) -> [UInt8] {
+        try finished().body
+    }
+
+    /// The bytes of the body, checked as for submission, and what they say.
+    public func finished() throws(RecordProblems) -> (body: [UInt8], record: EntryRecord) {
         let body = JSONWriter.write(ordered)
-        _ = try EntryRecord.validate(body: body, forSubmission: true)
-        return body
+        return (body, try EntryRecord.validate(body: body, forSubmission: true))
     }
 
     private static func order(_ value: JSONValue, _ shape: ObjectShape) -> JSONValue {
@@ -170,28 +173,26 @@ extension JSONValue {
         let fresh: JSONValue = isPosition ? .array([]) : .object([])
         switch self {
         case .object(var members):
-            let index = members.firstIndex { ByteText.same($0.name, name) }
-            var child = index.map { members[$0].value } ?? fresh
-            guard child.set(value, at: rest) else { return false }
-            if let index {
-                members[index].value = child
-            } else {
-                members.append(JSONMember(name, child))
+            // Given back below: with a second owner, the first change would copy the array.
+            self = .null
+            defer { self = .object(members) }
+            if let index = members.firstIndex(where: { ByteText.same($0.name, name) }) {
+                return members[index].value.set(value, at: rest)
             }
-            self = .object(members)
+            var child = fresh
+            guard child.set(value, at: rest) else { return false }
+            members.append(JSONMember(name, child))
             return true
         case .array(var elements):
             guard let number = ASCIIText.unsigned(name.utf8), let index = Int(exactly: number),
                 index <= elements.count
             else { return false }
-            var child = index < elements.count ? elements[index] : fresh
+            self = .null
+            defer { self = .array(elements) }
+            if index < elements.count { return elements[index].set(value, at: rest) }
+            var child = fresh
             guard child.set(value, at: rest) else { return false }
-            if index < elements.count {
-                elements[index] = child
-            } else {
-                elements.append(child)
-            }
-            self = .array(elements)
+            elements.append(child)
             return true
         default:
             return false

@@ -68,6 +68,9 @@ struct RecordValidator {
         if shape.requiredMask & ~seen != 0 { checkRequired(shape, seen, prefix: prefix) }
         checkGroups(shape, seen, prefix: prefix)
         if !shape.conditions.isEmpty || !shape.ordered.isEmpty { checkRules(.object(members), shape, prefix: prefix) }
+        if strictness != .reading, shape === RecordSchema.confidence {
+            checkConfidence(.object(members), prefix: prefix)
+        }
         if strictness != .reading, !shape.checked.isEmpty { checkAddresses(members, shape, prefix: prefix) }
     }
 
@@ -137,6 +140,20 @@ struct RecordValidator {
                 let until = object[second]?.string.flatMap(RecordValidator.moment), until < from
             else { continue }
             note(prefix + second, "is before \(first)")
+        }
+    }
+
+    /// A level of TagPack is one of its levels, and goes with its value.
+    private mutating func checkConfidence(_ confidence: JSONValue, prefix: String) {
+        guard confidence["scheme"] == nil || confidence["scheme"]?.string == ConfidenceLevel.scheme,
+            !isSealed(prefix + "scheme"), let name = confidence["level"]?.string
+        else { return }
+        guard let level = ConfidenceLevel.named(name) else {
+            let names = ConfidenceLevel.all.map(\.name).joined(separator: ", ")
+            return note(prefix + "level", "must be one of \(names), or of another scheme that is named")
+        }
+        if let value = confidence["value"]?.integer, value != level.value {
+            note(prefix + "value", "is not the value that TagPack gives the level")
         }
     }
 

@@ -2,7 +2,7 @@ extension RecordSchema {
     /// The JSON Schema (draft 2020-12) of what this version accepts for submission.
     ///
     /// What a schema cannot say is left to validation: checksums of addresses, the order of times and of sealed
-    /// fields, and that content of TLP red or amber+strict is sealed.
+    /// fields, the levels of a confidence's scheme, and that content of TLP red or amber+strict is sealed.
     public var jsonSchema: JSONValue {
         var members: [JSONMember] = [
             JSONMember("$schema", .string("https://json-schema.org/draft/2020-12/schema")),

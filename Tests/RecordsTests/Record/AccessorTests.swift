@@ -16,6 +16,8 @@ struct AccessorTests {
         #expect(record.incident == "bybit-2025")
         #expect(record.subject?.chain == "eip155:1")
         #expect(record.subject?.canonicalAddress == "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
+        #expect(record.moment("observed_at")?.text == "2025-02-26T00:00:00Z")
+        #expect(record.moment("valid_from")?.text == "2025-02-21T00:00:00Z")
         #expect(record.asset == "ETH")
         #expect(record.label == "Bybit exploiter")
         #expect(record.actor == "lazarus-group")

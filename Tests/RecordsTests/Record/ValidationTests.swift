@@ -193,6 +193,23 @@ struct ValidationTests {
         #expect(Set(problems(Example.key.replacing("sealing", with: "log")).map(\.path)) == ["origin", "epoch"])
     }
 
+    @Test("a TagPack confidence has one of its levels, with its value")
+    func confidence() {
+        func body(_ confidence: String) -> String {
+            Example.transaction.replacing("\"label\":", with: "\"confidence\":\(confidence),\"label\":")
+        }
+        for good in [
+            #"{"level":"heuristic"}"#, #"{"level":"heuristic","value":10}"#, #"{"value":33}"#,
+            #"{"scheme":"admiralty","level":"B2","value":75}"#,
+        ] {
+            #expect(problems(body(good)) == [], "\(good)")
+        }
+        #expect(problems(body(#"{"level":"sure"}"#)).map(\.path) == ["confidence.level"])
+        #expect(problems(body(#"{"level":"heuristic","value":11}"#)).map(\.path) == ["confidence.value"])
+        #expect(problems(body(#"{"scheme":"tagpack"}"#)).map(\.path) == ["confidence"])
+        #expect(problems(body(#"{"level":"sure"}"#), forSubmission: false) == [])
+    }
+
     @Test("times are in order")
     func order() {
         let text = Example.attribution.replacing("2025-12-31", with: "2025-02-20")
