@@ -1,0 +1,120 @@
+import Cryptography
+import LogStore
+import TransparencyLog
+
+/// A log on its way through an audit: its tree is grown anew from the bodies, and held against what is stored.
+struct LogWalk {
+    let log: StoredLog
+    /// By size.
+    let checkpoints: [SignedHead]
+    private(set) var problems: [AuditReport.Problem] = []
+    private var edge = TreeEdge()
+    private var pending: [Tile] = []
+    private var nextCheckpoint = 0
+    private var tileCount = 0
+    private let hasher = MerkleHasher()
+    /// Problems that are told one by one; more of one log are counted.
+    private static let maximumProblems = 100
+
+    init(log: StoredLog, checkpoints: [SignedHead]) {
+        self.log = log
+        self.checkpoints = checkpoints
+    }
+
+    var root: SHA256Digest { edge.root(hasher: hasher) }
+
+    mutating func problem(_ entry: UInt64?, _ text: String) {
+        guard problems.count < LogWalk.maximumProblems else { return }
+        problems.append(AuditReport.Problem(origin: log.origin, entry: entry, text: text))
+    }
+
+    /// Adds the leaf hashes of one bundle, computed from its bodies.
+    mutating func add(_ hashes: [SHA256Digest], storedTile: [UInt8]?) {
+        compare(hashes, storedTile)
+        var rest = hashes[...]
+        while !rest.isEmpty {
+            // Up to the next checkpoint, to see whether its root is the one of these entries.
+            let stop = nextCheckpoint < checkpoints.count ? checkpoints[nextCheckpoint].size : UInt64.max
+            let part = rest.prefix(Int(min(UInt64(rest.count), stop - edge.size)))
+            pending += edge.append(leafHashes: part, hasher: hasher)
+            rest = rest.dropFirst(part.count)
+            while nextCheckpoint < checkpoints.count, checkpoints[nextCheckpoint].size == edge.size {
+                if checkpoints[nextCheckpoint].root != edge.root(hasher: hasher) {
+                    problem(nil, "its entries do not have the root that was signed at size \(edge.size)")
+                }
+                nextCheckpoint += 1
+            }
+        }
+    }
+
+    /// Goes on behind a bundle that cannot be read, with the hashes that its tile kept.
+    mutating func skip(number: UInt64, error: any Error, storedTile: [UInt8]?) {
+        let first = number * UInt64(EntryBundle.maximumEntries)
+        let count = Int(min(UInt64(EntryBundle.maximumEntries), log.size - first))
+        problem(first, "entries \(first) to \(first + UInt64(count) - 1) cannot be read: \(error)")
+        guard let storedTile, storedTile.count == count * SHA256Digest.byteCount else {
+            add([SHA256Digest](repeating: .zero, count: count), storedTile: nil)
+            return
+        }
+        add(storedTile.withUnsafeBytes { Tile.hashes(of: $0) }, storedTile: storedTile)
+    }
+
+    private mutating func compare(_ hashes: [SHA256Digest], _ storedTile: [UInt8]?) {
+        guard let storedTile else {
+            problem(edge.size, "the tile of leaf hashes from entry \(edge.size) on is missing")
+            return
+        }
+        guard storedTile.count == hashes.count * SHA256Digest.byteCount else {
+            problem(edge.size, "the tile of leaf hashes from entry \(edge.size) on has the wrong size")
+            return
+        }
+        storedTile.withUnsafeBytes { stored in
+            for (offset, hash) in hashes.enumerated() {
+                let place = offset * SHA256Digest.byteCount
+                let kept = UnsafeRawBufferPointer(rebasing: stored[place..<(place + SHA256Digest.byteCount)])
+                if !hash.withUnsafeBytes({ $0.elementsEqual(kept) }) {
+                    problem(edge.size + UInt64(offset), "its body does not have the leaf hash that was kept")
+                }
+            }
+        }
+    }
+
+    /// Compares the tiles above the leaves that were completed since the last call, byte by byte.
+    mutating func checkTiles(_ read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?) throws {
+        let tiles = pending
+        pending = []
+        for tile in tiles {
+            tileCount += 1
+            // Leaf tiles were compared as they were grown.
+            guard tile.coordinate.level > 0 else { continue }
+            try check(tile, read)
+        }
+    }
+
+    private mutating func check(_ tile: Tile, _ read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?) throws {
+        let coordinate = tile.coordinate
+        if try read(coordinate.level, coordinate.number) != tile.data {
+            let first = coordinate.number << (8 * (coordinate.level + 1))
+            problem(first, "\(coordinate.path) is not what its entries hash to")
+        }
+    }
+
+    /// Checks the partial tiles at the edge, and that nothing lies behind them.
+    mutating func finish(
+        rows: (bundles: Int, tiles: Int), edge read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?
+    ) throws {
+        try checkTiles(read)
+        let partial = edge.tilesAtEdge
+        for tile in partial where tile.coordinate.level > 0 { try check(tile, read) }
+        let width = UInt64(EntryBundle.maximumEntries)
+        if rows.bundles != Int((log.size + width - 1) / width) {
+            problem(nil, "\(rows.bundles) entry bundles, which are not those of \(log.size) entries")
+        }
+        if rows.tiles != tileCount + partial.count {
+            problem(nil, "\(rows.tiles) tiles where \(tileCount + partial.count) belong")
+        }
+        for head in checkpoints[nextCheckpoint...] {
+            problem(edge.size, "a checkpoint of size \(head.size), but only \(edge.size) entries")
+        }
+    }
+}
