@@ -13,7 +13,7 @@ package final class SessionRunner: Sendable {
     private let context: SyncContext
     private let configuration: SessionConfiguration
     private let log: Logger
-    private let counter = ByteCounter()
+    private let counter: ByteCounter
     private let events: AsyncStream<SessionEvent>
     private let feed: AsyncStream<SessionEvent>.Continuation
     /// What the peer has asked for, answered one after the other.
@@ -45,12 +45,17 @@ package final class SessionRunner: Sendable {
         var disconnect: String?
     }
 
-    package init(
-        context: SyncContext, configuration: SessionConfiguration, logger: Logger,
+    package convenience init(context: SyncContext, configuration: SessionConfiguration, logger: Logger) {
+        self.init(context: context, configuration: configuration, counter: ByteCounter(), logger: logger)
+    }
+
+    init(
+        context: SyncContext, configuration: SessionConfiguration, counter: ByteCounter, logger: Logger,
         progress: (@Sendable (SyncProgress) -> Void)? = nil
     ) {
         self.context = context
         self.configuration = configuration
+        self.counter = counter
         self.progress = progress
         log = logger
         (events, feed) = AsyncStream.makeStream()
@@ -78,7 +83,7 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    private func run(_ channel: NIOAsyncChannel<RawFrame, ByteBuffer>) async -> SessionReport {
+    func run(_ channel: NIOAsyncChannel<RawFrame, ByteBuffer>) async -> SessionReport {
         let begin = ContinuousClock.now
         let id = context.sessions.add(
             .init(peer: configuration.peer) { [weak self] change in self?.take(change) })
@@ -408,14 +413,7 @@ package final class SessionRunner: Sendable {
     private func fail(_ error: any Error) {
         state.update { state in
             guard state.report.error == nil else { return }
-            state.report.error =
-                switch error {
-                case let failure as SessionFailure: failure
-                case let violation as ProtocolViolation: SessionFailure(.violation, violation.description)
-                case let store as StoreError: SessionFailure(.store, store.description)
-                case is CancellationError: SessionFailure(.interrupted, "interrupted")
-                default: SessionFailure(.unreachable, "\(error)")
-                }
+            state.report.error = SessionFailure(error, peer: configuration.peer)
         }
     }
 }

@@ -1,0 +1,65 @@
+public import Logging
+public import MutualTLS
+import NIOCore
+import Reconciliation
+
+/// A partner's address.
+public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
+    public let host: String
+    public let port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Opens a connection to one partner and runs a session on it.
+public struct PeerClient: Sendable {
+    /// The application protocol that two nodes agree on in the handshake (ALPN).
+    public static let applicationProtocol = "entente/1"
+
+    private let context: SyncContext
+    private let tls: TLSContext
+    private let log: Logger
+
+    public init(context: SyncContext, tls: TLSContext, logger: Logger) {
+        self.context = context
+        self.tls = tls
+        log = logger
+    }
+
+    /// Connects, reconciles, and tells what came of it. Never throws: the report says why.
+    public func synchronise(
+        with node: String, at endpoint: Endpoint, once: Bool,
+        progress: (@Sendable (SyncProgress) -> Void)? = nil
+    ) async -> SessionReport {
+        let begin = ContinuousClock.now
+        do {
+            let ready = Guarded<SessionStarter.Connection?>(nil)
+            let connection = try await SecureConnector.connect(
+                host: endpoint.host, port: endpoint.port, context: tls, expecting: node
+            ) { channel in
+                try channel.pipeline.syncOperations.addHandler(SessionStarter { ready.value = $0 })
+            }
+            guard let started = ready.value else {
+                try await connection.channel.close()
+                throw TLSError(.closedDuringHandshake, "the connection to \(node) ended with its handshake")
+            }
+            return await SessionRunner(
+                context: context,
+                configuration: SessionConfiguration(
+                    node: context.federation.value.node, peer: node,
+                    communities: context.communities(admitting: node), isInitiator: true, once: once),
+                counter: started.counter, logger: log, progress: progress
+            ).run(started.frames)
+        } catch {
+            var report = SessionReport(peer: node)
+            report.error = SessionFailure(error, peer: node)
+            report.seconds = Double((ContinuousClock.now - begin) / .microseconds(1)) / 1_000_000
+            return report
+        }
+    }
+}

@@ -1,0 +1,79 @@
+public import Logging
+public import MutualTLS
+public import NIOCore
+import Reconciliation
+
+/// Listens for partners and runs a session on each connection.
+public final class PeerServer: Sendable {
+    /// Connections of one partner at once; further ones are closed.
+    private static let maximumPerPeer = 4
+
+    private let listener: SecureListener
+    private let sessions: Guarded<[String: Int]>
+
+    /// Where it listens.
+    public var address: SocketAddress? { listener.localAddress }
+
+    private init(listener: SecureListener, sessions: Guarded<[String: Int]>) {
+        self.listener = listener
+        self.sessions = sessions
+    }
+
+    /// Binds and accepts. `tls` is asked for each connection, so that a reloaded context counts from then on;
+    /// `onReport` hears how each session ended.
+    public static func listen(
+        at endpoint: Endpoint, context: SyncContext, tls: @escaping @Sendable () -> TLSContext, logger: Logger,
+        onReport: @escaping @Sendable (SessionReport) -> Void = { _ in }
+    ) async throws -> PeerServer {
+        let sessions = Guarded<[String: Int]>([:])
+        let listener = try await SecureListener.listen(
+            host: endpoint.host, port: endpoint.port, context: tls,
+            onRefusal: { error, address in
+                logger.notice(
+                    "connection refused",
+                    metadata: ["from": "\(address.map { "\($0)" } ?? "unknown")", "reason": "\(error)"])
+            }
+        ) { channel in
+            try channel.pipeline.syncOperations.addHandler(
+                SessionStarter { connection in
+                    let peer = connection.peer.node
+                    let isAllowed = sessions.update { sessions in
+                        guard sessions[peer, default: 0] < maximumPerPeer else { return false }
+                        sessions[peer, default: 0] += 1
+                        return true
+                    }
+                    Task {
+                        let report = await serve(connection, isAllowed: isAllowed, context, logger)
+                        if isAllowed { sessions.update { $0[peer, default: 1] -= 1 } }
+                        onReport(report)
+                    }
+                })
+        }
+        return PeerServer(listener: listener, sessions: sessions)
+    }
+
+    private static func serve(
+        _ connection: SessionStarter.Connection, isAllowed: Bool, _ context: SyncContext, _ logger: Logger
+    ) async -> SessionReport {
+        let peer = connection.peer.node
+        guard isAllowed else {
+            logger.warning("too many connections", metadata: ["peer": "\(peer)"])
+            try? await connection.frames.executeThenClose { _, _ in }
+            var report = SessionReport(peer: peer)
+            report.error = SessionFailure(.notPermitted, "too many connections of \(peer)")
+            return report
+        }
+        return await SessionRunner(
+            context: context,
+            configuration: SessionConfiguration(
+                node: context.federation.value.node, peer: peer,
+                communities: context.communities(admitting: peer), isInitiator: false, once: false),
+            counter: connection.counter, logger: logger
+        ).run(connection.frames)
+    }
+
+    /// Stops accepting; sessions under way go on until they are told to end.
+    public func close() async throws {
+        try await listener.close()
+    }
+}
