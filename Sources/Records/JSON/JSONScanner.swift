@@ -188,12 +188,15 @@ public struct JSONScanner {
         fingerprints.append(fingerprint)
     }
 
+    /// Equal for equal names; different for most others.
     private static func fingerprint(_ name: String) -> UInt64 {
-        var word = UInt64(truncatingIfNeeded: name.utf8.count)
-        for byte in name.utf8.prefix(12) {
-            word = (word << 5 | word >> 59) ^ UInt64(byte)
-        }
-        return word
+        name.utf8.withContiguousStorageIfAvailable { bytes in
+            var word = UInt64(truncatingIfNeeded: bytes.count)
+            for index in 0..<min(bytes.count, 12) {
+                word = (word << 5 | word >> 59) ^ UInt64(bytes[index])
+            }
+            return word
+        } ?? 0
     }
 
     /// A name that equals another only byte for byte.

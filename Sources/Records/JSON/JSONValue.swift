@@ -68,7 +68,16 @@ enum ByteText {
     @inline(__always)
     static func same(_ left: String, _ right: String) -> Bool {
         // Texts with the same bytes are always `==`, which is quick to say no.
-        left == right && left.utf8.elementsEqual(right.utf8)
+        left == right && sameBytes(left, right)
+    }
+
+    private static func sameBytes(_ left: String, _ right: String) -> Bool {
+        let fast = left.utf8.withContiguousStorageIfAvailable { left in
+            right.utf8.withContiguousStorageIfAvailable { right in
+                left.count == right.count && left.indices.allSatisfy { left[$0] == right[$0] }
+            }
+        }
+        return (fast ?? nil) ?? left.utf8.elementsEqual(right.utf8)
     }
 
     static func precedes(_ left: String, _ right: String) -> Bool {

@@ -88,16 +88,32 @@ public struct Timestamp: Sendable, Hashable {
         let days = (seconds - (seconds < 0 ? 86_399 : 0)) / 86_400
         let time = seconds - days * 86_400
         let (year, month, day) = Timestamp.date(days)
-        var text = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
-        text += "T\(padded(time / 3_600, 2)):\(padded(time / 60 % 60, 2)):\(padded(time % 60, 2))"
-        if nanoseconds > 0 {
-            var fraction = padded(Int64(nanoseconds), 9)
-            while fraction.utf8.last == UInt8(ascii: "0") {
-                fraction.removeLast()
+        return String(unsafeUninitializedCapacity: 30) { bytes in
+            var count = 0
+            func put(_ number: Int64, _ width: Int, _ mark: Unicode.Scalar) {
+                var rest = number
+                for index in (count..<count + width).reversed() {
+                    bytes[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                    rest /= 10
+                }
+                bytes[count + width] = UInt8(ascii: mark)
+                count += width + 1
             }
-            text += ".\(fraction)"
+            put(year, 4, "-")
+            put(month, 2, "-")
+            put(day, 2, "T")
+            put(time / 3_600, 2, ":")
+            put(time / 60 % 60, 2, ":")
+            put(time % 60, 2, nanoseconds > 0 ? "." : "Z")
+            if nanoseconds > 0 {
+                put(Int64(nanoseconds), 9, "Z")
+                while bytes[count - 2] == UInt8(ascii: "0") {
+                    count -= 1
+                }
+                bytes[count - 1] = UInt8(ascii: "Z")
+            }
+            return count
         }
-        return text + "Z"
     }
 
     private static func date(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
@@ -110,11 +126,6 @@ public struct Timestamp: Sendable, Hashable {
         let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
         return (year, month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
-    }
-
-    private func padded(_ number: Int64, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
     }
 }
 

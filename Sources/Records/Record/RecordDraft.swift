@@ -27,6 +27,9 @@ public struct RecordDraft: Sendable {
         guard case .object(let members) = value else {
             throw RecordProblem(path: "", reason: "a record must be a JSON object")
         }
+        if let given = value["type"], given.string == nil {
+            throw RecordProblem(path: "type", reason: "must be a text")
+        }
         let named = value["type"]?.string
         if let type, let named, type.rawValue != named {
             throw RecordProblem(path: "type", reason: "is not \(type.rawValue)")
@@ -34,13 +37,19 @@ public struct RecordDraft: Sendable {
         guard let name = named ?? type?.rawValue else {
             throw RecordProblem(path: "type", reason: "is missing: it says what kind of record this is")
         }
-        guard let draft = RecordDraft(type: RecordType(rawValue: name), time: time, author: author, tlp: tlp) else {
+        guard let schema = RecordSchema.of(RecordType(rawValue: name)) else {
             let hint = Suggestion.text(for: name, among: RecordSchema.all.map(\.type.rawValue))
             throw RecordProblem(path: "type", reason: "is not known\(hint)")
         }
-        schema = draft.schema
-        let defaults = (draft.root.object ?? []).filter { value[$0.name] == nil }
-        root = .object(defaults + members)
+        self.schema = schema
+        var head: [JSONMember] = []
+        head.reserveCapacity(members.count + 5)
+        if value["v"] == nil { head.append(JSONMember("v", .integer(RecordSchema.version))) }
+        if named == nil { head.append(JSONMember("type", .string(name))) }
+        if value["time"] == nil { head.append(JSONMember("time", .string(time.text))) }
+        if value["author"] == nil { head.append(JSONMember("author", .string(author))) }
+        if value["tlp"] == nil { head.append(JSONMember("tlp", .string(tlp.rawValue))) }
+        root = .object(head + members)
     }
 
     /// Puts a value at a path of names and list positions, in place of what is there. A position may be one past the
@@ -112,7 +121,7 @@ public struct RecordDraft: Sendable {
             root.set(.string(ConfidenceLevel.scheme), at: ["confidence", "scheme"])
             root.set(.integer(level.value), at: ["confidence", "value"])
         }
-        return RecordDraft.order(root, schema.shape)
+        return RecordDraft.isOrdered(root, schema.shape) ? root : RecordDraft.order(root, schema.shape)
     }
 
     /// What is wrong with the draft before anything is sealed.
@@ -131,6 +140,25 @@ public struct RecordDraft: Sendable {
     public func finished() throws(RecordProblems) -> (body: [UInt8], record: EntryRecord) {
         let body = JSONWriter.write(ordered)
         return (body, try EntryRecord.validate(body: body, forSubmission: true))
+    }
+
+    private static func isOrdered(_ value: JSONValue, _ shape: ObjectShape) -> Bool {
+        guard case .object(let members) = value else { return true }
+        var next = 0
+        for member in members {
+            guard let position = shape.position(of: member.name, expected: next), position >= next else { return false }
+            next = position + 1
+            switch (shape.fields[position].kind, member.value) {
+            case (.object(let inner), _):
+                if !isOrdered(member.value, inner) { return false }
+            case (.list(.object(let inner), _), .array(let elements)):
+                for element in elements where !isOrdered(element, inner) {
+                    return false
+                }
+            default: break
+            }
+        }
+        return true
     }
 
     private static func order(_ value: JSONValue, _ shape: ObjectShape) -> JSONValue {

@@ -209,6 +209,8 @@ struct RecordValidator {
             note("sealed", "is malformed, or its recipients or fields are not sorted or stand there twice")
         }
         for path in sealed {
+            // A later version may seal fields that this one does not know.
+            if strictness == .reading, schema.field(at: path) == nil { continue }
             guard schema.isSealable(path) else {
                 note("sealed.fields", "\(Shown.name(path)) cannot be sealed")
                 continue

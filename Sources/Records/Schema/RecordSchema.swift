@@ -30,6 +30,7 @@ public final class RecordSchema: Sendable {
 
     /// The field at a path of names and list positions, for example `confidence.level` or `from.0.address`.
     public func field(at path: String) -> RecordField? {
+        if !path.utf8.contains(UInt8(ascii: ".")) { return shape.field(path) }
         var shape: ObjectShape? = self.shape
         var found: RecordField?
         var isInList = false

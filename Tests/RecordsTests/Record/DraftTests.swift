@@ -126,7 +126,10 @@ struct DraftTests {
             String(decoding: try draft.body(), as: UTF8.self)
                 == #"{"v":1,"type":"attribution","time":"2026-03-01T12:00:00Z","author":"analyst","tlp":"amber","#
                 + #""subject":{"chain":"foo:1","address":"x"},"label":"x"}"#)
-        for (text, path) in [("[]", ""), ("{}", "type"), (#"{"type":"actr"}"#, "type"), (#"{"type":"key"}"#, "type")] {
+        for (text, path) in [
+            ("[]", ""), ("{}", "type"), (#"{"type":"actr"}"#, "type"), (#"{"type":"key"}"#, "type"),
+            (#"{"type":1}"#, "type"),
+        ] {
             let error = #expect(throws: RecordProblem.self) {
                 try RecordDraft(
                     object: try JSONScanner.scan(text: text), type: text.contains("key") ? .actor : nil, time: time,

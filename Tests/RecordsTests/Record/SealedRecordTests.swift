@@ -81,6 +81,8 @@ struct SealedRecordTests {
                     $0.reason == "\(field) cannot be sealed"
                 }, "\(field)")
         }
+        #expect(problems(body(subject + "\"label\":\"x\",", ["later"]), forSubmission: false) == [])
+        #expect(!problems(body(subject + "\"label\":\"x\",", ["tlp"]), forSubmission: false).isEmpty)
         let provenance = body(subject + #""label":"x","provenance":{"format":"csv"},"#, ["note"])
         #expect(problems(provenance).map(\.path) == ["provenance"])
     }
