@@ -1,0 +1,93 @@
+extension NodeConfiguration {
+    /// Reads `node.yaml` strictly: whatever is unknown, repeated, missing or of the wrong type is an error that names
+    /// file and line. `version`, `node` and `listen` must be there; the rest has defaults.
+    ///
+    /// - Parameters:
+    ///   - bytes: The YAML text in UTF-8, at most ``maximumByteCount``.
+    ///   - path: What errors call the file.
+    /// - Throws: ``HomeError`` of the category `configuration`.
+    public init(parsing bytes: [UInt8], path: String) throws {
+        let source = YAMLSource(path: path, category: .configuration, limit: NodeConfiguration.maximumByteCount)
+        var root = try source.parse(bytes)
+        try root.checkVersion(NodeConfiguration.version, of: "node.yaml")
+        var lines: [Place: Int] = [:]
+
+        let nodeValue = try root.require("node")
+        lines[.node] = nodeValue.line
+        let node = try root.text(nodeValue, "node")
+        let listen = try root.endpoint(root.require("listen"), "listen")
+        self.init(node: node, listen: listen)
+
+        if let value = root.take("endpoint") {
+            lines[.endpoint] = value.line
+            endpoint = try root.endpoint(value, "endpoint")
+        }
+        if let value = root.take("sync_interval") {
+            syncInterval = try root.number(value, "sync_interval", 1...NodeConfiguration.maximumSyncInterval)
+        }
+        if let value = root.take("sealing") {
+            sealing = try SealingDefaults(parsing: value, of: source, &lines)
+        }
+        if let value = root.take("communities") {
+            lines[.communities] = value.line
+            let items = try root.list(value, "communities", limit: NodeConfiguration.maximumCommunityCount)
+            for (index, item) in items.enumerated() {
+                lines[.community(index)] = item.line
+                communities.append(try CommunityConfiguration(parsing: item, of: source, at: index, &lines))
+            }
+        }
+        try root.finish()
+        if let problem = firstProblem() { throw source.error(problem.message, line: lines[problem.place]) }
+    }
+}
+
+extension CommunityConfiguration {
+    fileprivate init(
+        parsing value: YAMLValue, of source: YAMLSource, at index: Int, _ lines: inout [NodeConfiguration.Place: Int]
+    ) throws {
+        var mapping = try YAMLMapping(value, of: source, what: "a community")
+        let name = try mapping.text(mapping.require("name"), "name")
+        let list = try mapping.require("members")
+        self.init(name: name, members: [])
+        for item in try mapping.list(list, "members", limit: CommunityConfiguration.maximumMemberCount) {
+            lines[.member(index, members.count)] = item.line
+            members.append(try mapping.text(item, "a member"))
+        }
+        if let value = mapping.take("carry_sealed") {
+            carrySealed = try mapping.choice(value, "carry_sealed")
+        }
+        try mapping.finish()
+    }
+}
+
+extension SealingDefaults {
+    fileprivate init(
+        parsing value: YAMLValue, of source: YAMLSource, _ lines: inout [NodeConfiguration.Place: Int]
+    ) throws {
+        var mapping = try YAMLMapping(value, of: source, what: "sealing")
+        self.init()
+        if let value = mapping.take("fields") {
+            fields = []
+            for item in try mapping.list(value, "fields", limit: SealingDefaults.maximumFieldCount) {
+                lines[.sealedField(fields.count)] = item.line
+                fields.append(try mapping.text(item, "a field"))
+            }
+        }
+        if let value = mapping.take("source") { self.source = try mapping.choice(value, "source") }
+        if let value = mapping.take("tlp") { trafficLight = try mapping.choice(value, "tlp") }
+        try mapping.finish()
+    }
+}
+
+extension YAMLMapping {
+    /// One of the words of an enumeration.
+    fileprivate func choice<Choice>(_ value: YAMLValue, _ what: String) throws -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        let text = try text(value, what)
+        guard let choice = Choice(rawValue: text) else {
+            let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw source.error("\(what) is \(Display.quoted(text)); it can be \(words)", line: value.line)
+        }
+        return choice
+    }
+}

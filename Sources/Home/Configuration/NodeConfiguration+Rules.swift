@@ -1,0 +1,100 @@
+extension NodeConfiguration {
+    /// Where in the file a rule is broken.
+    enum Place: Hashable {
+        case node, endpoint, syncInterval, sealedField(Int), communities, community(Int), member(Int, Int)
+    }
+
+    struct Problem {
+        let place: Place
+        let message: String
+
+        init(_ place: Place, _ message: String) {
+            self.place = place
+            self.message = message
+        }
+    }
+
+    /// Throws the first rule that the configuration breaks, as `configuration`.
+    public func validate() throws {
+        if let problem = firstProblem() { throw HomeError(.configuration, problem.message) }
+    }
+
+    func firstProblem() -> Problem? {
+        guard Names.isNode(node) else {
+            return Problem(.node, "\(Display.quoted(node)) is no node name; \(Names.nodeRule)")
+        }
+        if let endpoint, endpoint.isWildcard || endpoint.port == 0 {
+            return Problem(
+                .endpoint, "nobody can connect to the endpoint \(endpoint); name the address partners reach, or none")
+        }
+        guard 1...NodeConfiguration.maximumSyncInterval ~= syncInterval else {
+            return Problem(
+                .syncInterval, "sync_interval must be from 1 to \(NodeConfiguration.maximumSyncInterval) seconds")
+        }
+        return sealingProblem() ?? communityProblem()
+    }
+
+    private func sealingProblem() -> Problem? {
+        var seen: Set<String> = []
+        for (index, field) in sealing.fields.enumerated() {
+            guard index < SealingDefaults.maximumFieldCount else {
+                return Problem(.sealedField(index), "at most \(SealingDefaults.maximumFieldCount) fields are accepted")
+            }
+            guard field.utf8.first.map({ UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 }) ?? false,
+                field.utf8.count <= 64,
+                field.utf8.allSatisfy({ ASCII.isLowerOrDigit($0) || $0 == UInt8(ascii: "_") })
+            else {
+                return Problem(
+                    .sealedField(index),
+                    "\(Display.quoted(field)) is no field name; they are lower-case words, for example case_number")
+            }
+            guard field != "source" else {
+                return Problem(.sealedField(index), "whether a source is sealed is said by the key source, not here")
+            }
+            guard seen.insert(field).inserted else {
+                return Problem(.sealedField(index), "the field \(field) stands twice; remove one")
+            }
+        }
+        return nil
+    }
+
+    private func communityProblem() -> Problem? {
+        guard communities.count <= NodeConfiguration.maximumCommunityCount else {
+            return Problem(.communities, "at most \(NodeConfiguration.maximumCommunityCount) communities are accepted")
+        }
+        var seen: Set<String> = []
+        for (index, community) in communities.enumerated() {
+            guard Names.isCommunity(community.name) else {
+                return Problem(
+                    .community(index), "\(Display.quoted(community.name)) is no community name; \(Names.communityRule)")
+            }
+            guard seen.insert(community.name).inserted else {
+                return Problem(.community(index), "the community \(community.name) stands twice; merge the two")
+            }
+            if let problem = memberProblem(of: community, at: index) { return problem }
+        }
+        return nil
+    }
+
+    private func memberProblem(of community: CommunityConfiguration, at index: Int) -> Problem? {
+        guard community.members.count <= CommunityConfiguration.maximumMemberCount else {
+            return Problem(
+                .community(index), "at most \(CommunityConfiguration.maximumMemberCount) members are accepted")
+        }
+        var seen: Set<String> = []
+        for (position, member) in community.members.enumerated() {
+            guard Names.isNode(member) else {
+                return Problem(
+                    .member(index, position), "\(Display.quoted(member)) is no node name; \(Names.nodeRule)")
+            }
+            guard seen.insert(member).inserted else {
+                return Problem(.member(index, position), "the member \(member) stands twice; remove one")
+            }
+        }
+        guard seen.contains(node) else {
+            return Problem(
+                .community(index), "this node, \(node), is missing from the members of \(community.name); add it")
+        }
+        return nil
+    }
+}

@@ -1,0 +1,44 @@
+extension NodeConfiguration {
+    /// The text of `node.yaml`, with a comment at every key; always the same for the same configuration. Reading it
+    /// back gives the configuration.
+    public func text() -> String {
+        var lines = [
+            "# This node of Entente. Commands rewrite this file, so comments of your own do not last.",
+            "version: \(NodeConfiguration.version)",
+            "node: \(PlainScalar.write(node))",
+            "",
+            "# Where this node listens, host:port. Port 0 takes any free one.",
+            "listen: \(PlainScalar.write(listen.description))",
+            "# Where partners reach it, as its peer card says. Without one, only this node opens connections.",
+            endpoint.map { "endpoint: \(PlainScalar.write($0.description))" } ?? "# endpoint: node.us.example:7962",
+            "",
+            "# Seconds between attempts to reconcile with a partner that is not connected.",
+            "sync_interval: \(syncInterval)",
+            "",
+            "# What is sealed, and how records are marked, unless a command says otherwise.",
+            "sealing:",
+        ]
+        lines += NodeConfiguration.list(sealing.fields, key: "fields", indentation: "  ")
+        lines += [
+            "  # unless_public: sealed unless it is a public address on the web; always; never.",
+            "  source: \(sealing.source.rawValue)",
+            "  # Traffic light protocol: clear, green or amber.",
+            "  tlp: \(sealing.trafficLight.rawValue)",
+            "",
+            "# The groups this node shares records with. Members, this node among them, may hold its log there.",
+            "# carry_sealed: recipients (sealed parts go only to those who can open them) or members (to all).",
+        ]
+        lines.append(communities.isEmpty ? "communities: []" : "communities:")
+        for community in communities {
+            lines.append("  - name: \(PlainScalar.write(community.name))")
+            lines.append("    carry_sealed: \(community.carrySealed.rawValue)")
+            lines += NodeConfiguration.list(community.members, key: "members", indentation: "    ")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func list(_ items: [String], key: String, indentation: String) -> [String] {
+        if items.isEmpty { return ["\(indentation)\(key): []"] }
+        return ["\(indentation)\(key):"] + items.map { "\(indentation)  - \(PlainScalar.write($0))" }
+    }
+}

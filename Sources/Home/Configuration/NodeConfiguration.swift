@@ -1,0 +1,95 @@
+/// What `node.yaml` says: the node's name, addresses, communities with their members, and defaults.
+public struct NodeConfiguration: Sendable, Hashable {
+    /// The version of the format that this program reads and writes.
+    public static let version: UInt64 = 1
+    /// The longest file read, in bytes.
+    public static let maximumByteCount = 1_048_576
+    public static let maximumCommunityCount = 1_024
+    /// The longest pause between two attempts to reconcile, in seconds.
+    public static let maximumSyncInterval: UInt64 = 86_400
+
+    public let node: String
+    public var listen: HostAndPort
+    /// What the peer card says; without one, partners cannot open connections to this node.
+    public var endpoint: HostAndPort?
+    /// Seconds between reconciliations with a partner that is not connected, 1 to 86,400.
+    public var syncInterval: UInt64
+    public var sealing: SealingDefaults
+    /// In the order of the file.
+    public var communities: [CommunityConfiguration]
+
+    public init(
+        node: String, listen: HostAndPort, endpoint: HostAndPort? = nil, syncInterval: UInt64 = 30,
+        sealing: SealingDefaults = SealingDefaults(), communities: [CommunityConfiguration] = []
+    ) {
+        self.node = node
+        self.listen = listen
+        self.endpoint = endpoint
+        self.syncInterval = syncInterval
+        self.sealing = sealing
+        self.communities = communities
+    }
+
+    /// The community of this name, `nil` where this node is in none.
+    public func community(_ name: String) -> CommunityConfiguration? {
+        communities.first { $0.name == name }
+    }
+}
+
+/// One community of this node.
+public struct CommunityConfiguration: Sendable, Hashable {
+    /// The most members of a community.
+    public static let maximumMemberCount = 1_024
+
+    /// Who keeps a copy of sealed parts.
+    public enum CarrySealed: String, Sendable, Hashable, CaseIterable {
+        /// Only the nodes they are sealed to.
+        case recipients
+        /// Every member, readable or not, so that a recipient can get them from any.
+        case members
+    }
+
+    public let name: String
+    /// The nodes that may hold this node's log of the community, this node among them.
+    public var members: [String]
+    public var carrySealed: CarrySealed
+
+    public init(name: String, members: [String], carrySealed: CarrySealed = .recipients) {
+        self.name = name
+        self.members = members
+        self.carrySealed = carrySealed
+    }
+}
+
+/// What is sealed, and how records are marked, unless a command says otherwise.
+public struct SealingDefaults: Sendable, Hashable {
+    /// The most fields that can be named.
+    public static let maximumFieldCount = 64
+
+    /// What happens to a record's source.
+    public enum SourceSealing: String, Sendable, Hashable, CaseIterable {
+        /// Sealed unless it is a public address on the web.
+        case unlessPublic = "unless_public"
+        case always
+        case never
+    }
+
+    /// The traffic light protocol's labels that a record can carry by default.
+    public enum TrafficLight: String, Sendable, Hashable, CaseIterable {
+        case clear, green, amber
+    }
+
+    /// Names of the fields that are sealed.
+    public var fields: [String]
+    public var source: SourceSealing
+    public var trafficLight: TrafficLight
+
+    public init(
+        fields: [String] = ["victim", "case_number", "method", "note"], source: SourceSealing = .unlessPublic,
+        trafficLight: TrafficLight = .green
+    ) {
+        self.fields = fields
+        self.source = source
+        self.trafficLight = trafficLight
+    }
+}

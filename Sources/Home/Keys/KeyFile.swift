@@ -1,0 +1,119 @@
+import Cryptography
+import Glibc
+
+/// One private key in one file of one line:
+///
+///     entente-key/1 plain ed25519 us.example/krus <44 characters of base64>
+///
+/// The fields, separated by single spaces and ended by a line feed: the format and its version; how the secret is
+/// protected; what the key is for; whose it is; and what the protection needs, here the 32 secret bytes as they are.
+/// A protection by passphrase is another word in the second field, with its parameters, salt and ciphertext from the
+/// fifth on: the first four fields stay and can be read without the passphrase.
+struct KeyFile {
+    static let format = "entente-key/1"
+    static let plain = "plain"
+    static let maximumByteCount = 4_096
+
+    /// What a key is for. A file whose purpose is another than its name promises is refused.
+    enum Purpose: String {
+        /// Signs checkpoints of one log.
+        case log = "ed25519"
+        /// Signs cosignatures.
+        case mirror = "ed25519-cosignature"
+        /// Opens sealed fields.
+        case sealing = "x25519"
+        /// Finds doubles by a keyed hash.
+        case doubles = "blake2b"
+    }
+
+    let path: String
+    let purpose: Purpose
+    /// Whose key it is: a log's origin, a node's name, or a node's name, `#` and an epoch.
+    let name: String
+
+    /// Writes a new file with the 32 secret bytes. Throws `exists` where there is one.
+    func create(_ secret: SecretBytes) throws {
+        guard secret.count == 32 else { throw HomeError(.usage, "a key has 32 bytes", path: path) }
+        let header = Array("\(KeyFile.format) \(KeyFile.plain) \(purpose.rawValue) \(name) ".utf8)
+        let text = try SecretBytes(count: header.count + 45) { target in
+            target.copyBytes(from: header)
+            let body = UnsafeMutableRawBufferPointer(rebasing: target[header.count..<header.count + 44])
+            secret.withUnsafeBytes { SecretBase64.encode($0, into: body) }
+            target[header.count + 44] = UInt8(ascii: "\n")
+        }
+        try SecretFile.create(text, at: path)
+    }
+
+    /// Reads the 32 secret bytes, into guarded memory only.
+    ///
+    /// Throws `noInput` without the file, `notPermitted` where others have rights on it, `configuration` for one that
+    /// is malformed, protected in a way unknown here, or some other key.
+    func read() throws -> SecretBytes {
+        let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)
+        return try text.withUnsafeBytes { bytes in
+            // Only the four fields before the secret are copied out of guarded memory.
+            guard bytes.last == UInt8(ascii: "\n") else { throw malformed }
+            var fields: [String] = []
+            var start = 0
+            while fields.count < 4 {
+                guard let space = bytes[start...].firstIndex(of: UInt8(ascii: " ")) else { throw malformed }
+                fields.append(String(decoding: bytes[start..<space], as: UTF8.self))
+                start = space + 1
+                if fields.count == 1, fields[0] != KeyFile.format { throw malformed }
+            }
+            guard fields[1] == KeyFile.plain else {
+                throw HomeError(
+                    .configuration,
+                    "is protected by \(Display.quoted(fields[1])), which this program cannot open; use a newer one",
+                    path: path)
+            }
+            guard fields[2] == purpose.rawValue, fields[3] == name else {
+                throw HomeError(
+                    .configuration,
+                    "holds another key (\(Display.quoted(fields[2])) of \(Display.quoted(fields[3]))) than its name "
+                        + "says (\(purpose.rawValue) of \(name)); put the right file back",
+                    path: path)
+            }
+            let body = UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count - 1])
+            guard let secret = try SecretBase64.decode(body) else { throw malformed }
+            return secret
+        }
+    }
+
+    private var malformed: HomeError {
+        HomeError(
+            .configuration,
+            "is no key file of the format \(KeyFile.format) (one line of five fields); restore it from a backup",
+            path: path)
+    }
+}
+
+/// Files whose bytes stay in guarded memory.
+enum SecretFile {
+    /// Writes a new file, 0600. Throws `exists` where there is one.
+    static func create(_ secret: SecretBytes, at path: String) throws {
+        do {
+            try secret.withUnsafeBytes { try StagedFile($0, for: path).create() }
+        } catch let error as HomeError where error.category == .exists {
+            throw HomeError(.exists, "is there already; a key is never overwritten", path: path)
+        }
+    }
+
+    /// Replaces a file, 0600.
+    static func replace(_ secret: SecretBytes, at path: String) throws {
+        try secret.withUnsafeBytes { try StagedFile($0, for: path).replace() }
+    }
+
+    /// Reads a file of 1 to `limit` bytes that belongs to this user alone and is no symbolic link.
+    static func read(_ path: String, limit: Int) throws -> SecretBytes {
+        let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
+        let size = try file.regularSize(limit: limit)
+        try Ownership.check(file.status(), path)
+        guard size > 0 else { throw HomeError(.configuration, "is empty; restore it from a backup", path: path) }
+        return try SecretBytes(count: size) { target in
+            guard try file.read(into: target) == size else {
+                throw HomeError(.io, "changed while it was read; try again", path: path)
+            }
+        }
+    }
+}

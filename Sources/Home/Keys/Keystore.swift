@@ -1,0 +1,147 @@
+public import Cryptography
+import Glibc
+
+/// The private keys of a node, one file each in `keys/`, none with two roles.
+///
+/// Every read demands a regular file of this user with mode 0600, and checks that the file holds the key its name
+/// promises. Secrets go from the file into guarded memory and nowhere else. Making a key never overwrites one.
+public struct Keystore: Sendable {
+    /// The longest TLS key file read, in bytes.
+    public static let maximumTLSByteCount = 65_536
+
+    private let home: HomeFolder
+    private let node: String
+
+    /// The keys of the named node. Throws `usage` for what is no node name.
+    public init(_ home: HomeFolder, node: String) throws {
+        guard Names.isNode(node) else {
+            throw HomeError(.usage, "\(Display.quoted(node)) is no node name; \(Names.nodeRule)")
+        }
+        self.home = home
+        self.node = node
+    }
+
+    // MARK: Log keys
+
+    /// Makes the key of this node's log in the community: `log-COMMUNITY.key`, or `log-COMMUNITY.N.key` for the N-th
+    /// log there, after forks.
+    public func createLogKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey {
+        let key = try Ed25519.PrivateKey()
+        try logFile(community, generation).create(key.seed)
+        return key
+    }
+
+    public func logKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey {
+        try Ed25519.PrivateKey(seed: logFile(community, generation).read())
+    }
+
+    /// The public key of a log as peer cards carry it.
+    public func logCardKey(community: String, generation: UInt64 = 1) throws -> CardKey {
+        let key = try logKey(community: community, generation: generation)
+        return CardKey(name: origin(community, generation), kind: .log, publicKey: key.publicKey)
+    }
+
+    // MARK: Mirror key
+
+    /// Makes the key of this node's cosignatures: `mirror.key`.
+    public func createMirrorKey() throws -> Ed25519.PrivateKey {
+        let key = try Ed25519.PrivateKey()
+        try mirrorFile.create(key.seed)
+        return key
+    }
+
+    public func mirrorKey() throws -> Ed25519.PrivateKey {
+        try Ed25519.PrivateKey(seed: mirrorFile.read())
+    }
+
+    /// The public mirror key as peer cards carry it.
+    public func mirrorCardKey() throws -> CardKey {
+        CardKey(name: node, kind: .mirror, publicKey: try mirrorKey().publicKey)
+    }
+
+    // MARK: Sealing keys
+
+    /// Makes the key that opens what is sealed to this node in the epoch, from 1: `sealing-EPOCH.key`.
+    public func createSealingKey(epoch: UInt32) throws -> SealedBox.PrivateKey {
+        let key = try SealedBox.PrivateKey()
+        try sealingFile(epoch).create(key.secret)
+        return key
+    }
+
+    public func sealingKey(epoch: UInt32) throws -> SealedBox.PrivateKey {
+        try SealedBox.PrivateKey(secret: sealingFile(epoch).read())
+    }
+
+    /// The epochs for which there is a sealing key, ascending. The last is the one to seal to.
+    public func sealingEpochs() throws -> [UInt32] {
+        try SystemCall.names(in: home.keysFolder, limit: 10_000).compactMap { name -> UInt32? in
+            guard name.hasPrefix("sealing-"), name.hasSuffix(".key") else { return nil }
+            let digits = name.dropFirst(8).dropLast(4).utf8
+            let epoch = Names.number(digits, maximum: UInt64(UInt32.max)).map(UInt32.init(truncatingIfNeeded:))
+            return epoch == 0 ? nil : epoch
+        }.sorted()
+    }
+
+    // MARK: Other secrets
+
+    /// Makes the random key under which records are hashed to find doubles: `doubles.key`, 32 bytes.
+    public func createDoublesKey() throws -> SecretBytes {
+        let key = try SecretBytes.random(count: 32)
+        try doublesFile.create(key)
+        return key
+    }
+
+    public func doublesKey() throws -> SecretBytes {
+        try doublesFile.read()
+    }
+
+    /// Stores a new TLS key, in PEM as OpenSSL writes it: `tls.key`. Throws `exists` where there is one, unless it is
+    /// to be replaced.
+    public func storeTLSKey(pem: SecretBytes, replacing: Bool = false) throws {
+        guard 1...Keystore.maximumTLSByteCount ~= pem.count else {
+            throw HomeError(
+                .usage, "a TLS key must have 1 to \(Keystore.maximumTLSByteCount) bytes of PEM", path: tlsPath)
+        }
+        if replacing { try SecretFile.replace(pem, at: tlsPath) } else { try SecretFile.create(pem, at: tlsPath) }
+    }
+
+    /// The TLS key, in PEM.
+    public func tlsKey() throws -> SecretBytes {
+        try SecretFile.read(tlsPath, limit: Keystore.maximumTLSByteCount)
+    }
+
+    // MARK: Files
+
+    private var tlsPath: String { "\(home.keysFolder)/tls.key" }
+
+    private var mirrorFile: KeyFile {
+        KeyFile(path: "\(home.keysFolder)/mirror.key", purpose: .mirror, name: node)
+    }
+
+    private var doublesFile: KeyFile {
+        KeyFile(path: "\(home.keysFolder)/doubles.key", purpose: .doubles, name: node)
+    }
+
+    private func logFile(_ community: String, _ generation: UInt64) throws -> KeyFile {
+        guard Names.isCommunity(community) else {
+            throw HomeError(.usage, "\(Display.quoted(community)) is no community name; \(Names.communityRule)")
+        }
+        guard 1...9_007_199_254_740_991 ~= generation else {
+            throw HomeError(.usage, "the logs of a community are counted from 1")
+        }
+        // Community names have no dots, so no two logs share a file.
+        let suffix = generation == 1 ? "" : ".\(generation)"
+        return KeyFile(
+            path: "\(home.keysFolder)/log-\(community)\(suffix).key", purpose: .log,
+            name: origin(community, generation))
+    }
+
+    private func sealingFile(_ epoch: UInt32) throws -> KeyFile {
+        guard epoch > 0 else { throw HomeError(.usage, "the epochs of sealing keys are counted from 1") }
+        return KeyFile(path: "\(home.keysFolder)/sealing-\(epoch).key", purpose: .sealing, name: "\(node)#\(epoch)")
+    }
+
+    private func origin(_ community: String, _ generation: UInt64) -> String {
+        generation == 1 ? "\(node)/\(community)" : "\(node)/\(community)/\(generation)"
+    }
+}
