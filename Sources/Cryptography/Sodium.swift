@@ -10,6 +10,8 @@ public enum CryptographyError: Error, Hashable, Sendable {
     case badPublicKey
     /// The ciphertext does not open under this key and associated data.
     case notAuthentic
+    /// The bytes do not end in padding.
+    case badPadding
 }
 
 /// The library's one-time start, before anything else of it is called.
