@@ -4,7 +4,8 @@ extension HomeFolder {
     /// Reads `node.yaml`. Throws `configuration` with file and line for what is wrong in it.
     public func configuration() throws -> NodeConfiguration {
         let file = try OpenFile(configurationFile, O_RDONLY | O_NONBLOCK)
-        try Ownership.check(file.status(), configurationFile)
+        // Editors may widen who can read it, which the home's own 0700 makes harmless.
+        try Ownership.check(file.status(), configurationFile, forbidden: 0o022)
         return try NodeConfiguration(
             parsing: file.readAll(limit: NodeConfiguration.maximumByteCount), path: configurationFile)
     }
@@ -13,10 +14,10 @@ extension HomeFolder {
     public func write(_ configuration: NodeConfiguration) throws {
         try configuration.validate()
         let bytes = [UInt8](configuration.text().utf8)
-        guard bytes.count <= NodeConfiguration.maximumByteCount else {
+        // What could not be read back, being too long for example, must not replace what can.
+        guard try NodeConfiguration(parsing: bytes, path: configurationFile) == configuration else {
             throw HomeError(
-                .configuration, "would be longer than the \(NodeConfiguration.maximumByteCount) bytes that are read",
-                path: configurationFile)
+                .configuration, "would not read back as it is; nothing was changed", path: configurationFile)
         }
         try AtomicFile.write(bytes, to: configurationFile)
     }

@@ -115,6 +115,28 @@ struct HomeFolderTests {
         #expect(try home.configuration() == configuration)
     }
 
+    @Test("with a node.yaml that others can write is refused; one they can only read is not")
+    func wideConfiguration() throws {
+        let home = try finishedHome()
+        chmod(home.configurationFile, 0o644)
+        #expect(try home.configuration() == configuration)
+        chmod(home.configurationFile, 0o664)
+        let error = try #require(throws: HomeError.self) { try home.configuration() }
+        #expect(error.message.hasSuffix("run: chmod 600 \(home.configurationFile)"))
+    }
+
+    @Test("never takes a node.yaml too long to be read again")
+    func tooManyMembers() throws {
+        let home = try finishedHome()
+        let members = ["us.example"] + (1..<1_024).map { "n\($0).example" }
+        #expect(throws: HomeError.self) {
+            try home.updateConfiguration { changed in
+                changed.communities = (0..<40).map { CommunityConfiguration(name: "c\($0)", members: members) }
+            }
+        }
+        #expect(try home.configuration() == configuration)
+    }
+
     @Test("takes changes from several commands at once without losing one")
     func concurrentChanges() async throws {
         let home = try finishedHome()
@@ -224,8 +246,8 @@ struct StagedFileTests {
         try Disk.write("old", path, mode: 0o666)
         try AtomicFile.write([1], to: path)
         #expect(Disk.mode(path) == 0o600)
-        try AtomicFile.create([1], at: temporary("b"), mode: 0o644)
-        #expect(Disk.mode(temporary("b")) == 0o644)
+        try AtomicFile.create([1], at: temporary("b"), mode: 0o666)
+        #expect(Disk.mode(temporary("b")) == 0o666)
     }
 
     @Test("is not created over another")

@@ -122,6 +122,9 @@ struct KeystoreTests {
             "entente-key/1 plain ed25519-cosignature kr.example \(seed)\n",
             "entente-key/1 argon2id ed25519-cosignature us.example m=1,t=1,p=1 \(seed)\n",
             "entente-key/1 plain ed25519-cosignature us.example\n",
+            "entente-key/1 plain ed25519-cosignature \(seed) us.example\n",
+            "entente-key/1 \(seed) ed25519-cosignature us.example x\n",
+            "entente-key/1 plain \(seed) us.example x\n",
             String(repeating: "x", count: 5_000) + "\n",
         ])
     func malformed(text: String) throws {

@@ -140,6 +140,7 @@ struct NodeConfigurationTests {
             String(repeating: "- ", count: megabyte / 2),
             String(repeating: "a:\n", count: megabyte / 3),
             (0..<60_000).map { "k\($0): \($0)\n" }.joined(),
+            "a: [" + String(repeating: "b,", count: megabyte / 2 - 10) + "]",
             "a: \"" + String(repeating: "\\", count: megabyte - 10),
             (0..<600).map { String(repeating: " ", count: $0) + "a:\n" }.joined(),
         ]

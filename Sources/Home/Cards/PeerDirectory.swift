@@ -62,7 +62,7 @@ public struct PeerDirectory: Sendable {
     public func add(_ card: PeerCard) throws {
         let path = try path(of: card.node)
         do {
-            try AtomicFile.create([UInt8](card.text().utf8), at: path)
+            try AtomicFile.create(bytes(of: card, path), at: path)
         } catch let error as HomeError where error.category == .exists {
             throw HomeError(
                 .exists, "a card of \(card.node) is there already; compare the fingerprints and replace it on purpose",
@@ -74,7 +74,7 @@ public struct PeerDirectory: Sendable {
     public func replace(_ card: PeerCard) throws {
         let path = try path(of: card.node)
         guard try SystemCall.status(path) != nil else { throw noCard(card.node, path) }
-        try AtomicFile.write([UInt8](card.text().utf8), to: path)
+        try AtomicFile.write(bytes(of: card, path), to: path)
     }
 
     /// Removes a node's card. Throws `noInput` where it has none.
@@ -84,6 +84,15 @@ public struct PeerDirectory: Sendable {
             throw errno == ENOENT ? noCard(node, path) : SystemCall.error("cannot be removed", path)
         }
         try SystemCall.synchronise(folder: home.peersFolder)
+    }
+
+    /// The text of the card, which is sure to read back: a card of very many logs could be too long.
+    private func bytes(of card: PeerCard, _ path: String) throws -> [UInt8] {
+        let bytes = [UInt8](card.text().utf8)
+        guard try PeerCard(parsing: bytes, path: path) == card else {
+            throw HomeError(.badInput, "would not read back as it is; nothing was changed", path: path)
+        }
+        return bytes
     }
 
     private func path(of node: String) throws -> String {

@@ -3,7 +3,9 @@ import Glibc
 /// The rule for everything in a home: it belongs to the user who runs the program, and nobody else has any rights.
 enum Ownership {
     /// Refuses what belongs to another user, or gives others rights; the error has the command that mends it.
-    static func check(_ status: stat, _ path: String) throws(HomeError) {
+    ///
+    /// - Parameter forbidden: The rights of others that are refused; all unless given.
+    static func check(_ status: stat, _ path: String, forbidden: mode_t = 0o077) throws(HomeError) {
         let user = geteuid()
         guard status.st_uid == user else {
             throw HomeError(
@@ -13,7 +15,7 @@ enum Ownership {
                 path: path)
         }
         let mode = status.st_mode & 0o7777
-        guard mode & 0o077 == 0 else {
+        guard mode & forbidden == 0 else {
             let proper = status.st_mode & S_IFMT == S_IFDIR ? "700" : "600"
             throw HomeError(
                 .notPermitted,

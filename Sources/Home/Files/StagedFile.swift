@@ -47,6 +47,7 @@ package struct StagedFile: ~Copyable {
 
     /// Puts the file in its place, where nothing may be yet: throws `exists` otherwise.
     package consuming func create() throws {
+        // A crash between the two calls leaves a second, hidden name of the new file.
         guard link(temporaryPath, path) == 0 else { throw SystemCall.error("cannot be created", path) }
         unlink(temporaryPath)
         isPlaced.value = true

@@ -61,6 +61,9 @@ struct KeyFile {
                 start = space + 1
                 if fields.count == 1, fields[0] != KeyFile.format { throw malformed }
             }
+            // Words are quoted only where they cannot be a secret that slipped into the wrong field: base64 of 32
+            // bytes ends with an equals sign.
+            guard fields[1...].allSatisfy(isPublicWord), Purpose(rawValue: fields[2]) != nil else { throw malformed }
             guard fields[1] == KeyFile.plain else {
                 throw HomeError(
                     .configuration,
@@ -78,6 +81,11 @@ struct KeyFile {
             guard let secret = try SecretBase64.decode(body) else { throw malformed }
             return secret
         }
+    }
+
+    private func isPublicWord(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 320
+            && text.utf8.allSatisfy { ASCII.isLowerOrDigit($0) || ".-/#".utf8.contains($0) }
     }
 
     private var malformed: HomeError {

@@ -5,6 +5,9 @@
 /// a quotation begins then cannot drift from the parser's: at worst a line is refused that the parser would take.
 struct YAMLGuard {
     static let maximumIndentation = 32
+    /// The most lines and items in brackets, together: what a file of the largest size could hold beyond them would
+    /// cost seconds to parse.
+    static let maximumValueCount = 32_768
 
     struct Problem: Error {
         let line: Int
@@ -14,10 +17,15 @@ struct YAMLGuard {
     /// Throws a ``Problem`` for the first line that is refused.
     static func check(_ bytes: [UInt8]) throws(Problem) {
         var line = 1
+        var commas = 0
         for content in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             var content = content
             if content.last == UInt8(ascii: "\r") { content.removeLast() }
             if let message = refusal(of: content) { throw Problem(line: line, message: message) }
+            commas += content.count { $0 == UInt8(ascii: ",") }
+            guard line + commas <= maximumValueCount else {
+                throw Problem(line: line, message: "is one too many; at most \(maximumValueCount) values are read")
+            }
             line += 1
         }
     }
