@@ -3,6 +3,7 @@ public import NIOCore
 extension MutualTLSHandler {
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let ciphertext = unwrapInboundIn(data)
+        isInReadCycle = true
         switch state {
         case .closed:
             // A refused peer gets time to read the alert, not a place to send to for ever.
@@ -23,12 +24,15 @@ extension MutualTLSHandler {
     }
 
     public func channelReadComplete(context: ChannelHandlerContext) {
+        // Handlers behind us may write at the end of a read as well: theirs goes out with the rest.
+        context.fireChannelReadComplete()
+        isInReadCycle = false
+        encrypt(context)
         if case .active = state {
             // Answers to key updates.
             send(context)
         }
         context.flush()
-        context.fireChannelReadComplete()
         switch state {
         case .active where inputClosed: break
         case .active where !readRequested: break

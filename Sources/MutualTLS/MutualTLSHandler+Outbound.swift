@@ -33,6 +33,8 @@ extension MutualTLSHandler {
 
     public func flush(context: ChannelHandlerContext) {
         queue.mark()
+        // Answers to several messages of one read share records and a system call.
+        guard !isInReadCycle else { return }
         encrypt(context)
         context.flush()
     }

@@ -69,6 +69,8 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
     var gathered = ByteBuffer()
     var isEncrypting = false
     var isDecrypting = false
+    /// Between a `channelRead` and its `channelReadComplete`: answers written meanwhile go out together.
+    var isInReadCycle = false
     /// Somebody behind us asked for bytes and has had none since.
     var readRequested = false
     /// Bytes thrown away while a refused peer is given time to read why.
@@ -92,6 +94,9 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
 
     /// What the handshake came to; nil before it is over.
     public private(set) var handshake: TLSHandshake?
+
+    /// Changes the sending keys with the next write and asks the peer to change its own. False when it cannot be asked.
+    package func requestKeyUpdate() -> Bool { connection.requestKeyUpdate() }
 
     var configuration: TLSConfiguration { connection.context.configuration }
 

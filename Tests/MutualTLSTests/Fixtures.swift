@@ -116,6 +116,7 @@ final class RecorderHandler: ChannelInboundHandler {
         if echoes {
             context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
         }
+        context.fireChannelRead(data)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
