@@ -220,7 +220,8 @@ struct HandlerStateTests {
         let outcomes = Outcomes()
         for index in 0..<100 {
             pair.client.write(
-                ByteBuffer(repeating: UInt8(index), count: index == 50 ? 0 : 10), promise: outcomes.promise(pair.client))
+                ByteBuffer(repeating: UInt8(index), count: index == 50 ? 0 : 10), promise: outcomes.promise(pair.client)
+            )
         }
         pair.client.flush()
         let sent = try pair.taken(from: pair.client)
