@@ -25,6 +25,11 @@ public final class DoubleFilter {
         size = index + 1
     }
 
+    /// Counts an entry as known that is not appended, while an append is only tried out.
+    func expect(_ entry: NewEntry) {
+        if entry.doubleHash != 0 { indices[entry.doubleHash] = size }
+    }
+
     /// Drops everything; the next batch reads it anew.
     func forget() {
         indices = [:]

@@ -1,3 +1,4 @@
+import Glibc
 public import NIOCore
 public import NIOPosix
 
@@ -64,7 +65,8 @@ public enum SecureConnector {
         let whole = error as? NIOConnectionError
         let first = whole?.connectionErrors.first?.error ?? whole?.dnsAError ?? whole?.dnsAAAAError ?? error
         guard first is IOError || first is ChannelError || whole != nil && !(first is TLSError) else { return first }
-        return TLSError(.unreachable, "cannot connect to \(printable(host.utf8)):\(port): \(first)")
+        let reason = (first as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(first)"
+        return TLSError(.unreachable, "cannot connect to \(printable(host.utf8)):\(port): \(reason)")
     }
 }
 

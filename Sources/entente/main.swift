@@ -1,1 +1,3 @@
-print("entente")
+import Commands
+
+await EntenteCommand.launch()

@@ -5,6 +5,7 @@ import Records
 enum Output {
     static let isTerminal = isatty(STDOUT_FILENO) == 1
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
+    static let inputIsTerminal = isatty(STDIN_FILENO) == 1
 
     static func line(_ text: String) {
         write(text + "\n", to: STDOUT_FILENO)

@@ -42,6 +42,14 @@ public struct FoundRecord: Sendable, Hashable {
     public let index: UInt64
     public let state: RecordState
     public let body: [UInt8]
+
+    public init(log: SHA256Digest, origin: String, index: UInt64, state: RecordState, body: [UInt8]) {
+        self.log = log
+        self.origin = origin
+        self.index = index
+        self.state = state
+        self.body = body
+    }
 }
 
 /// Another record's word on a record.

@@ -1,7 +1,8 @@
 public import Cryptography
-import struct FoundationEssentials.Data
 import GRDB
 import TransparencyLog
+
+import struct FoundationEssentials.Data
 
 // What an audit reads that nothing else does.
 
@@ -20,7 +21,8 @@ extension SQLiteLogStore {
                 db,
                 sql: "SELECT number, data FROM tile WHERE log = ? AND level = ? AND number >= ? AND number < ?",
                 arguments: [
-                    Self.rowID(db, log), level, Int64(clamping: numbers.lowerBound), Int64(clamping: numbers.upperBound),
+                    Self.rowID(db, log), level, Int64(clamping: numbers.lowerBound),
+                    Int64(clamping: numbers.upperBound),
                 ])
             var tiles: [UInt64: [UInt8]] = [:]
             while let row = try rows.next() {
@@ -45,7 +47,8 @@ extension SQLiteLogStore {
     public func blobs(of log: SHA256Digest, from index: UInt64, limit: Int) throws -> [StoredBlob] {
         try database.read { db in
             try Row.fetchAll(
-                db, sql: "SELECT entry, sha256, size, data FROM blob WHERE log = ? AND entry >= ? ORDER BY entry LIMIT ?",
+                db,
+                sql: "SELECT entry, sha256, size, data FROM blob WHERE log = ? AND entry >= ? ORDER BY entry LIMIT ?",
                 arguments: [Self.rowID(db, log), Int64(clamping: index), limit]
             ).map { row in
                 StoredBlob(

@@ -62,6 +62,21 @@ extension SQLiteLogStore {
         return result
     }
 
+    /// Which of these entries the own log says already, at which index; for telling beforehand what an append would do.
+    /// Entries of the batch are compared with each other, too.
+    public func doubles(of entries: [NewEntry], in origin: String, filter: DoubleFilter) throws -> [UInt64?] {
+        try database.read { db in
+            guard let id = try Self.openOwnLog(db, origin) else { throw StoreError.unknownLog(origin) }
+            let (row, log) = try Self.fetch(db, id)
+            try filter.update(db, row: row, size: log.size)
+            return entries.map { entry in
+                let index = filter.index(of: entry)
+                if index == nil { filter.expect(entry) }
+                return index
+            }
+        }
+    }
+
     private static func openOwnLog(_ db: Database, _ origin: String) throws -> SHA256Digest? {
         try Row.fetchOne(db, sql: "SELECT log_id FROM log WHERE origin = ?", arguments: [origin])
             .map { try $0.digest("log_id") }

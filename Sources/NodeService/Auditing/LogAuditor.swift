@@ -43,9 +43,11 @@ public struct LogAuditor {
             number = end
             progress(min(log.size, number * width))
         }
-        try walk.finish(rows: try store.rowCounts(of: log.id), edge: { level, number in
-            try store.tiles(of: log.id, level: level, numbers: number..<(number + 1))[number]
-        })
+        try walk.finish(
+            rows: try store.rowCounts(of: log.id),
+            edge: { level, number in
+                try store.tiles(of: log.id, level: level, numbers: number..<(number + 1))[number]
+            })
         checkCheckpoints(log, &walk)
         let cosignatures = try checkCosignatures(log, &walk, &report)
         let blobs = try checkBlobs(log, &walk, &report)
@@ -69,7 +71,8 @@ public struct LogAuditor {
         let width = UInt64(EntryBundle.maximumEntries)
         let range = (numbers.lowerBound * width)..<min(log.size, numbers.upperBound * width)
         let bundles = Dictionary(
-            try store.bundles(of: log.id, entries: range).map { ($0.number, $0) }, uniquingKeysWith: { first, _ in first })
+            try store.bundles(of: log.id, entries: range).map { ($0.number, $0) },
+            uniquingKeysWith: { first, _ in first })
         let tiles = try store.tiles(of: log.id, level: 0, numbers: numbers)
         let results = Guarded<[UInt64: Result<[SHA256Digest], any Error>]>([:])
         DispatchQueue.concurrentPerform(iterations: numbers.count) { [store] offset in

@@ -38,14 +38,15 @@ public struct PeerClient: Sendable {
     ) async -> SessionReport {
         let begin = ContinuousClock.now
         do {
-            let ready = Guarded<SessionStarter.Connection?>(nil)
-            let connection = try await SecureConnector.connect(
+            // The handshake is known to the caller before the handlers behind it have heard of it.
+            let (ready, announce) = AsyncStream.makeStream(of: SessionStarter.Connection.self)
+            _ = try await SecureConnector.connect(
                 host: endpoint.host, port: endpoint.port, context: tls, expecting: node
             ) { channel in
-                try channel.pipeline.syncOperations.addHandler(SessionStarter { ready.value = $0 })
+                try channel.pipeline.syncOperations.addHandler(
+                    SessionStarter(onReady: { announce.yield($0) }, onEnd: { announce.finish() }))
             }
-            guard let started = ready.value else {
-                try await connection.channel.close()
+            guard let started = await ready.first(where: { _ in true }) else {
                 throw TLSError(.closedDuringHandshake, "the connection to \(node) ended with its handshake")
             }
             return await SessionRunner(

@@ -13,6 +13,8 @@ public final class PeerServer: Sendable {
 
     /// Where it listens.
     public var address: SocketAddress? { listener.localAddress }
+    /// The port that it listens on.
+    public var port: Int { listener.localAddress?.port ?? 0 }
 
     private init(listener: SecureListener, sessions: Guarded<[String: Int]>) {
         self.listener = listener

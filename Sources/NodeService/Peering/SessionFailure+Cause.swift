@@ -1,5 +1,5 @@
 import LogStore
-import MutualTLS
+public import MutualTLS
 import Reconciliation
 
 extension SessionFailure {
@@ -17,7 +17,8 @@ extension SessionFailure {
 }
 
 extension SessionFailure.Kind {
-    init(_ code: TLSError.Code) {
+    /// What kind of failure a TLS error is.
+    public init(_ code: TLSError.Code) {
         switch code {
         case .unreachable, .handshakeTimeout, .closed, .closedDuringHandshake, .truncated: self = .unreachable
         case .notTLS, .otherProtocolVersion, .noApplicationProtocol, .protocolViolation, .tooManyControlMessages,

@@ -15,9 +15,16 @@ final class SessionStarter: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private let onReady: (Connection) -> Void
+    private let onEnd: () -> Void
 
-    init(onReady: @escaping (Connection) -> Void) {
+    /// `onEnd` is told when the connection is over, whether or not it was ever ready.
+    init(onReady: @escaping (Connection) -> Void, onEnd: @escaping () -> Void = {}) {
         self.onReady = onReady
+        self.onEnd = onEnd
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        onEnd()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

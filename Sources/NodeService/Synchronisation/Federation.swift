@@ -4,7 +4,7 @@ import Reconciliation
 public import TransparencyLog
 
 /// Who this node exchanges logs with, as node.yaml and the peer cards say at one moment.
-public struct Federation: Sendable {
+public struct Federation: Sendable, Hashable {
     public let node: String
     /// Members of each of this node's communities.
     public let members: [String: [String]]

@@ -79,3 +79,13 @@ final class QueueConfined<Value>: @unchecked Sendable {
         queue.sync { value[key] = element }
     }
 }
+
+/// Runs blocking work on a thread outside the task pool.
+func onThread(_ work: @escaping @Sendable () -> Void) async {
+    await withCheckedContinuation { continuation in
+        DispatchQueue.global().async {
+            work()
+            continuation.resume()
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Cryptography
+import Glibc
+import LogStore
+import NodeService
+import Records
+import TransparencyLog
+
+/// Measurements on a store in a folder of its own.
+struct Bench {
+    let folder: String
+    private let seed: UInt64
+    private let isJSON: Bool
+    static let origin = "us.example/bench"
+
+    init(folder: String, seed: UInt64, isJSON: Bool) throws {
+        self.folder = folder
+        self.seed = seed
+        self.isJSON = isJSON
+    }
+
+    /// One figure: a line for people, or a JSON object.
+    func tell(_ name: String, _ value: Double, _ unit: String) {
+        let text = value >= 1_000 ? grouped(Int(value.rounded())) : Commands.seconds(value)
+        if isJSON {
+            Output.json([
+                JSONMember("name", .string(name)), JSONMember("value", .number(Commands.seconds(value))),
+                JSONMember("unit", .string(unit)),
+            ])
+        } else {
+            Output.line("\(text) \(unit)  \(Style.dim(name))")
+        }
+    }
+
+    static func measured(_ work: () throws -> Void) rethrows -> Double {
+        let begin = ContinuousClock.now
+        try work()
+        return Double((ContinuousClock.now - begin) / .microseconds(1)) / 1_000_000
+    }
+
+    func fsyncMilliseconds() throws -> Double {
+        let descriptor = open(folder + "/fsync", O_CREAT | O_WRONLY, 0o600)
+        guard descriptor >= 0 else { throw CommandFailure(.io, "\(folder) cannot be written") }
+        defer { close(descriptor) }
+        let page = [UInt8](repeating: 7, count: 4_096)
+        let times = (0..<51).map { _ in
+            Bench.measured {
+                _ = write(descriptor, page, page.count)
+                fsync(descriptor)
+            }
+        }
+        return times.sorted()[25] * 1_000
+    }
+
+    /// A store with an own log of generated records, appended in batches. Answers with the seconds that took, without
+    /// generating, and the bytes of the bodies.
+    func fill(_ store: SQLiteLogStore, records: Int, batch: Int = 4_096) throws -> (seconds: Double, bytes: Int) {
+        let key = try SyncBench.logKey(folder)
+        try store.createLog(
+            origin: Bench.origin, node: "us.example", community: "bench", isOwn: true,
+            verifierKey: key.verifierKey.text)
+        let options = AppendOptions { size, root in
+            try Checkpoint(origin: Bench.origin, size: size, root: root).sign(with: key).serialized
+        }
+        var generator = BodyGenerator(seed: seed)
+        var total = 0.0
+        var bytes = 0
+        var left = records
+        while left > 0 {
+            let entries = (0..<min(left, batch)).map { _ in NewEntry(body: generator.next()) }
+            bytes += entries.reduce(0) { $0 + $1.body.count }
+            left -= entries.count
+            total += try Bench.measured { _ = try store.append(entries, to: Bench.origin, options: options) }
+        }
+        return (total, bytes)
+    }
+
+    func makeStore(_ name: String = "us") throws -> SQLiteLogStore {
+        try SQLiteLogStore(
+            path: "\(folder)/\(name).sqlite", signedPath: "\(folder)/\(name)-signed.sqlite", node: "\(name).example")
+    }
+
+    func append(_ records: Int) throws {
+        let store = try makeStore()
+        let (seconds, bytes) = try fill(store, records: records)
+        tell("durable append of \(grouped(records)) prepared bodies, batches of 4,096", seconds, "s")
+        tell("records appended a second", Double(records) / seconds, "/s")
+        tell("bytes of a body, mean", Double(bytes) / Double(records), "bytes")
+        var info = stat()
+        stat("\(folder)/us.sqlite", &info)
+        tell("database for each byte of the bodies", Double(info.st_size) / Double(bytes), "bytes")
+        var generator = BodyGenerator(seed: seed &+ 1)
+        let key = try SyncBench.logKey(folder)
+        let options = AppendOptions { size, root in
+            try Checkpoint(origin: Bench.origin, size: size, root: root).sign(with: key).serialized
+        }
+        let times = try (0..<201).map { _ in
+            let entry = NewEntry(body: generator.next())
+            return try Bench.measured { _ = try store.append([entry], to: Bench.origin, options: options) }
+        }
+        tell("one record appended, signed and marked, median", times.sorted()[100] * 1_000, "ms")
+    }
+
+    func verify(_ records: Int) throws {
+        let store = try makeStore()
+        let (_, bytes) = try fill(store, records: records)
+        var report: AuditReport?
+        let seconds = try Bench.measured {
+            report = try LogAuditor(store: store, mirrorKeys: [:]).audit(store.logs())
+        }
+        guard report?.isSound == true else { throw CommandFailure(.internal, "the log is not sound") }
+        tell("full verification of \(grouped(records)) records", seconds, "s")
+        tell("records verified a second", Double(records) / seconds, "/s")
+        var generator = BodyGenerator(seed: seed)
+        let sample = (0..<min(records, 100_000)).map { _ in generator.next() }
+        let hasher = SHA256()
+        let bare = Bench.measured { for body in sample { _ = body.withUnsafeBytes { hasher.hash($0) } } }
+        tell("bare SHA-256 of such bodies a second, one core", Double(sample.count) / bare, "/s")
+        tell("bytes of a body, mean", Double(bytes) / Double(records), "bytes")
+    }
+
+    func search(_ records: Int) throws {
+        let store = try makeStore()
+        _ = try fill(store, records: records)
+        let index = try RecordIndex(path: "\(folder)/index.sqlite", store: store)
+        let filling = try Bench.measured { try index.update() }
+        tell("index filled with \(grouped(records)) records", filling, "s")
+        tell("records indexed a second", Double(records) / filling, "/s")
+        var generator = BodyGenerator(seed: seed)
+        let addresses = (0..<min(records, 2_000)).compactMap { _ in
+            EntryRecord.read(generator.next()).record?.subject?.address
+        }
+        let times = try addresses.map { address in
+            var query = RecordQuery()
+            query.address = address
+            return try Bench.measured {
+                guard try !index.search(query).found.isEmpty else {
+                    throw CommandFailure(.internal, "an address that is there was not found")
+                }
+            }
+        }.sorted()
+        tell("address look-up, median", times[times.count / 2] * 1_000, "ms")
+        tell("address look-up, 99th percentile", times[times.count * 99 / 100] * 1_000, "ms")
+    }
+}

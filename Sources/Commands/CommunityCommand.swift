@@ -1,0 +1,91 @@
+import ArgumentParser
+import Home
+import NodeService
+import Records
+
+struct CommunityCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "community",
+        abstract: "The communities that this node is in.",
+        subcommands: [Add.self, List.self, Remove.self], defaultSubcommand: List.self)
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Join a community: a log of this node in it, and a key for that log.",
+            discussion: """
+                EXAMPLE
+                  entente community add asia
+                """)
+
+        @OptionGroup var global: GlobalOptions
+        @Argument(help: "The community: lower-case letters, digits, hyphens; at most 32.")
+        var name: String
+
+        func run() throws {
+            let node = try Node.open(global.home)
+            guard CommunityName(name) != nil else {
+                throw CommandFailure(.usage, "\(name) is no community name: [a-z0-9][a-z0-9-]{0,31}")
+            }
+            guard node.configuration.community(name) == nil else {
+                throw CommandFailure(.exists, "this node is in \(name) already")
+            }
+            _ = try node.keystore.createLogKey(community: name)
+            try node.home.updateConfiguration {
+                $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
+            }
+            try node.createOwnLog(name)
+            try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
+            try show(try Node.open(global.home), [name], json: global.json)
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the communities with their members.")
+
+        @OptionGroup var global: GlobalOptions
+
+        func run() throws {
+            let node = try Node.open(global.home)
+            try show(node, node.configuration.communities.map(\.name), json: global.json)
+        }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Leave a community: nothing of it is exchanged any more. Its logs stay on this node.")
+
+        @OptionGroup var global: GlobalOptions
+        @Argument(help: "The community.")
+        var name: String
+
+        func run() throws {
+            let node = try Node.open(global.home)
+            _ = try node.community(name)
+            try node.home.updateConfiguration { configuration in
+                configuration.communities.removeAll { $0.name == name }
+            }
+            NodeBell.ring(node.home)
+            if !global.json { Output.line("left \(name)") }
+        }
+    }
+
+    private static func show(_ node: Node, _ names: [String], json: Bool) throws {
+        if json {
+            for name in names {
+                let members = node.configuration.community(name)?.members ?? []
+                Output.json(
+                    [
+                        JSONMember("community", .string(name)),
+                        JSONMember("members", .array(members.map { .string($0) })),
+                    ] + (try node.logMembers(name)))
+            }
+            return
+        }
+        var table = Table("COMMUNITY", "LOG", "MEMBERS")
+        for name in names {
+            let members = node.configuration.community(name)?.members ?? []
+            table.add(name, node.origin(of: name), members.joined(separator: ", "))
+        }
+        table.print()
+    }
+}

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Cryptography
+import LogStore
+import NodeService
+import Records
+
+struct SearchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search",
+        abstract: "Find records, newest first.",
+        discussion: """
+            Words match labels, names, slugs and concepts by their beginning. Every condition given must hold. \
+            Withdrawn and superseded records are left out, and counted, unless --all is given.
+
+            EXAMPLES
+              entente search lazarus
+              entente search --address 0x098b716b8aaf21512996dc57eb0615e2383e2f96
+              entente search --actor lazarus_group --limit 20 --json
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "Words to find.")
+    var words: [String] = []
+
+    @Option(help: "An address, of any chain, in any spelling its chain allows.")
+    var address: String?
+
+    @Option(help: "A transaction's hash.")
+    var tx: String?
+
+    @Option(help: "An actor's slug.")
+    var actor: String?
+
+    @Option(help: "An incident's slug.")
+    var incident: String?
+
+    @Option(help: "A record type, such as attribution.")
+    var type: String?
+
+    @Option(help: "Only this community's logs.")
+    var community: String?
+
+    @Option(help: "At most so many records.")
+    var limit = 50
+
+    @Flag(help: "Withdrawn and superseded records too.")
+    var all = false
+
+    func validate() throws {
+        guard (1...100_000).contains(limit) else { throw ValidationError("--limit takes 1 to 100000") }
+    }
+
+    func run() throws {
+        let node = try Node.open(global.home)
+        var query = RecordQuery()
+        query.text = words.isEmpty ? nil : words.joined(separator: " ")
+        query.address = address
+        query.transaction = tx
+        query.actor = actor
+        query.incident = incident
+        query.type = type
+        query.community = community
+        query.limit = limit
+        query.includesWithdrawn = all
+        let bar = ProgressBar("indexing", isQuiet: global.json)
+        let (found, hidden) = try node.index().search(query) { bar.update($0, of: $1) }
+        bar.finish()
+        if global.json {
+            for record in found { Output.json(record.members) }
+            return
+        }
+        var table = Table("REFERENCE", "WHEN", "TYPE", "SUBJECT", "WHAT", "STATE")
+        for each in found {
+            let record = EntryRecord.read(each.body).record
+            table.add(
+                each.reference, record?.time.map { String($0.text.prefix(10)) } ?? "",
+                record?.type.rawValue ?? "unreadable", record?.subjectText ?? "", record?.summary ?? "",
+                each.state.rawValue)
+        }
+        if table.isEmpty { Output.note("nothing found") } else { table.print() }
+        if hidden > 0 { Output.note("\(hidden) withdrawn or superseded left out; --all shows them") }
+    }
+}
+
+extension FoundRecord {
+    var reference: String { "\(origin)#\(index)" }
+
+    /// What `--json` shows of a record.
+    var members: [JSONMember] {
+        let value: JSONValue = (try? JSONScanner.scan(body)) ?? .null
+        return [
+            JSONMember("ref", .string(reference)), JSONMember("hash", .string(leafHash.hex)),
+            JSONMember("state", .string(state.rawValue)), JSONMember("record", value),
+        ]
+    }
+}
+
+extension EntryRecord {
+    /// What the record is about, short enough for a table.
+    var subjectText: String {
+        guard let subject else { return target.map { $0.reference.text } ?? slug ?? "" }
+        let text = subject.address ?? subject.transactionHash ?? ""
+        return text.count <= 44 ? text : "\(text.prefix(20))…\(text.suffix(20))"
+    }
+
+    /// What it says of it.
+    var summary: String {
+        switch type {
+        case .assessment: return [verdict, reason].compactMap { $0 }.joined(separator: ": ")
+        case .withdrawal: return [action, reason].compactMap { $0 }.joined(separator: ": ")
+        case .members: return members.map(\.text).joined(separator: ", ")
+        default:
+            let names = [label, actor].compactMap { $0 }
+            let parts = (names.isEmpty ? concepts : names) + (sealed.map { ["[\($0.fields.count) sealed]"] } ?? [])
+            return String(parts.joined(separator: " · ").prefix(60))
+        }
+    }
+}

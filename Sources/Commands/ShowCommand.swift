@@ -1,0 +1,110 @@
+import ArgumentParser
+import Cryptography
+import LogStore
+import NodeService
+import Records
+import TransparencyLog
+
+struct ShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show one record: what it says, sealed fields that this node may open, and who holds it.",
+        discussion: """
+            EXAMPLES
+              entente show us.example/krus#1042
+              entente show us.example/krus/1042 --raw
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The record, as us.example/krus#1042 or us.example/krus/1042.")
+    var reference: String
+
+    @Flag(help: "The exact bytes of the body, and nothing else.")
+    var raw = false
+
+    @Flag(help: "The proof that the record is in its log, too.")
+    var proof = false
+
+    func run() throws {
+        let node = try Node.open(global.home)
+        let viewer = RecordViewer(node: node)
+        guard let reference = Reference(reference) else {
+            throw CommandFailure(.usage, "\(reference) is no reference; write NODE/COMMUNITY#INDEX")
+        }
+        guard let view = try viewer.view(reference, opening: !raw) else {
+            throw CommandFailure(.answerIsNo, "no record \(reference.text) here")
+        }
+        if raw { return Output.bytes(view.found.body) }
+        let proofText = proof ? try node.proof(of: reference).serialized : nil
+        if global.json {
+            Output.json(
+                view.found.members + [
+                    JSONMember("held_by", .array(view.holders.map { .string($0.node) })),
+                    JSONMember(
+                        "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
+                    JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
+                    JSONMember(
+                        "opinions",
+                        .array(
+                            view.opinions.map {
+                                .object([
+                                    JSONMember("ref", .string("\($0.origin)#\($0.index)")),
+                                    JSONMember("effect", .string($0.effect.rawValue)),
+                                ])
+                            })),
+                ] + (proofText.map { [JSONMember("proof", .string($0))] } ?? []))
+            return
+        }
+        print(view, proofText)
+    }
+
+    private func print(_ view: RecordView, _ proofText: String?) {
+        Output.line("\(Style.bold(view.found.reference))  \(view.found.state.rawValue)")
+        Output.line(Style.dim("leaf hash \(view.found.leafHash.hex)"))
+        for line in lines(of: (try? JSONScanner.scan(view.found.body)) ?? .null, hiding: ["sealed"]) {
+            Output.line("  " + line)
+        }
+        if let header = view.header {
+            let readers = header.recipients.map(\.node.text).joined(separator: ", ")
+            Output.line("  \(Style.cyan("sealed")) to \(readers): \(header.fields.joined(separator: ", "))")
+            switch view.sealedPart {
+            case .opened:
+                for (path, value) in view.opened {
+                    Output.line("    \(Style.green(path)): \(printable(JSONWriter.text(value)))")
+                }
+            case .notForThisNode: Output.line("    not sealed to this node")
+            case .notHere: Output.line("    the sealed part has not come yet")
+            case .none: break
+            }
+        }
+        for opinion in view.opinions {
+            Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)")
+        }
+        if view.holders.isEmpty {
+            Output.line("  held by this node alone, as far as it knows")
+        }
+        for holder in view.holders {
+            Output.line(
+                "  held by \(holder.node) since \(Timestamp(seconds: Int64(clamping: holder.time))?.text ?? "")")
+        }
+        if let proofText { Output.line("\n" + proofText) }
+    }
+
+    /// One line a value, with its path.
+    private func lines(of value: JSONValue, path: String = "", hiding: Set<String> = []) -> [String] {
+        switch value {
+        case .object(let members):
+            return members.filter { !hiding.contains($0.name) }.flatMap {
+                lines(of: $0.value, path: path.isEmpty ? $0.name : "\(path).\($0.name)")
+            }
+        case .array(let items) where items.contains(where: { $0.object != nil || $0.array != nil }):
+            return items.enumerated().flatMap { lines(of: $1, path: "\(path).\($0)") }
+        case .array(let items):
+            let words = items.map { $0.string ?? JSONWriter.text($0) }
+            return ["\(Style.dim(path)): \(printable(words.joined(separator: ", ")))"]
+        default:
+            return ["\(Style.dim(path)): \(printable(value.string ?? JSONWriter.text(value)))"]
+        }
+    }
+}

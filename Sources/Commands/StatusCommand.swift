@@ -1,0 +1,103 @@
+import ArgumentParser
+import Cryptography
+import Home
+import LogStore
+import NodeService
+import Records
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "This node, its logs, partners and alarms.",
+        discussion: """
+            EXAMPLES
+              entente status
+              entente status --check     # exit status 1 if there is an alarm
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Flag(help: "Exit with 1 if there is an alarm.")
+    var check = false
+
+    func run() throws {
+        let node = try Node.open(global.home)
+        let logs = try node.store.logs()
+        var alarms = try node.store.rollbacks().map(\.description)
+        alarms += node.cardProblems.map(\.description)
+        alarms += logs.compactMap { log in log.frozen.map { "\(log.origin) is frozen: \($0)" } }
+        for log in logs where !log.isOwn {
+            guard let published = try node.store.membership(of: log.id)?.members,
+                let own = node.configuration.community(log.community)?.members
+            else { continue }
+            if Set(published) != Set(own) {
+                let difference = Set(published).symmetricDifference(own).sorted().joined(separator: ", ")
+                alarms.append("\(log.node) and this node list different members of \(log.community): \(difference)")
+            }
+        }
+        let cosigners = try logs.map { log in
+            let head = log.head?.size ?? 0
+            return Set(try node.store.cosignatures(of: log.id).filter { $0.size == head && head > 0 }.map(\.cosigner))
+                .subtracting([log.node]).sorted()
+        }
+        if global.json {
+            Output.json([
+                JSONMember("node", .string(node.name)), JSONMember("home", .string(node.home.path)),
+                JSONMember("logs", .array(zip(logs, cosigners).map { .object($0.members(cosigners: $1)) })),
+                JSONMember(
+                    "peers",
+                    .array(
+                        node.cards.map { card in
+                            .object([
+                                JSONMember("node", .string(card.node)),
+                                JSONMember("endpoint", card.endpoint.map { .string($0.description) } ?? .null),
+                                JSONMember(
+                                    "communities",
+                                    .array(
+                                        node.configuration.communities(admitting: card.node).map { .string($0) })),
+                            ])
+                        })),
+                JSONMember("alarms", .array(alarms.map { .string($0) })),
+            ])
+        } else {
+            show(node, logs, cosigners, alarms)
+        }
+        if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func show(_ node: Node, _ logs: [StoredLog], _ cosigners: [[String]], _ alarms: [String]) {
+        Output.line("\(Style.bold(node.name))  \(node.home.path)")
+        var table = Table("LOG", "ENTRIES", "STATE", "HELD BY")
+        for (log, cosigners) in zip(logs, cosigners) {
+            table.add(log.origin, grouped(log.size), log.stateText, cosigners.joined(separator: ", "))
+        }
+        table.print()
+        var peers = Table("PARTNER", "ENDPOINT", "COMMUNITIES")
+        for card in node.cards {
+            peers.add(
+                card.node, card.endpoint?.description ?? "-",
+                node.configuration.communities(admitting: card.node).joined(separator: ", "))
+        }
+        if !peers.isEmpty { peers.print() }
+        for alarm in alarms { Output.line(Style.red("ALARM  \(printable(alarm))")) }
+    }
+}
+
+extension StoredLog {
+    /// `own`, `replica`, `receiving` or `frozen`.
+    var stateText: String {
+        if frozen != nil { return "frozen" }
+        if let pending { return "receiving, \(grouped(size)) of \(grouped(pending.size))" }
+        return isOwn ? "own" : "replica"
+    }
+
+    func members(cosigners: [String]) -> [JSONMember] {
+        [
+            JSONMember("origin", .string(origin)), JSONMember("size", .integer(Int64(clamping: size))),
+            JSONMember("root", head.map { .string($0.root.base64) } ?? .null),
+            JSONMember(
+                "state", .string(frozen != nil ? "frozen" : pending != nil ? "receiving" : isOwn ? "own" : "replica")),
+            JSONMember("cosigned_by", .array(cosigners.map { .string($0) })),
+        ]
+    }
+}

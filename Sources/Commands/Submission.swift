@@ -1,0 +1,92 @@
+import Cryptography
+import Home
+import LogStore
+import NodeService
+import Records
+import TransparencyLog
+
+/// Records on their way into the own log of one community.
+struct Submission {
+    let node: Node
+    let community: CommunityConfiguration
+    let author: String
+    private let writer: RecordWriter
+    private let signer: NoteSigner
+
+    init(node: Node, community: CommunityConfiguration, author: String) throws {
+        self.node = node
+        self.community = community
+        self.author = author
+        writer = try node.writer(community: community.name)
+        signer = try node.signer(community: community.name)
+    }
+
+    func prepare(_ draft: RecordDraft, sealed: RecordWriter.Sealed) throws -> RecordWriter.Prepared {
+        try writer.prepare(draft, sealed: sealed)
+    }
+
+    /// The records of a file, one JSON object a line: all of them, or an error that names the first bad line.
+    func prepare(
+        lines: [UInt8], name: String, tlp: TLP, sealed: RecordWriter.Sealed
+    ) throws -> [RecordWriter.Prepared] {
+        var prepared: [RecordWriter.Prepared] = []
+        for (number, line) in lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+        {
+            guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
+            do {
+                guard line.count <= 1 << 20 else {
+                    throw CommandFailure(.badInput, "a line of \(line.count) bytes")
+                }
+                let draft = try RecordDraft(
+                    object: JSONScanner.scan(Array(line)), time: Clock.timestamp, author: author, tlp: tlp)
+                prepared.append(try prepare(draft, sealed: sealed))
+            } catch {
+                throw CommandFailure(
+                    .badInput, "\(name):\(number + 1): \(CommandFailure(error).description); nothing was appended")
+            }
+        }
+        guard !prepared.isEmpty else { throw CommandFailure(.badInput, "\(name): no records in it") }
+        return prepared
+    }
+
+    func append(_ entries: [NewEntry], doubles: DoubleFilter? = nil) throws -> [AppendOutcome] {
+        try node.append(entries, community: community.name, signer: signer, doubles: doubles).outcomes
+    }
+
+    /// Appends a withdrawal of a record of this node's own log.
+    @discardableResult
+    func withdraw(
+        _ target: RecordTarget, reason: String?, replacement: (reference: String, hash: SHA256Digest)? = nil
+    ) throws -> AppendOutcome? {
+        guard target.reference.origin.text == node.origin(of: community.name) else {
+            throw CommandFailure(
+                .notPermitted,
+                "\(target.reference.text) is not in \(node.origin(of: community.name)); only its owner withdraws a "
+                    + "record, others can `entente assess` it")
+        }
+        guard
+            var draft = RecordDraft(type: .withdrawal, time: Clock.timestamp, author: author, tlp: .green)
+        else { return nil }
+        try draft.set("target", to: target.value)
+        try draft.set("action", to: .string(replacement == nil ? "retracts" : "supersedes"))
+        if let reason { try draft.set("reason", to: .string(reason)) }
+        if let replacement, let reference = Reference(replacement.reference) {
+            try draft.set(
+                "replacement", to: RecordTarget(reference: reference, hash: replacement.hash).value)
+        }
+        return try append([NewEntry(body: draft.body())]).first
+    }
+}
+
+extension Node {
+    /// A record named on the command line, with the leaf hash of what is here.
+    func target(_ text: String) throws -> RecordTarget {
+        guard let reference = Reference(text) else {
+            throw CommandFailure(.usage, "\(text) is no reference; write NODE/COMMUNITY#INDEX")
+        }
+        guard let log = try store.log(reference.origin.text),
+            let body = try store.body(of: log.id, at: reference.index)
+        else { throw CommandFailure(.answerIsNo, "no record \(reference.text) here") }
+        return RecordTarget(reference: reference, hash: MerkleHasher().leaf(body))
+    }
+}

@@ -1,0 +1,166 @@
+import ArgumentParser
+import Home
+import LogStore
+import NodeService
+import Records
+
+struct SubmitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "submit",
+        abstract: "Append one record to this node's log, or several from a file.",
+        discussion: """
+            NAME is a field of the type, or a path such as confidence.level or from.0.address; chain, address and \
+            tx_hash stand for those of the subject. A value may be @FILE or @- (standard input). Fields that policy \
+            seals (victim, case_number, method, note, a source that is no web address) are sealed to this node and to \
+            those named with --to. A sealed field typed as an argument can be seen by other users of this machine: \
+            give @FILE, or leave the value out and be asked.
+
+            EXAMPLES
+              entente submit attribution --field chain=ETH --field address=0x098b716b8aaf21512996dc57eb0615e2383e2f96 \\
+                --field label='Ronin Bridge thief' --field actor=lazarus_group --field victim=@victim.txt --to kr.example
+              entente submit --file records.jsonl --community krus
+              entente submit attribution --field … --dry-run
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The type: attribution, actor, incident, transfer, assessment, withdrawal …")
+    var type: String?
+
+    @Option(help: ArgumentHelp("A field; may repeat. Repeating a list field appends.", valueName: "name=value"))
+    var field: [String] = []
+
+    @Option(help: "Seal this field, too; may repeat.")
+    var seal: [String] = []
+
+    @Option(help: ArgumentHelp("A node that may open the sealed fields; may repeat.", valueName: "node"))
+    var to: [String] = []
+
+    @Option(help: "How far it may be passed on: clear, green, amber, amber+strict, red.")
+    var tlp: String?
+
+    @Option(help: ArgumentHelp("The record that this one replaces; it is withdrawn as superseded.", valueName: "ref"))
+    var replaces: String?
+
+    @Option(help: "Why it is replaced.")
+    var reason: String?
+
+    @Option(
+        help: ArgumentHelp("JSON records, one a line; - for standard input. All go in, or none.", valueName: "file"))
+    var file: String?
+
+    @Option(help: "The community whose log it goes to.")
+    var community: String?
+
+    @Flag(help: "Say who would hold it and who could open what, and append nothing.")
+    var dryRun = false
+
+    func validate() throws {
+        guard (type == nil) != (file == nil) else {
+            throw ValidationError("give a type with --field, or --file with JSON records")
+        }
+        guard file == nil || (field.isEmpty && replaces == nil) else {
+            throw ValidationError("--field and --replaces go with a type, not with --file")
+        }
+    }
+
+    func run() async throws {
+        let node = try Node.open(global.home)
+        let community = try node.community(community)
+        for reader in to where !community.members.contains(reader) {
+            throw CommandFailure(
+                .usage,
+                "--to \(reader) is no member of \(community.name); members are "
+                    + community.members.joined(separator: ", "))
+        }
+        let submission = try Submission(node: node, community: community, author: Clock.user)
+        let prepared: [RecordWriter.Prepared]
+        if let file {
+            prepared = try submission.prepare(
+                lines: InputFile.read(file), name: file, tlp: tlpOrDefault(node), sealed: sealedOptions)
+        } else {
+            prepared = try [submission.prepare(draft(node), sealed: sealedOptions)]
+        }
+        if dryRun { return show(prepared, community) }
+        let replaced = try replaces.map { try node.target($0) }
+        let appended = try submission.append(prepared.map(\.entry))
+        for outcome in appended { outcome.show(origin: node.origin(of: community.name), json: global.json) }
+        if let replaced, case .appended(let index, let hash) = appended.first {
+            try submission.withdraw(
+                replaced, reason: reason,
+                replacement: (node.origin(of: community.name) + "#\(index)", hash))
+        }
+    }
+
+    private var sealedOptions: RecordWriter.Sealed {
+        RecordWriter.Sealed(fields: seal, readers: to)
+    }
+
+    private func tlpOrDefault(_ node: Node) throws -> TLP {
+        let word = tlp ?? node.configuration.sealing.trafficLight.rawValue
+        guard let tlp = TLP(rawValue: word) else {
+            throw CommandFailure(
+                .usage, "--tlp \(word) is none of \(TLP.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return tlp
+    }
+
+    private func draft(_ node: Node) throws -> RecordDraft {
+        let type = type ?? ""
+        guard
+            var draft = RecordDraft(
+                type: RecordType(rawValue: type), time: Clock.timestamp, author: Clock.user, tlp: try tlpOrDefault(node)
+            )
+        else {
+            let types = RecordSchema.all.map(\.type.rawValue).joined(separator: ", ")
+            throw CommandFailure(.usage, "\(type) is no type of record; there are \(types)")
+        }
+        guard !draft.schema.type.actsOnOwnLog || type == "withdrawal" else {
+            throw CommandFailure(.usage, "\(type) records are written by the commands that they belong to")
+        }
+        for assignment in field {
+            let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            let isSealed = seal.contains(name) || node.configuration.sealing.fields.contains(draft.path(for: name))
+            var text: String
+            if parts.count == 2 {
+                text = String(parts[1])
+                if text.hasPrefix("@") {
+                    text = try InputFile.text(String(text.dropFirst()))
+                } else if isSealed {
+                    Output.note("entente: \(name) is sealed, but as an argument others on this machine can read it")
+                }
+            } else {
+                guard isSealed, let typed = HiddenPrompt.read("\(name): ") else {
+                    throw CommandFailure(.usage, "--field \(name) has no value; write \(name)=VALUE or \(name)=@FILE")
+                }
+                text = typed
+            }
+            try draft.set(name, text: text)
+        }
+        return draft
+    }
+
+    // MARK: Results
+
+    private func show(_ prepared: [RecordWriter.Prepared], _ community: CommunityConfiguration) {
+        for each in prepared {
+            let readers = each.sealedFields.map { field in
+                JSONMember(field, .array(each.readers.map { .string($0) }))
+            }
+            if global.json {
+                Output.json([
+                    JSONMember("holders", .array(community.members.map { .string($0) })),
+                    JSONMember("readers", .object(readers)),
+                    JSONMember("bytes", .integer(Int64(each.entry.body.count))),
+                ])
+            } else {
+                Output.line("would be held by \(community.members.joined(separator: ", "))")
+                for field in each.sealedFields {
+                    Output.line("  \(field) could be opened by \(each.readers.joined(separator: ", "))")
+                }
+                Output.line("  everything else is read by every holder; \(each.entry.body.count) bytes")
+            }
+        }
+    }
+}

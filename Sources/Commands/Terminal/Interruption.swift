@@ -1,0 +1,33 @@
+import Glibc
+import NodeService
+import Synchronization
+
+/// Ctrl-C: the process ends at once with 130. What was committed stays, what was not is not there: nothing has to be
+/// cleaned up that a crash would not leave as well.
+enum Interruption {
+    static func exitsWith130() {
+        signal(SIGINT) { _ in
+            // Only what is safe in a signal handler.
+            let text: StaticString = "\nentente: interrupted; what was committed stays\n"
+            write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+            _exit(130)
+        }
+    }
+}
+
+/// How far the logs of one transfer are, together.
+final class Targets: Sendable {
+    private let logs = Mutex<[String: (begin: UInt64, held: UInt64, target: UInt64)]>([:])
+
+    func take(_ progress: SyncProgress) -> (done: UInt64, total: UInt64) {
+        logs.withLock { logs in
+            switch progress {
+            case .began(let origin, let held, let target): logs[origin] = (held, held, target)
+            case .committed(let origin, let held): logs[origin]?.held = held
+            }
+            return logs.values.reduce((0, 0)) { sum, log in
+                (sum.0 + log.held - log.begin, sum.1 + log.target - log.begin)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import LogStore
+import NodeService
+import Records
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Read everything again and check it: hashes, tiles, checkpoints, cosignatures, sealed parts.",
+        discussion: """
+            Exit status 0: all of it is as it was signed. 1: something is not; the first bad entry is named.
+
+            EXAMPLES
+              entente verify
+              entente verify --log us.example/krus --json
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Option(name: .customLong("log"), help: "Only this log, by its origin; may repeat.")
+    var origins: [String] = []
+
+    func run() throws {
+        Interruption.exitsWith130()
+        let node = try Node.open(global.home)
+        let all = try node.store.logs()
+        let logs =
+            try origins.isEmpty
+            ? all
+            : origins.map { origin in
+                guard let log = all.first(where: { $0.origin == origin }) else {
+                    throw CommandFailure(.noInput, "no log \(origin) here; `entente status` lists them")
+                }
+                return log
+            }
+        let bar = ProgressBar("verifying", isQuiet: global.json)
+        let begin = ContinuousClock.now
+        let report = try LogAuditor(store: node.store, mirrorKeys: node.mirrorKeys).audit(logs) {
+            bar.update($0, of: $1)
+        }
+        bar.finish()
+        let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
+        if global.json { Output.json(report.members) } else { show(report, duration) }
+        if !report.isSound { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func show(_ report: AuditReport, _ duration: Double) {
+        var table = Table("LOG", "ENTRIES", "CHECKPOINTS", "COSIGNATURES", "SEALED", "RESULT")
+        for log in report.logs {
+            table.add(
+                log.origin, grouped(log.size), grouped(log.checkpoints), grouped(log.cosignatures),
+                grouped(log.blobs), log.isSound ? "sound" : "NOT SOUND")
+        }
+        table.print()
+        for problem in report.problems {
+            let place = problem.entry.map { "#\($0)" } ?? ""
+            Output.line(Style.red("\(problem.origin)\(place): \(problem.text)"))
+        }
+        for text in Set(report.unproved).sorted() { Output.line(Style.yellow("not proved: \(text)")) }
+        Output.line(
+            report.isSound
+                ? Style.green("\(grouped(report.entries)) entries are what was signed") + " (\(seconds(duration)) s)"
+                : Style.red("\(report.problems.count) problems"))
+    }
+}
+
+extension AuditReport {
+    var members: [JSONMember] {
+        [
+            JSONMember("ok", .bool(isSound)),
+            JSONMember("entries", .integer(Int64(clamping: entries))),
+            JSONMember(
+                "logs",
+                .array(
+                    logs.map {
+                        .object([
+                            JSONMember("origin", .string($0.origin)),
+                            JSONMember("size", .integer(Int64(clamping: $0.size))),
+                            JSONMember("root", .string($0.root)), JSONMember("ok", .bool($0.isSound)),
+                            JSONMember("checkpoints", .integer(Int64($0.checkpoints))),
+                            JSONMember("cosignatures", .integer(Int64($0.cosignatures))),
+                            JSONMember("sealed_parts", .integer(Int64($0.blobs))),
+                        ])
+                    })),
+            JSONMember(
+                "problems",
+                .array(
+                    problems.map { problem in
+                        .object(
+                            [
+                                JSONMember("origin", .string(problem.origin)),
+                                JSONMember("text", .string(problem.text)),
+                            ] + (problem.entry.map { [JSONMember("entry", .integer(Int64(clamping: $0)))] } ?? []))
+                    })),
+            JSONMember("unproved", .array(Set(unproved).sorted().map { .string($0) })),
+        ]
+    }
+}

@@ -1,0 +1,287 @@
+import Cryptography
+import Glibc
+public import Home
+public import LogStore
+public import Logging
+public import MutualTLS
+public import Records
+public import TransparencyLog
+
+/// One home, opened: its configuration, partners, keys and logs. Commands and the running node use it alike.
+public final class Node: Sendable {
+    public let home: HomeFolder
+    public let configuration: NodeConfiguration
+    /// The cards of partners that can be read; ``cardProblems`` says what is wrong with the others.
+    public let cards: [PeerCard]
+    public let cardProblems: [HomeError]
+    public let keystore: Keystore
+    public let store: SQLiteLogStore
+    public let logger: Logger
+
+    public var name: String { configuration.node }
+
+    private init(home: HomeFolder, logger: Logger) throws {
+        self.home = home
+        self.logger = logger
+        configuration = try home.configuration()
+        (cards, cardProblems) = try PeerDirectory(home).all()
+        keystore = try Keystore(home, node: configuration.node)
+        store = try SQLiteLogStore(
+            path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node)
+    }
+
+    /// Opens a home: the one named, else $ENTENTE_HOME, else ~/.entente.
+    public static func open(_ path: String?, logger: Logger = Node.quietLogger) throws -> Node {
+        let home = try HomeFolder.open(path ?? HomeFolder.defaultPath())
+        let node = try Node(home: home, logger: logger)
+        for problem in node.cardProblems {
+            logger.warning("a peer card cannot be read", metadata: ["problem": "\(problem)"])
+        }
+        try node.createReplicas()
+        return node
+    }
+
+    /// Warnings and worse, on standard error.
+    public static var quietLogger: Logger {
+        var logger = Logger(label: "entente") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .error
+        return logger
+    }
+
+    /// A replica for every log that a partner's card names in a community of this node that admits the partner.
+    public func createReplicas() throws {
+        for card in cards {
+            let communities = Set(configuration.communities(admitting: card.node))
+            for log in card.logs where communities.contains(log.community) {
+                try store.createLog(
+                    origin: log.origin, node: card.node, community: log.community, isOwn: false,
+                    verifierKey: log.key.text)
+            }
+        }
+    }
+
+    /// The records of the logs by address, actor and words.
+    public func index() throws -> RecordIndex {
+        try RecordIndex(path: home.indexDatabase, store: store)
+    }
+
+    // MARK: Communities
+
+    /// The community to work in: the one named, or the only one.
+    public func community(_ name: String?) throws -> CommunityConfiguration {
+        if let name {
+            guard let community = configuration.community(name) else {
+                throw HomeError(.usage, "this node is in no community \(name); see `entente community list`")
+            }
+            return community
+        }
+        guard let only = configuration.communities.first, configuration.communities.count == 1 else {
+            let names = configuration.communities.map(\.name).joined(separator: ", ")
+            throw HomeError(
+                .usage,
+                names.isEmpty
+                    ? "this node is in no community; add one with `entente community add`"
+                    : "name one of \(names) with --community")
+        }
+        return only
+    }
+
+    public func origin(of community: String) -> String { "\(name)/\(community)" }
+
+    // MARK: Writing
+
+    /// What turns drafts into entries of this community's log.
+    public func writer(community: String) throws -> RecordWriter {
+        var keys: [String: SealedBox.PublicKey] = [:]
+        for card in cards {
+            keys[card.node] = card.sealingKeys.max { $0.epoch < $1.epoch }?.key
+        }
+        if let epoch = try keystore.sealingEpochs().last {
+            keys[name] = try keystore.sealingKey(epoch: epoch).publicKey
+        }
+        return RecordWriter(
+            origin: origin(of: community), node: name, policy: configuration.sealing, sealingKeys: keys,
+            doublesKey: try keystore.doublesKey())
+    }
+
+    /// Appends to the own log of a community and signs. Rings the running node, which tells the partners.
+    public func append(
+        _ entries: [NewEntry], community: String, signer: NoteSigner, doubles: DoubleFilter? = nil
+    ) throws -> AppendResult {
+        let origin = origin(of: community)
+        let result = try store.append(
+            entries, to: origin,
+            options: AppendOptions(doubles: doubles) { size, root in
+                try Checkpoint(origin: origin, size: size, root: root).sign(with: signer).serialized
+            })
+        NodeBell.ring(home)
+        return result
+    }
+
+    /// Signs checkpoints of the own log of a community.
+    public func signer(community: String) throws -> NoteSigner {
+        try NoteSigner(name: origin(of: community), privateKey: keystore.logKey(community: community))
+    }
+
+    /// The `members` record that says who may hold this node's log of a community now.
+    public func membersRecord(of community: CommunityConfiguration, author: String, time: Timestamp) throws -> [UInt8] {
+        guard var draft = RecordDraft(type: .members, time: time, author: author, tlp: .green) else {
+            throw HomeError(.configuration, "members records are not known")
+        }
+        try draft.set("members", to: .array(community.members.sorted().map { .string($0) }))
+        try draft.set("carry_sealed", to: .string(community.carrySealed.rawValue))
+        return try draft.body()
+    }
+
+    /// Publishes the members of a community in the own log, where they have changed.
+    public func publishMembers(of community: String, author: String, time: Timestamp) throws {
+        guard let configured = try home.configuration().community(community) else { return }
+        let log = try store.log(origin(of: community))
+        let published = try log.flatMap { try store.membership(of: $0.id) }
+        let carry = configured.carrySealed == .members
+        if published == Membership(members: configured.members.sorted(), membersCarrySealed: carry) { return }
+        let body = try membersRecord(of: configured, author: author, time: time)
+        _ = try append([NewEntry(body: body)], community: community, signer: signer(community: community))
+    }
+
+    // MARK: Partners
+
+    /// A partner that can be connected to.
+    public struct Partner: Sendable {
+        public let node: String
+        public let endpoint: HostAndPort
+    }
+
+    /// The named partners, or all with an endpoint that share a community with this node.
+    public func partners(named names: [String] = []) throws -> [Partner] {
+        guard !names.isEmpty else {
+            return cards.filter { !configuration.communities(admitting: $0.node).isEmpty }
+                .compactMap { card in card.endpoint.map { Partner(node: card.node, endpoint: $0) } }
+        }
+        return try names.map { name in
+            guard let card = cards.first(where: { $0.node == name }) else {
+                throw HomeError(.noInput, "no partner \(name); see `entente peer list`")
+            }
+            guard let endpoint = card.endpoint else {
+                throw HomeError(
+                    .noInput, "the card of \(name) has no endpoint; give one with `entente peer add --replace`")
+            }
+            return Partner(node: name, endpoint: endpoint)
+        }
+    }
+
+    /// Members and keys, as sessions need them.
+    public var federation: Federation {
+        Federation(
+            node: name,
+            members: Dictionary(
+                configuration.communities.map { ($0.name, $0.members) }, uniquingKeysWith: { first, _ in first }),
+            mirrorKeys: mirrorKeys)
+    }
+
+    /// The keys that check cosignatures, by node; this node's own among them.
+    public var mirrorKeys: [String: VerifierKey] {
+        var keys: [String: VerifierKey] = [:]
+        for card in cards { keys[card.node] = try? VerifierKey(parsing: card.mirrorKey.text) }
+        if let own = try? keystore.mirrorCardKey() { keys[name] = try? VerifierKey(parsing: own.text) }
+        return keys
+    }
+
+    /// What the sessions of this process share.
+    public func synchronisation() throws -> SyncContext {
+        SyncContext(
+            store: store, federation: federation,
+            cosigner: try Cosigner(name: name, privateKey: keystore.mirrorKey()), now: Clock.now)
+    }
+
+    /// Certificate, key and the partners to believe.
+    public func tls() throws -> TLSContext {
+        try TLSContext(
+            TLSConfiguration(
+                identity: try identity(), trust: try trust(),
+                applicationProtocols: [PeerClient.applicationProtocol]))
+    }
+
+    /// This node's certificate and key.
+    public func identity() throws -> TLSIdentity {
+        let certificate = try home.certificate()
+        return try keystore.tlsKey().withUnsafeBytes { key in
+            try TLSIdentity(certificatePEM: certificate, privateKeyPEM: key)
+        }
+    }
+
+    private func trust() throws -> PeerTrust {
+        var trust = PeerTrust()
+        var authorities: [String: [String: String]] = [:]
+        for card in cards where !configuration.communities(admitting: card.node).isEmpty {
+            switch card.trust {
+            case .pins(let pins):
+                for pin in pins {
+                    if let pin = Pin(pin.bytes) { trust.pins[pin] = card.node }
+                }
+            case .authority(let name, let file): authorities[file, default: [:]][name] = card.node
+            }
+        }
+        guard let (file, names) = authorities.first else { return trust }
+        guard authorities.count == 1 else {
+            throw HomeError(.configuration, "peer cards name several CA files; put the authorities into one file")
+        }
+        trust.authority = PeerTrust.Authority(
+            certificatesPEM: try home.certificateFile(file), names: names)
+        return trust
+    }
+
+    /// What partners must know of this node for these communities.
+    public func card(communities: [String]) throws -> PeerCard {
+        let epochs = try keystore.sealingEpochs()
+        return try PeerCard(
+            node: name, endpoint: configuration.endpoint,
+            trust: .pins([SHA256Digest(identity().subjectPublicKeyInfoPin)].compactMap { $0 }),
+            mirrorKey: keystore.mirrorCardKey(),
+            sealingKeys: epochs.map {
+                PeerCard.SealingKey(epoch: $0, key: try keystore.sealingKey(epoch: $0).publicKey)
+            },
+            logs: communities.map {
+                PeerCard.Log(community: $0, origin: origin(of: $0), key: try keystore.logCardKey(community: $0))
+            })
+    }
+
+    // MARK: Proofs
+
+    /// The proof that a record is in its log, with the newest checkpoint and the cosignatures on it.
+    public func proof(of reference: Reference) throws -> TLogProof {
+        guard let log = try store.log(reference.origin.text), let head = log.head, reference.index < head.size else {
+            throw HomeError(.noInput, "no record \(reference.text) under a checkpoint here")
+        }
+        var note = try SignedNote(parsing: head.note)
+        for cosignature in try store.cosignatures(of: log.id) where cosignature.size == head.size {
+            try note.add(NoteSignature(parsing: cosignature.line))
+        }
+        return try TLogProof.make(
+            index: reference.index, note: note, from: StoredNodes(store: store, log: log.id), hasher: MerkleHasher())
+    }
+}
+
+/// The system's clock.
+public enum Clock {
+    /// Unix seconds.
+    @Sendable public static func now() -> UInt64 {
+        UInt64(clamping: time(nil))
+    }
+
+    /// The moment as records write it.
+    public static var timestamp: Timestamp {
+        Timestamp(seconds: Int64(time(nil))) ?? Clock.epoch
+    }
+
+    private static let epoch: Timestamp = {
+        guard let epoch = Timestamp(seconds: 0) else { preconditionFailure("1970 can be written") }
+        return epoch
+    }()
+
+    /// The operating system's user, as `author` in records.
+    public static var user: String {
+        guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else { return "uid-\(geteuid())" }
+        return String(cString: name)
+    }
+}

@@ -1,0 +1,161 @@
+import Cryptography
+import Home
+import LogStore
+public import Logging
+import MutualTLS
+import NIOCore
+import Reconciliation
+
+/// The node while it runs: listens for partners, keeps connections to those it can reach, and passes on what is new.
+///
+/// Configuration and cards are read again at every ring of the bell and at every tick, so that a partner who was
+/// added or removed is heard or dropped within moments.
+public final class NodeRunner: Sendable {
+    private let node: Node
+    private let path: String
+    private let context: SyncContext
+    private let tls: Guarded<TLSContext>
+    private let lock: RunLock
+    private let dialling = Guarded<[String: Attempt]>([:])
+    private let heads = Guarded<[LogID: UInt64]>([:])
+    private let wake: AsyncStream<Void>
+    private let waker: AsyncStream<Void>.Continuation
+    private let logger: Logger
+
+    /// Attempts to connect to one partner.
+    private struct Attempt: Sendable {
+        var isUnderWay = false
+        var failures = 0
+        var notBefore = ContinuousClock.now
+        var lastError: String?
+    }
+
+    /// Takes the lock of the home; `busy` where it is run already.
+    public init(node: Node, logger: Logger) throws {
+        self.node = node
+        self.logger = logger
+        path = node.home.path
+        lock = try RunLock(node.home)
+        context = try node.synchronisation()
+        tls = Guarded(try node.tls())
+        (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Runs until the task is cancelled. `onListening` is told where partners can connect to.
+    public func run(onListening: @Sendable (String) -> Void) async throws {
+        let listen = node.configuration.listen
+        let server = try await PeerServer.listen(
+            at: Endpoint(host: listen.host, port: Int(listen.port)), context: context, tls: { [tls] in tls.value },
+            logger: logger
+        ) { [weak self] report in self?.ended(report) }
+        try NodeBell.listen(node.home) { [waker] in waker.yield() }
+        onListening(server.address.map { "\($0.ipAddress ?? listen.host):\($0.port ?? 0)" } ?? listen.description)
+        noteHeads()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [self] in
+                // A tick a second drives retries; the bell drives everything else.
+                while !Task.isCancelled {
+                    waker.yield()
+                    try? await Task.sleep(for: .seconds(1))
+                }
+                waker.finish()
+            }
+            for await _ in wake {
+                await onThread { self.refresh() }
+                dial()
+            }
+            group.cancelAll()
+        }
+        try? await server.close()
+        context.sessions.notify(.disconnect(reason: "\(node.name) is stopping"))
+    }
+
+    // MARK: Changes on this machine
+
+    /// Reads again what commands may have changed: cards, members, logs.
+    private func refresh() {
+        do {
+            let now = try Node.open(path, logger: logger)
+            let before = context.federation.value
+            let federation = now.federation
+            if federation != before {
+                context.federation.value = federation
+                tls.value = try now.tls()
+                let peers = Set(before.members.values.flatMap { $0 }).subtracting([node.name])
+                let changed = peers.filter {
+                    before.communities(admitting: $0) != federation.communities(admitting: $0)
+                }
+                context.sessions.notify(.disconnect(reason: "the communities have changed"), peers: changed)
+                // Whoever was admitted newly is tried at once.
+                dialling.update { dialling in
+                    for peer in dialling.keys { dialling[peer]?.notBefore = .now }
+                }
+            }
+            partners.value = try now.partners()
+            noteHeads()
+        } catch {
+            logger.error("the home cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private let partners = Guarded<[Node.Partner]>([])
+
+    /// Tells the sessions which logs have grown since the last look.
+    private func noteHeads() {
+        do {
+            let now = Dictionary(
+                try context.store.logs().map { ($0.id, $0.head?.size ?? 0) }, uniquingKeysWith: { first, _ in first })
+            let changed = heads.update { heads in
+                let changed = Set(now.filter { heads[$0.key] != $0.value }.map(\.key))
+                heads = now
+                return changed
+            }
+            if !changed.isEmpty { context.sessions.notify(.logs(changed)) }
+        } catch {
+            logger.error("the logs cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Connections
+
+    /// Connects to every partner that can be reached and is not connected, each after its own pause.
+    private func dial() {
+        let connected = context.sessions.peers
+        for partner in partners.value where !connected.contains(partner.node) {
+            let isDue = dialling.update { dialling in
+                var attempt = dialling[partner.node] ?? Attempt()
+                guard !attempt.isUnderWay, attempt.notBefore <= .now else { return false }
+                attempt.isUnderWay = true
+                dialling[partner.node] = attempt
+                return true
+            }
+            guard isDue else { continue }
+            let client = PeerClient(context: context, tls: tls.value, logger: logger)
+            Task { [weak self] in
+                let report = await client.synchronise(
+                    with: partner.node,
+                    at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)), once: false)
+                self?.ended(report)
+            }
+        }
+    }
+
+    /// Plans the next attempt: soon after the first failure, then ever later up to the interval of node.yaml, with
+    /// jitter so that partners do not fall into step.
+    private func ended(_ report: SessionReport) {
+        let interval = Double(node.configuration.syncInterval)
+        let isNews = dialling.update { dialling in
+            var attempt = dialling[report.peer] ?? Attempt()
+            attempt.isUnderWay = false
+            attempt.failures = report.error == nil || report.received + report.sent > 0 ? 0 : attempt.failures + 1
+            let pause = min(interval, 0.5 * Double(1 << min(attempt.failures, 10)))
+            attempt.notBefore = .now + .seconds(pause * Double.random(in: 0.5...1.5))
+            let isNews = attempt.lastError != report.error?.description
+            attempt.lastError = report.error?.description
+            dialling[report.peer] = attempt
+            return isNews
+        }
+        guard isNews, let error = report.error else { return }
+        logger.warning("session ended", metadata: ["peer": "\(report.peer)", "reason": "\(error.description)"])
+    }
+}

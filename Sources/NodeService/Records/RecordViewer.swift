@@ -1,0 +1,95 @@
+public import Cryptography
+import Home
+public import LogStore
+public import Records
+import Sealing
+import TransparencyLog
+
+/// One record with everything this node knows of it.
+public struct RecordView: Sendable {
+    public enum SealedPart: String, Sendable {
+        case none
+        case opened
+        case notForThisNode = "not_for_this_node"
+        case notHere = "not_here_yet"
+    }
+
+    public let found: FoundRecord
+    public let header: Records.SealedHeader?
+    public let sealedPart: SealedPart
+    /// Paths and values of the sealed fields that this node opened.
+    public let opened: [(path: String, value: JSONValue)]
+    public let opinions: [RecordOpinion]
+    /// Who has said that it holds the record, and since when (Unix seconds).
+    public let holders: [(node: String, time: UInt64)]
+}
+
+extension FoundRecord {
+    /// RFC 6962 leaf hash of the body.
+    public var leafHash: SHA256Digest { MerkleHasher().leaf(body) }
+}
+
+/// Reads single records, opening what is sealed to this node.
+public struct RecordViewer {
+    private let node: Node
+
+    public init(node: Node) {
+        self.node = node
+    }
+
+    /// The record, or `nil` where there is none here.
+    public func view(_ reference: Reference, opening: Bool) throws -> RecordView? {
+        guard let log = try node.store.log(reference.origin.text),
+            let body = try node.store.body(of: log.id, at: reference.index)
+        else { return nil }
+        let standing = try node.index().standing(of: log.origin, at: reference.index)
+        let record = EntryRecord.read(body).record
+        var part = RecordView.SealedPart.none
+        var opened: [(path: String, value: JSONValue)] = []
+        if let record, let header = record.sealed, opening {
+            (part, opened) = try open(header, of: record, in: log, at: reference.index)
+        }
+        return RecordView(
+            found: FoundRecord(
+                log: log.id, origin: log.origin, index: reference.index, state: standing.state, body: body),
+            header: record?.sealed, sealedPart: part, opened: opened, opinions: standing.opinions,
+            holders: try holders(of: log, at: reference.index))
+    }
+
+    private func open(
+        _ header: Records.SealedHeader, of record: EntryRecord, in log: StoredLog, at index: UInt64
+    ) throws -> (RecordView.SealedPart, [(path: String, value: JSONValue)]) {
+        guard header.recipients.contains(where: { $0.node.text == node.name }) else { return (.notForThisNode, []) }
+        let blob = try node.store.blob(
+            BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+        guard let blob else { return (.notHere, []) }
+        let keys = try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
+        let fields = try Envelope.open(
+            blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: record.type.rawValue,
+            as: node.name, keys: keys)
+        let opened = try fields.map { field in
+            (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
+        }
+        return (.opened, opened)
+    }
+
+    /// The owner holds its record since it wrote it; a partner since the first cosignature that covers it.
+    private func holders(of log: StoredLog, at index: UInt64) throws -> [(node: String, time: UInt64)] {
+        var first: [String: UInt64] = [:]
+        for cosignature in try node.store.cosignatures(of: log.id)
+        where cosignature.size > index && cosignature.cosigner != log.node {
+            first[cosignature.cosigner] = min(first[cosignature.cosigner] ?? .max, cosignature.time)
+        }
+        return first.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+    }
+}
+
+extension Sealing.SealedHeader {
+    init(_ header: Records.SealedHeader) {
+        self.init(
+            suite: header.suite, salt: header.salt,
+            recipients: header.recipients.map { .init(node: $0.node.text, keyID: $0.keyID.bytes) },
+            fields: header.fields,
+            size: header.size, sha256: header.sha256, commitment: header.commitment)
+    }
+}

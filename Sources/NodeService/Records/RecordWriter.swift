@@ -1,0 +1,133 @@
+import Cryptography
+import Home
+public import LogStore
+public import Records
+import Sealing
+
+/// Turns drafts into entries: seals what is to be sealed, makes the body, and knows it again as a double.
+public struct RecordWriter: Sendable {
+    /// Who may open the sealed fields of a record, besides its author's node.
+    public struct Sealed: Sendable {
+        /// Fields to seal beyond those that policy seals.
+        public var fields: [String]
+        /// Node names.
+        public var readers: [String]
+
+        public init(fields: [String] = [], readers: [String] = []) {
+            self.fields = fields
+            self.readers = readers
+        }
+    }
+
+    /// An entry, and what became sealed in it.
+    public struct Prepared: Sendable {
+        public let entry: NewEntry
+        public let sealedFields: [String]
+        public let readers: [String]
+    }
+
+    public let origin: String
+    private let node: String
+    private let policy: SealingDefaults
+    /// Newest sealing key of each node that fields can be sealed to, this one among them.
+    private let sealingKeys: [String: SealedBox.PublicKey]
+    private let doublesKey: SecretBytes
+
+    init(
+        origin: String, node: String, policy: SealingDefaults, sealingKeys: [String: SealedBox.PublicKey],
+        doublesKey: SecretBytes
+    ) {
+        self.origin = origin
+        self.node = node
+        self.policy = policy
+        self.sealingKeys = sealingKeys
+        self.doublesKey = doublesKey
+    }
+
+    /// Makes the entry of a draft. Throws `RecordProblems`, or ``RecordWriterError`` for a reader without a key.
+    public func prepare(_ draft: RecordDraft, sealed: Sealed = Sealed()) throws -> Prepared {
+        var draft = draft
+        let hash = doubleHash(draft.ordered)
+        let fields = draft.fieldsToSeal(with: fieldsByPolicy(draft) + sealed.fields)
+        guard !fields.isEmpty else {
+            return Prepared(entry: NewEntry(body: try draft.body(), doubleHash: hash), sealedFields: [], readers: [])
+        }
+        let readers = Set(sealed.readers + [node]).sorted()
+        let recipients = try readers.map { reader -> SealingRecipient in
+            guard let key = sealingKeys[reader] else { throw RecordWriterError.noSealingKey(node: reader) }
+            return SealingRecipient(node: reader, key: key)
+        }
+        let problems = draft.problems()
+        guard problems.isEmpty else { throw RecordProblems(problems) }
+        let values = try draft.takeFields(fields).map { path, value -> SealedField in
+            var text = JSONWriter.write(value)
+            return SealedField(name: path, value: try SecretBytes(wiping: &text))
+        }
+        let (header, blob) = try Envelope.seal(
+            fields: values, origin: origin, recordType: draft.schema.type.rawValue, recipients: recipients)
+        guard let inBody = Records.SealedHeader(header) else { throw RecordWriterError.badEnvelope }
+        draft.setSealed(inBody)
+        return Prepared(
+            entry: NewEntry(
+                body: try draft.body(), doubleHash: hash, blob: NewBlob(sha256: header.sha256, bytes: blob)),
+            sealedFields: fields, readers: readers)
+    }
+
+    /// Makes the entry of a body that was validated for submission already. It stays as it is, to the byte, unless
+    /// policy seals something in it.
+    public func prepare(body: [UInt8], sealed: Sealed) throws -> Prepared {
+        let value = try JSONScanner.scan(body)
+        let time = value["time"]?.string.flatMap { Timestamp($0) } ?? Clock.timestamp
+        let draft = try RecordDraft(object: value, time: time, author: "", tlp: .green)
+        guard fieldsByPolicy(draft).isEmpty, sealed.fields.isEmpty else { return try prepare(draft, sealed: sealed) }
+        return Prepared(entry: NewEntry(body: body, doubleHash: doubleHash(value)), sealedFields: [], readers: [])
+    }
+
+    /// The fields that node.yaml seals, of those that the record has.
+    private func fieldsByPolicy(_ draft: RecordDraft) -> [String] {
+        var fields = policy.fields.filter { draft[$0] != nil && draft.schema.isSealable($0) }
+        if draft[Self.source] != nil {
+            switch policy.source {
+            case .always: fields.append(Self.source)
+            case .unlessPublic: fields += draft.fieldsSealedByDefault.filter { $0 == Self.source }
+            case .never: break
+            }
+        }
+        return fields
+    }
+
+    private static let source = "source"
+
+    /// Equal for records that say the same at another time or by another author; never 0, which stands for none.
+    private func doubleHash(_ record: JSONValue) -> UInt64 {
+        let hash = BLAKE2b.hash(DoubleKey.canonicalBytes(of: record), key: doublesKey)
+        return max(1, hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
+    }
+}
+
+/// Why an entry could not be made of a draft.
+public enum RecordWriterError: Error, Sendable, Hashable, CustomStringConvertible {
+    case noSealingKey(node: String)
+    case badEnvelope
+
+    public var description: String {
+        switch self {
+        case .noSealingKey(let node): "no sealing key of \(node) is known; add its peer card with `entente peer add`"
+        case .badEnvelope: "the sealed part exceeds what a record can name: at most 64 readers, 64 fields and 1 MiB"
+        }
+    }
+}
+
+extension Records.SealedHeader {
+    /// The header of an envelope, as it stands in a body.
+    init?(_ header: Sealing.SealedHeader) {
+        var recipients: [Recipient] = []
+        for recipient in header.recipients {
+            guard let node = NodeName(recipient.node), let keyID = SHA256Digest(recipient.keyID) else { return nil }
+            recipients.append(Recipient(node: node, keyID: keyID))
+        }
+        self.init(
+            suite: header.suite, salt: header.salt, recipients: recipients, fields: header.fields, size: header.size,
+            sha256: header.sha256, commitment: header.commitment)
+    }
+}
