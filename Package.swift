@@ -80,7 +80,9 @@ let package = Package(
         tests("SealingTests", ["Sealing", "Records", "Cryptography"]),
         tests("ReconciliationTests", ["Reconciliation", "TransparencyLog", "Cryptography", protobuf]),
         tests("LogStoreTests", ["LogStore", "TransparencyLog", "Cryptography", "Records", grdb]),
-        tests("MutualTLSTests", ["MutualTLS", "COpenSSL"] + nio),
+        tests(
+            "MutualTLSTests",
+            ["MutualTLS", "COpenSSL", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
         tests("InterchangeTests", ["Interchange", "Records"]),
         tests("HomeTests", ["Home", "Cryptography", "TransparencyLog", "Records", "Sealing"]),
         tests(
