@@ -9,7 +9,7 @@ extension MutualTLSHandler {
             // A refused peer gets time to read the alert, not a place to send to for ever.
             discardedBytes += ciphertext.readableBytes
             if discardedBytes > 1 << 20 {
-                context.close(promise: nil)
+                finishClose(context)
             }
             return
         case .active where inputClosed:
@@ -58,7 +58,7 @@ extension MutualTLSHandler {
             // Told already, when close_notify came.
             break
         case .closed:
-            context.close(promise: nil)
+            finishClose(context)
         case .idle, .handshaking, .active, .closing:
             connectionEnded(context, how: "the peer closed its side")
         }

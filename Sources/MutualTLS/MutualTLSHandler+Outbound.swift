@@ -34,7 +34,7 @@ extension MutualTLSHandler {
     public func flush(context: ChannelHandlerContext) {
         queue.mark()
         // Answers to several messages of one read share records and a system call.
-        guard !isInReadCycle else { return }
+        guard !isInReadCycle || queuedBytes > Self.batchBytes else { return }
         encrypt(context)
         context.flush()
     }
@@ -197,13 +197,10 @@ extension MutualTLSHandler {
                 encrypt(context)
             }
         case .closing:
-            if let promise {
-                if let first = closePromise {
-                    first.futureResult.cascade(to: promise)
-                } else {
-                    closePromise = promise
-                }
-            }
+            joinClose(promise)
+        case .closed where isLingering && context.channel.isActive:
+            // Whoever closes because of the error still lets the peer read why, for the second that takes at most.
+            joinClose(promise)
         case .closed:
             context.close(promise: promise)
         }
@@ -236,13 +233,25 @@ extension MutualTLSHandler {
         }
     }
 
+    /// A close is under way: the promise is completed with it.
+    private func joinClose(_ promise: EventLoopPromise<Void>?) {
+        guard let promise else { return }
+        if let first = closePromise {
+            first.futureResult.cascade(to: promise)
+        } else {
+            closePromise = promise
+        }
+    }
+
     private func startCloseTimer(_ context: ChannelHandlerContext) {
         schedule(context, milliseconds: configuration.closeTimeout) { handler, context in
             handler.finishClose(context)
         }
     }
 
-    private func finishClose(_ context: ChannelHandlerContext) {
+    /// Closes the channel now.
+    func finishClose(_ context: ChannelHandlerContext) {
+        isLingering = false
         let promise = closePromise
         closePromise = nil
         finish(TLSError(.closed, "the connection was closed"))

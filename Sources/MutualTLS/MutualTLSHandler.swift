@@ -73,7 +73,9 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
     var isInReadCycle = false
     /// Somebody behind us asked for bytes and has had none since.
     var readRequested = false
-    /// Bytes thrown away while a refused peer is given time to read why.
+    /// A refused peer is given time to read why.
+    var isLingering = false
+    /// Bytes thrown away meanwhile.
     var discardedBytes = 0
 
     private var context: ChannelHandlerContext?
@@ -229,7 +231,8 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
             context.close(promise: nil)
             return
         }
-        schedule(context, milliseconds: 1_000) { _, context in context.close(promise: nil) }
+        isLingering = true
+        schedule(context, milliseconds: 1_000) { handler, context in handler.finishClose(context) }
         context.close(mode: .output, promise: nil)
         context.read()
     }

@@ -56,6 +56,8 @@ public struct TLSConfiguration: Sendable {
     public var maximumEarlyBytes = 1 << 20
     /// Post-handshake messages (key updates, tickets) a peer may send; one more for every MiB it sends.
     public var maximumControlMessages = 16
+    /// Records after which the sending key changes.
+    package var maximumRecordsPerKey = 1 << 23
 
     public init(identity: TLSIdentity, trust: PeerTrust, applicationProtocols: [String]) {
         self.identity = identity

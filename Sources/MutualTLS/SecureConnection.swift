@@ -32,6 +32,18 @@ public enum SecureConnector {
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, connectTimeout: TimeAmount = .seconds(10),
         initializer: @escaping @Sendable (any Channel) throws -> Void = { _ in }
     ) async throws -> SecureConnection {
+        try await connect(
+            host: host, port: port, context: context, expecting: expecting, serverName: serverName, group: group,
+            connectTimeout: connectTimeout, wrapping: initializer
+        ).connection
+    }
+
+    /// The same, for an initialiser that makes something of the channel, a `NIOAsyncChannel` for instance.
+    public static func connect<Output: Sendable>(
+        host: String, port: Int, context: TLSContext, expecting: String, serverName: String? = nil,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, connectTimeout: TimeAmount = .seconds(10),
+        wrapping: @escaping @Sendable (any Channel) throws -> Output
+    ) async throws -> (connection: SecureConnection, output: Output) {
         guard (1...65_535).contains(port) else {
             throw TLSError(.unreachable, "cannot connect to \(printable(host.utf8)): port \(port) is not 1 to 65535")
         }
@@ -40,24 +52,24 @@ public enum SecureConnector {
             .connectTimeout(connectTimeout)
             .secureDefaults()
         // The initialiser may run once an address; each channel has a handshake of its own.
-        let (channel, handshake): (any Channel, EventLoopFuture<TLSHandshake>)
+        let (channel, handshake, output): (any Channel, EventLoopFuture<TLSHandshake>, Output)
         do {
-            (channel, handshake) = try await bootstrap.connect(host: host, port: port) { channel in
+            (channel, handshake, output) = try await bootstrap.connect(host: host, port: port) { channel in
                 let promise = channel.eventLoop.makePromise(of: TLSHandshake.self)
                 do {
                     let handler = try MutualTLSHandler(context: context, role: role, handshakePromise: promise)
                     try channel.pipeline.syncOperations.addHandler(handler)
-                    try initializer(channel)
+                    let output = try wrapping(channel)
+                    return channel.eventLoop.makeSucceededFuture((channel, promise.futureResult, output))
                 } catch {
                     promise.fail(error)
                     return channel.eventLoop.makeFailedFuture(error)
                 }
-                return channel.eventLoop.makeSucceededFuture((channel, promise.futureResult))
             }
         } catch {
             throw failure(error, host: host, port: port)
         }
-        return SecureConnection(channel: channel, handshake: try await handshake.get())
+        return (SecureConnection(channel: channel, handshake: try await handshake.get()), output)
     }
 
     /// Errors of the caller's initialiser pass as they are.

@@ -40,6 +40,7 @@ final class TLSConnection {
     private(set) var awaitsFirstByte = true
     private var receivedBytes: UInt64 = 0
     private var controlMessages: UInt64 = 0
+    private var recordsUnderKey = 0
 
     init(context: TLSContext, role: TLSRole) throws(TLSError) {
         OpenSSLQueue.clear()
@@ -146,6 +147,16 @@ final class TLSConnection {
     /// Encrypts all of `bytes`, at least one, into the transport.
     func write(_ bytes: UnsafeRawBufferPointer) -> TLSError? {
         var rest = bytes
+        // RFC 8446, 5.5: with AES-GCM "up to 2^24.5 full-size records may be encrypted on a given connection" under
+        // one key; OpenSSL does not change keys by itself.
+        recordsUnderKey += 1 + bytes.count >> 14
+        if recordsUnderKey > context.configuration.maximumRecordsPerKey {
+            recordsUnderKey = 0
+            OpenSSLQueue.clear()
+            guard SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 else {
+                return OpenSSLQueue.failure(.library, "OpenSSL would not change the sending key")
+            }
+        }
         while rest.count > 0 {
             var count = 0
             OpenSSLQueue.clear()

@@ -81,9 +81,12 @@ public final class TLSContext: @unchecked Sendable {
     /// True when the post-quantum hybrid is among the groups.
     private static func chooseGroups(_ pointer: OpaquePointer) throws(TLSError) -> Bool {
         let classical = "X25519:P-256:P-384"
-        if entente_SSL_CTX_set1_groups_list(pointer, "X25519MLKEM768:" + classical) == 1 { return true }
-        // Libraries before 3.5 refuse the whole list for the one name they do not know.
-        OpenSSLQueue.clear()
+        // With the star of OpenSSL 3.5 a key share goes out for both, which saves a peer without the hybrid a round trip.
+        for hybrid in ["*X25519MLKEM768:*" + classical, "X25519MLKEM768:" + classical] {
+            if entente_SSL_CTX_set1_groups_list(pointer, hybrid) == 1 { return true }
+            // A library refuses the whole list for the one name it does not know.
+            OpenSSLQueue.clear()
+        }
         guard entente_SSL_CTX_set1_groups_list(pointer, classical) == 1 else {
             throw OpenSSLQueue.failure(.library, "OpenSSL refuses the key exchange groups")
         }

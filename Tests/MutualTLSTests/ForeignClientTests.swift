@@ -158,6 +158,25 @@ struct ForeignClientTests {
         #expect(error.code == .revoked)
     }
 
+    @Test(
+        "A common name, and a wildcard, stand for no node",
+        arguments: ["keyUsage=digitalSignature", "subjectAltName=DNS:*.example"])
+    func loseNames(extensionLine: String) async throws {
+        let authority = try DevelopmentAuthority.make()
+        try await authority.run(["node", "us.example"])
+        let folder = authority.folder
+        try folder.write("extensions", Array(extensionLine.utf8))
+        let command = """
+            cd '\(folder.path(""))' && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout lose.key \
+            -subj /CN=kr.example | openssl x509 -req -CA ca.pem -CAkey ca.key -extfile extensions -out lose.pem
+            """
+        #expect(try await Tool("sh", ["-c", command]).finished() == 0)
+        let server = try await TestServer.start(authority.context("us.example", trusting: ["kr.example": "kr.example"]))
+        let (error, _) = try await refusal(
+            server, ["-alpn", "entente/1", "-cert", folder.path("lose.pem"), "-key", folder.path("lose.key")])
+        #expect(error.code == .wrongName)
+    }
+
     @Test("An outdated revocation list, or one of another authority, refuses everybody")
     func revocationList() async throws {
         let authority = try DevelopmentAuthority.make()

@@ -101,6 +101,17 @@ struct ForeignServerTests {
             error == TLSError(.wrongName, "wrong name: the certificate is for fr.example, not a name of us.example"))
     }
 
+    @Test("A certificate for clients only serves nobody, under whatever name")
+    func wrongUse() async throws {
+        let authority = try DevelopmentAuthority.make()
+        try await authority.run(["node", "kr.example"])
+        try await authority.run(["analyst", "us.example"])
+        let context = try authority.context("kr.example", trusting: ["us.example": "us.example"])
+        let files = ["-cert", authority.folder.path("us.example.pem"), "-key", authority.folder.path("us.example.key")]
+        let error = try await failure(["-alpn", "entente/1"] + files, context)
+        #expect(error.code == .certificateUnacceptable)
+    }
+
     @Test("A server's refusal of our certificate arrives with the first read, as that")
     func refusedLater() async throws {
         let us = try Node("us.example")

@@ -258,6 +258,42 @@ struct HandlerStateTests {
         #expect(try pair.taken(from: pair.server).readableBytes < 2_000)
     }
 
+    @Test("The sending key changes after the records it is good for, unnoticed")
+    func keyChanges() throws {
+        let pair = try EmbeddedPair.trusting { $0.maximumRecordsPerKey = 100 }
+        defer { pair.finish() }
+        try pair.start()
+        try pair.carry()
+        var bytes = 0
+        for index in 0..<1_500 {
+            pair.client.writeAndFlush(ByteBuffer(bytes: [UInt8(truncatingIfNeeded: index)]), promise: nil)
+            bytes += try pair.carry(from: pair.client, to: pair.server)
+        }
+        #expect(pair.serverSeen.seen.byteCount == 1_500)
+        #expect(pair.serverSeen.seen.errors == [])
+        // A record of one byte has 23, a key update 27.
+        #expect(bytes == 1_500 * 23 + 14 * 27)
+    }
+
+    @Test("Closing because of the error still lets the refused peer read why")
+    func closeWhileLingering() throws {
+        let us = try Node("us.example")
+        let kr = try Node("kr.example")
+        let pair = try EmbeddedPair(client: kr.context(trusting: [us]), server: us.context(trusting: []))
+        defer { pair.finish() }
+        try pair.server.pipeline.syncOperations.addHandler(OutputCloseFilter(), position: .first)
+        try pair.start()
+        try pair.carry(piece: .max)
+        #expect(pair.serverSeen.seen.errors.map(\.code) == [.notPinned])
+        let closing = Outcomes()
+        pair.server.close(promise: closing.promise(pair.server))
+        pair.server.close(promise: closing.promise(pair.server))
+        #expect(closing.succeeded == 0 && pair.server.isActive)
+        pair.loop.advanceTime(by: .milliseconds(1_001))
+        #expect(closing.succeeded == 2 && !pair.server.isActive)
+        #expect(pair.clientSeen.seen.errors.map(\.code) == [.refusedByPeer])
+    }
+
     @Test("With autoRead off, bytes that hold no whole record make the handler read on")
     func readsOn() throws {
         let us = try Node("us.example")
@@ -308,6 +344,19 @@ private final class ReadCounter: ChannelOutboundHandler {
     func read(context: ChannelHandlerContext) {
         count += 1
         // Not passed on: the embedded channel has no bytes of its own.
+    }
+}
+
+/// Stands for a socket that can be closed in one direction, which an embedded channel cannot.
+private final class OutputCloseFilter: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output {
+            promise?.succeed(())
+        } else {
+            context.close(mode: mode, promise: promise)
+        }
     }
 }
 

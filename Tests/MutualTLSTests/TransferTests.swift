@@ -161,6 +161,32 @@ struct TransferTests {
         await server.stop()
     }
 
+    @Test("An asynchronous channel over it carries a conversation to its end")
+    func asyncChannel() async throws {
+        let us = try Node("us.example")
+        let kr = try Node("kr.example")
+        let server = try await TestServer.start(us.context(trusting: [kr]), echoes: true, halfClosure: true)
+        let (connection, channel) = try await SecureConnector.connect(
+            host: "127.0.0.1", port: server.port, context: kr.context(trusting: [us]), expecting: "us.example",
+            wrapping: { try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: $0) })
+        #expect(connection.peer.node == "us.example")
+        let total = 4 << 20
+        let received = try await channel.executeThenClose { inbound, outbound in
+            async let sending: Void = {
+                for _ in 0..<64 { try await outbound.write(ByteBuffer(repeating: 1, count: total / 64)) }
+            }()
+            var received = 0
+            for try await buffer in inbound {
+                received += buffer.readableBytes
+                if received == total { break }
+            }
+            try await sending
+            return received
+        }
+        #expect(received == total)
+        await server.stop()
+    }
+
     @Test("A context built anew counts for the next connection")
     func reload() async throws {
         let us = try Node("us.example")
