@@ -165,7 +165,7 @@ struct TransferTests {
     func asyncChannel() async throws {
         let us = try Node("us.example")
         let kr = try Node("kr.example")
-        let server = try await TestServer.start(us.context(trusting: [kr]), echoes: true, halfClosure: true)
+        let server = try await TestServer.start(us.context(trusting: [kr]), echoes: true)
         let (connection, channel) = try await SecureConnector.connect(
             host: "127.0.0.1", port: server.port, context: kr.context(trusting: [us]), expecting: "us.example",
             wrapping: { try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: $0) })
