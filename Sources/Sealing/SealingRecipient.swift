@@ -21,11 +21,11 @@ extension SealedBox.PublicKey {
 
 /// A data key boxed to one recipient, as it stands in a blob or a grant.
 public struct BoxedKey: Hashable, Sendable {
-    public let node: String
+    public var node: String
     /// SHA-256 of the recipient's public key: 32 bytes.
-    public let keyID: [UInt8]
+    public var keyID: [UInt8]
     /// The data key in a sealed box: 80 bytes.
-    public let box: [UInt8]
+    public var box: [UInt8]
 
     public init(node: String, keyID: [UInt8], box: [UInt8]) {
         self.node = node
