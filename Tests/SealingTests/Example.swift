@@ -40,7 +40,7 @@ struct Example {
         try values.map { try SealedField(name: $0.0, text: $0.1) }
     }
 
-    /// The four recipients by name, all of which must fail where anybody must.
+    /// The three recipients by name.
     var readers: [(node: String, key: SealedBox.PrivateKey)] {
         [("jp.example", jp), ("kr.example", kr), ("us.example", us)]
     }
