@@ -18,6 +18,11 @@ import Testing
         #expect(try size(String(repeating: "x", count: 64)) > (sizes.first ?? .max))
     }
 
+    @Test func theDocumentedExampleHasItsSize() throws {
+        // docs/sealing.md lists this blob's offsets: one recipient us.example, one field note.
+        #expect(try size("null") == 300)
+    }
+
     @Test func longValuesHaveFewSizesAndLittleOverhead() throws {
         let empty = try size("") - 64
         var sizes: Set<Int> = []
