@@ -3,7 +3,7 @@ import Glibc
 
 /// One SQLite database of a node: opened, checked, and set up so that a commit is on the disk when it returns.
 ///
-/// Unchecked because the pool is replaced when a commit fails; the lock guards that.
+/// Unchecked because connections are replaced when a commit fails; the lock guards that.
 final class NodeDatabase: @unchecked Sendable {
     struct Kind: Sendable {
         /// Stands in the file's header, so that no database is taken for another.
@@ -18,34 +18,45 @@ final class NodeDatabase: @unchecked Sendable {
     let path: String
     private let kind: Kind
     private let isReadOnly: Bool
+    private let busySeconds: Double
     private let lock = UnfairLock()
-    private var current: DatabasePool
+    /// `nil` from a failed commit until the next use.
+    private var current: DatabasePool?
 
-    /// How long a command waits for another process that writes.
-    static let busySeconds = 20.0
-
-    init(path: String, kind: Kind, isReadOnly: Bool = false) throws {
+    /// - Parameter busySeconds: how long a call waits for another process that writes.
+    init(path: String, kind: Kind, isReadOnly: Bool = false, busySeconds: Double = 20) throws {
         self.path = path
         self.kind = kind
         self.isReadOnly = isReadOnly
-        current = try NodeDatabase.open(path: path, kind: kind, isReadOnly: isReadOnly)
+        self.busySeconds = busySeconds
+        current = try open()
     }
 
-    var pool: DatabasePool {
-        lock.withLock { current }
-    }
-
-    /// Drops every connection and opens the file anew: after an error from COMMIT nobody knows what persisted.
-    func reopen() throws {
+    /// The connections, opened anew where the last ones were dropped.
+    func pool() throws -> DatabasePool {
         try lock.withLock {
-            try? current.close()
-            current = try NodeDatabase.open(path: path, kind: kind, isReadOnly: isReadOnly)
+            if let current { return current }
+            let pool = try open()
+            current = pool
+            return pool
         }
     }
 
-    private static func open(path: String, kind: Kind, isReadOnly: Bool) throws -> DatabasePool {
-        try translatingErrors(path: path) {
-            if !isReadOnly { try createPrivately(path) }
+    /// Drops every connection: after an error from COMMIT nobody knows what persisted. The next use opens the file
+    /// anew and sees what the disk holds, as often as it takes until that works.
+    func drop() {
+        let dropped = lock.withLock {
+            defer { current = nil }
+            return current
+        }
+        try? dropped?.close()
+    }
+
+    private func open() throws -> DatabasePool {
+        let kind = kind
+        return try translatingErrors(path: path) {
+            if !isReadOnly { try NodeDatabase.createPrivately(path) }
+            try NodeDatabase.checkHeader(path, kind: kind)
             var configuration = Configuration()
             configuration.busyMode = .timeout(busySeconds)
             configuration.readonly = isReadOnly
@@ -64,14 +75,14 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA wal_autocheckpoint = \((32 << 20) / kind.pageSize)")
                 try db.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
             }
-            try checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: isReadOnly)
+            try NodeDatabase.checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: isReadOnly)
             return pool
         }
     }
 
     /// Readable by the owner alone from the first instant, whatever the umask; the files beside it follow its mode.
     private static func createPrivately(_ path: String) throws {
-        let descriptor = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let descriptor = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         guard descriptor >= 0 else {
             switch errno {
             case EROFS, EACCES, EPERM: throw StoreError.readOnly(path: path)
@@ -79,7 +90,42 @@ final class NodeDatabase: @unchecked Sendable {
             default: throw StoreError.cannotOpen(path: path, reason: String(cString: strerror(errno)))
             }
         }
-        close(descriptor)
+        defer { close(descriptor) }
+        // The umask may have taken bits away, an earlier copy of the file may have brought wider ones.
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw StoreError.cannotOpen(path: path, reason: "it is not a plain file")
+        }
+        guard status.st_mode & 0o7777 == 0o600 || fchmod(descriptor, 0o600) == 0 else {
+            throw StoreError.readOnly(path: path)
+        }
+    }
+
+    /// Looks at the file's header before a connection does: opening a file turns it into one with a write-ahead log,
+    /// and what belongs to somebody else must stay as it is. The header can be older than the log beside it, so what
+    /// it does not rule out is asked again once the file is open.
+    private static func checkHeader(_ path: String, kind: Kind) throws {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var header = [UInt8](repeating: 0, count: 100)
+        let count = Glibc.read(descriptor, &header, header.count)
+        guard count > 0 else { return }
+        guard count == header.count, header.starts(with: [UInt8]("SQLite format 3\0".utf8)) else {
+            throw StoreError.damaged(path: path, reason: "it is not a database")
+        }
+        // Database file format, section 1.3: user version at 60, application id at 68, write version at 18.
+        func number(_ offset: Int) -> Int32 {
+            header[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int32($1) }
+        }
+        let application = number(68)
+        let hasWriteAheadLog = header[18] == 2
+        guard application == kind.applicationID || (application == 0 && hasWriteAheadLog) else {
+            throw StoreError.cannotOpen(path: path, reason: "it is another kind of database")
+        }
+        if application == kind.applicationID, Int(number(60)) > kind.version {
+            throw StoreError.newerVersion(path: path, found: Int(number(60)), known: kind.version)
+        }
     }
 
     private static func checkAndCreateSchema(
@@ -115,7 +161,7 @@ final class NodeDatabase: @unchecked Sendable {
 
 extension NodeDatabase {
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try translatingErrors(path: path) { try pool.read(body) }
+        try translatingErrors(path: path) { try pool().read(body) }
     }
 
     /// Runs the body in a transaction that has the write lock from its first statement, and commits it.
@@ -126,7 +172,7 @@ extension NodeDatabase {
         try translatingErrors(path: path) {
             var commitFailed = false
             do {
-                return try pool.writeWithoutTransaction { db in
+                return try pool().writeWithoutTransaction { db in
                     try db.beginTransaction(.immediate)
                     let value: Value
                     do {
@@ -145,7 +191,7 @@ extension NodeDatabase {
                     return value
                 }
             } catch {
-                if commitFailed { try reopen() }
+                if commitFailed { drop() }
                 throw error
             }
         }

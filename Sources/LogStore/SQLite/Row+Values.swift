@@ -12,14 +12,22 @@ extension SHA256Digest {
 extension Row {
     /// A column that holds a size, index or time.
     func size(_ column: String) -> UInt64 {
-        UInt64(clamping: self[column] as Int64? ?? 0)
+        UInt64(clamping: Int64.fromDatabaseValue(self[column]) ?? 0)
     }
 
     func digest(_ column: String) throws -> SHA256Digest {
-        guard let bytes = self[column] as Data?, let digest = SHA256Digest(bytes) else {
+        guard let bytes = Data.fromDatabaseValue(self[column]), let digest = SHA256Digest(bytes) else {
             throw StoreError.damaged(path: "the database", reason: "\(column) is not a hash")
         }
         return digest
+    }
+
+    /// A column that holds text.
+    func text(_ column: String) throws -> String {
+        guard let text = String.fromDatabaseValue(self[column]) else {
+            throw StoreError.damaged(path: "the database", reason: "\(column) is not text")
+        }
+        return text
     }
 
     func bytes(_ column: String) -> [UInt8] {
