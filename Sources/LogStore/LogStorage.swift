@@ -179,8 +179,10 @@ public protocol LogStorage: Sendable {
 
     func cosignatures(of log: SHA256Digest) throws -> [StoredCosignature]
     func store(_ cosignature: StoredCosignature, of log: SHA256Digest) throws
-    /// Records, before it is shown, that this node cosigns this head; refuses one that goes back.
-    func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws
+    /// Records, before it is shown, that this node cosigns this head, which it holds; refuses one that goes back.
+    /// Answers the time to sign: Unix seconds, never before the last cosignature of this log.
+    @discardableResult
+    func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws -> UInt64
 
     func membership(of log: SHA256Digest) throws -> Membership?
     /// Blobs of this log that this node is to hold and does not hold yet.

@@ -14,8 +14,9 @@ public final class RecordIndex: Sendable {
     /// Entries that one transaction indexes.
     private static let batch: UInt64 = 8_192
 
-    public init(path: String, store: SQLiteLogStore) throws {
-        database = try NodeDatabase(path: path, kind: .index)
+    /// - Parameter busySeconds: how long a call waits for another process that writes.
+    public init(path: String, store: SQLiteLogStore, busySeconds: Double = 20) throws {
+        database = try NodeDatabase(path: path, kind: .index, busySeconds: busySeconds)
         self.store = store
     }
 

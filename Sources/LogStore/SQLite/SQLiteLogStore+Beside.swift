@@ -16,10 +16,11 @@ extension SQLiteLogStore {
     static func membership(_ db: Database, row: Int64) throws -> Membership? {
         let row = try Row.fetchOne(
             db, sql: "SELECT members, members_carry FROM membership WHERE log = ?", arguments: [row])
-        return row.map {
-            let members: String = $0["members"]
+        return try row.map {
+            let members = try $0.text("members")
             return Membership(
-                members: members.split(separator: "\n").map(String.init), membersCarrySealed: $0["members_carry"])
+                members: members.split(separator: "\n").map(String.init),
+                membersCarrySealed: $0.size("members_carry") != 0)
         }
     }
 
@@ -41,13 +42,16 @@ extension SQLiteLogStore {
                 arguments: [Self.rowID(db, log)]
             ).map {
                 StoredCosignature(
-                    cosigner: $0["cosigner"], size: $0.size("size"), time: $0.size("time"), line: $0["line"])
+                    cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
+                    line: try $0.text("line"))
             }
         }
     }
 
     public func store(_ cosignature: StoredCosignature, of log: SHA256Digest) throws {
         try database.write { db in
+            // A size or time that the database cannot hold is none that anybody signed.
+            guard cosignature.size <= TreeLimits.maximumSize, cosignature.time <= UInt64(Int64.max) else { return }
             try db.execute(
                 sql: """
                     INSERT INTO cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
@@ -61,15 +65,19 @@ extension SQLiteLogStore {
         }
     }
 
-    public func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws {
-        let stored = try database.read { db in try Self.fetch(db, log).log }
-        if let mark = try marks.mark(.cosigned, log: log) {
-            guard head.size > mark.size || (head.size == mark.size && head.root == mark.root),
-                time + 300 >= mark.time
-            else { throw StoreError.cosignedBeyond(origin: stored.origin, size: mark.size) }
+    @discardableResult
+    public func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws -> UInt64 {
+        let origin = try database.read { db in
+            let (row, stored) = try Self.fetch(db, log)
+            guard head.size <= stored.size else {
+                throw StoreError.notContiguous(held: stored.size, start: head.size)
+            }
+            guard try Self.root(db, row: row, log: stored, size: head.size) == head.root else {
+                throw StoreError.notProved(origin: stored.origin, start: 0, end: head.size)
+            }
+            return stored.origin
         }
-        try marks.raise(
-            .cosigned, log: log, origin: stored.origin, to: .init(size: head.size, root: head.root, time: time))
+        return try marks.cosign(head, log: log, origin: origin, time: time)
     }
 
     /// Unix seconds of the last cosignature given on this log; 0 if there is none.

@@ -13,13 +13,14 @@ public final class SQLiteLogStore: Sendable {
 
     /// Opens or makes the two databases. Raises marks that a crash left behind the logs; a log that is behind its
     /// mark is opened all the same, but not appended to.
-    public init(path: String, signedPath: String, node: String) throws {
-        database = try NodeDatabase(path: path, kind: .node)
-        marks = try SignedMarks(path: signedPath)
+    ///
+    /// - Parameter busySeconds: how long a call waits for another process that writes.
+    public init(path: String, signedPath: String, node: String, busySeconds: Double = 20) throws {
+        database = try NodeDatabase(path: path, kind: .node, busySeconds: busySeconds)
+        marks = try SignedMarks(path: signedPath, busySeconds: busySeconds)
         self.node = node
-        for log in try logs() where log.isOwn {
-            if let head = log.head { try raiseMark(of: log, to: head) }
-        }
+        // Raises marks; what is wrong with a log is told by `rollbacks()` and by every attempt to append.
+        _ = try rollbacks()
     }
 
     /// Compares an own log with its mark and raises a mark that is behind.
@@ -34,28 +35,59 @@ public final class SQLiteLogStore: Sendable {
         guard mark.size <= log.size else {
             throw StoreError.rolledBack(origin: log.origin, signed: mark.size, held: log.size)
         }
-        if let root = try Self.checkpoint(db, log: log.id, size: mark.size)?.root, root != mark.root {
+        // The checkpoint of that size may be missing in another history, so the tree itself answers.
+        let root =
+            if let head = log.head, head.size == mark.size {
+                head.root
+            } else {
+                try Self.root(db, row: Self.rowID(db, log.id), log: log, size: mark.size)
+            }
+        guard root == mark.root else {
             throw StoreError.contradictsSigned(origin: log.origin, size: mark.size)
         }
         if let head = log.head, head.size > mark.size { try raiseMark(of: log, to: head) }
     }
 
+    /// The root of the log's first `size` entries, from its tiles.
+    static func root(_ db: Database, row: Int64, log: StoredLog, size: UInt64) throws -> SHA256Digest {
+        guard size > 0 else { return MerkleHasher.emptyRoot }
+        let hasher = MerkleHasher()
+        let source = tileSource(db, row: row, log: log)
+        do {
+            let range = try CompactRange(begin: 0, end: size, from: source)
+            return range.root(hasher: hasher) ?? MerkleHasher.emptyRoot
+        } catch let error as TileError {
+            throw StoreError.damaged(path: log.origin, reason: "\(error)")
+        }
+    }
+
     private func raiseMark(of log: StoredLog, to head: SignedHead) throws {
-        if let mark = try marks.mark(.own, log: log.id), mark.size >= head.size { return }
         try marks.raise(
             .own, log: log.id, origin: log.origin, to: .init(size: head.size, root: head.root, time: 0))
     }
 
     /// Own logs that hold less, or something else, than was signed: what to tell the operator.
     public func rollbacks() throws -> [StoreError] {
-        try logs().filter(\.isOwn).compactMap { log in
+        let logs = try logs().filter(\.isOwn)
+        var problems: [StoreError] = []
+        for log in logs {
             do {
-                try database.read { db in try checkMark(of: log, in: db) }
-                return nil
+                try database.read { db in
+                    // As of this reading: the log may have grown since the list was made.
+                    try checkMark(of: Self.fetch(db, log.id).log, in: db)
+                }
             } catch let error as StoreError {
-                return error
+                switch error {
+                case .rolledBack, .contradictsSigned, .damaged: problems.append(error)
+                default: throw error
+                }
             }
         }
+        let known = Set(logs.map(\.id))
+        for mark in try marks.origins(.own) where !known.contains(mark.id) {
+            problems.append(.rolledBack(origin: mark.origin, signed: mark.size, held: 0))
+        }
+        return problems
     }
 }
 
@@ -99,13 +131,15 @@ extension SQLiteLogStore: LogStorage {
 
     private static func log(from row: Row) throws -> StoredLog {
         func head(_ name: String) throws -> SignedHead? {
-            guard let note = row["\(name)_note"] as String? else { return nil }
-            return SignedHead(size: row.size("\(name)_size"), root: try row.digest("\(name)_root"), note: note)
+            guard let note = String.fromDatabaseValue(row["\(name)_note"]) else { return nil }
+            return SignedHead(
+                size: row.size("\(name)_size"), root: try row.digest("\(name)_root"), note: note)
         }
         return StoredLog(
-            id: try row.digest("log_id"), origin: row["origin"], node: row["node"], community: row["community"],
-            isOwn: row["own"], verifierKey: row["verifier_key"], size: row.size("size"), head: try head("head"),
-            pending: try head("pending"), frozen: row["frozen"])
+            id: try row.digest("log_id"), origin: try row.text("origin"), node: try row.text("node"),
+            community: try row.text("community"), isOwn: row.size("own") != 0,
+            verifierKey: try row.text("verifier_key"), size: row.size("size"), head: try head("head"),
+            pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]))
     }
 
     @discardableResult
@@ -135,7 +169,7 @@ extension SQLiteLogStore: LogStorage {
                 SELECT checkpoint.* FROM checkpoint JOIN log ON log.id = checkpoint.log
                 WHERE log_id = ? AND checkpoint.size = ?
                 """, arguments: [log.databaseBytes, Int64(clamping: size)]
-        ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: $0["note"]) }
+        ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
     }
 
     public func checkpoints(of log: SHA256Digest) throws -> [SignedHead] {
@@ -143,7 +177,7 @@ extension SQLiteLogStore: LogStorage {
             try Row.fetchAll(
                 db, sql: "SELECT size, root, note FROM checkpoint WHERE log = ? ORDER BY size",
                 arguments: [Self.rowID(db, log)]
-            ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: $0["note"]) }
+            ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
         }
     }
 
@@ -167,7 +201,8 @@ extension SQLiteLogStore: LogStorage {
             while let row = try rows.next() {
                 bundles.append(
                     StoredBundle(
-                        number: row.size("number"), entries: row["entries"], isCompressed: row["compressed"],
+                        number: row.size("number"), entries: Int(clamping: row.size("entries")),
+                        isCompressed: row.size("compressed") != 0,
                         data: try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }))
             }
             return bundles
@@ -180,7 +215,10 @@ extension SQLiteLogStore: LogStorage {
     }
 
     public func body(of log: SHA256Digest, at index: UInt64) throws -> [UInt8]? {
-        guard let bundle = try bundles(of: log, entries: index..<(index + 1)).first else { return nil }
+        guard index < TreeLimits.maximumSize, let bundle = try bundles(of: log, entries: index..<(index + 1)).first
+        else {
+            return nil
+        }
         let position = Int(index % UInt64(EntryBundle.maximumEntries))
         let raw = try raw(bundle)
         guard let ranges = try? EntryBundle.bodies(in: raw), position < ranges.count else { return nil }
@@ -190,7 +228,11 @@ extension SQLiteLogStore: LogStorage {
     public func hashes(of log: SHA256Digest, at nodes: [NodeCoordinate]) throws -> [SHA256Digest] {
         try database.read { db in
             let (row, log) = try Self.fetch(db, log)
-            return try Self.tileSource(db, row: row, log: log).hashes(at: nodes)
+            do {
+                return try Self.tileSource(db, row: row, log: log).hashes(at: nodes)
+            } catch let error as TileError {
+                throw StoreError.damaged(path: log.origin, reason: "\(error)")
+            }
         }
     }
 

@@ -16,10 +16,20 @@ struct SignedMarks: Sendable {
         let time: UInt64
     }
 
-    private let database: NodeDatabase
+    let database: NodeDatabase
 
-    init(path: String) throws {
-        database = try NodeDatabase(path: path, kind: .signed)
+    init(path: String, busySeconds: Double) throws {
+        database = try NodeDatabase(path: path, kind: .signed, busySeconds: busySeconds)
+    }
+
+    /// The origins with a mark of this role.
+    func origins(_ role: Role) throws -> [(id: SHA256Digest, origin: String, size: UInt64)] {
+        try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT log_id, origin, size FROM mark WHERE role = ? ORDER BY origin",
+                arguments: [role.rawValue]
+            ).map { (try $0.digest("log_id"), try $0.text("origin"), $0.size("size")) }
+        }
     }
 
     func mark(_ role: Role, log: SHA256Digest) throws -> Mark? {
@@ -38,17 +48,42 @@ struct SignedMarks: Sendable {
                 // A write that was overtaken by a later one has nothing left to say.
                 guard old.size < mark.size || (old.size == mark.size && old.time < mark.time) else { return }
             }
-            try db.execute(
-                sql: """
-                    INSERT INTO mark (role, log_id, origin, size, root, time) VALUES (?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (role, log_id) DO UPDATE SET size = excluded.size, root = excluded.root,
-                        time = max(time, excluded.time)
-                    """,
-                arguments: [
-                    role.rawValue, log.databaseBytes, origin, Int64(mark.size), mark.root.databaseBytes,
-                    Int64(clamping: mark.time),
-                ])
+            try Self.put(db, role, log, origin, mark)
         }
+    }
+
+    /// Raises the mark of a cosignature, in one transaction with the check that nothing goes back; so two processes
+    /// never show cosignatures of which the later one is behind. Answers the time to sign, which is never before
+    /// that of the last cosignature. Durable when it returns.
+    ///
+    /// Throws ``StoreError/cosignedBeyond(origin:size:)`` for a smaller size, another root at the same size, or a
+    /// clock more than five minutes behind the last cosignature.
+    func cosign(_ head: SignedHead, log: SHA256Digest, origin: String, time: UInt64) throws -> UInt64 {
+        try database.write { db in
+            var time = time
+            if let old = try Self.fetch(db, .cosigned, log) {
+                guard head.size > old.size || (head.size == old.size && head.root == old.root),
+                    time >= old.time || old.time - time <= 300
+                else { throw StoreError.cosignedBeyond(origin: origin, size: old.size) }
+                time = max(time, old.time)
+                if old == Mark(size: head.size, root: head.root, time: time) { return time }
+            }
+            try Self.put(db, .cosigned, log, origin, Mark(size: head.size, root: head.root, time: time))
+            return time
+        }
+    }
+
+    private static func put(_ db: Database, _ role: Role, _ log: SHA256Digest, _ origin: String, _ mark: Mark) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO mark (role, log_id, origin, size, root, time) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (role, log_id) DO UPDATE SET size = excluded.size, root = excluded.root,
+                    time = max(time, excluded.time)
+                """,
+            arguments: [
+                role.rawValue, log.databaseBytes, origin, Int64(clamping: mark.size), mark.root.databaseBytes,
+                Int64(clamping: mark.time),
+            ])
     }
 
     private static func fetch(_ db: Database, _ role: Role, _ log: SHA256Digest) throws -> Mark? {
