@@ -94,7 +94,7 @@ public final class RangeVerifier {
         let number = first / UInt64(EntryBundle.maximumEntries)
         // Each bundle but the last reaches to the end of its place in the log.
         let expected = min(end, (number + 1) * UInt64(EntryBundle.maximumEntries)) - min(end, first)
-        guard UInt64(bundle.entries) == expected else {
+        guard expected > 0, UInt64(exactly: bundle.entries) == expected else {
             throw StoreError.badBundle(number: number, reason: "\(bundle.entries) entries where \(expected) belong")
         }
         if !bundle.isCompressed, bundle.data.count > BundleCodec.maximumRawSize {

@@ -35,9 +35,9 @@ extension SQLiteLogStore {
                     options.doubles?.insert(entry, at: index)
                     newHashes.append(entry.doubleHash)
                     outcomes.append(.appended(index: index, leafHash: leafHash))
-                    if let finding = entry.body.withUnsafeBytes({ EntryFinding(body: $0, index: index) }) {
-                        try store(finding, row: row, log: log, blob: entry.blob, db)
-                    }
+                    let finding = entry.body.withUnsafeBytes { EntryFinding(body: $0, index: index) }
+                    try check(entry.blob, against: finding, at: index)
+                    if let finding { try store(finding, row: row, log: log, blob: entry.blob, db) }
                 }
                 guard growth.size > log.size else {
                     guard let head = log.head else { throw StoreError.bodySize(0) }
@@ -89,8 +89,22 @@ extension SQLiteLogStore {
             let (row, log) = try Self.fetch(db, id)
             if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
             guard !log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
-            guard head.size > (log.head?.size ?? 0), head.size >= log.size else {
+            guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
                 throw StoreError.notContiguous(held: log.size, start: head.size)
+            }
+            // Two roots for one size are a fork, and never a reason to forget the first.
+            if let pending = log.pending, pending.size == head.size, pending.root != head.root {
+                throw StoreError.notProved(origin: log.origin, start: log.size, end: head.size)
+            }
+            if head.size == log.size {
+                // Everything is here already: it came with a transfer towards a larger checkpoint.
+                guard try Self.root(db, row: row, log: log, size: head.size) == head.root else {
+                    throw StoreError.notProved(origin: log.origin, start: 0, end: head.size)
+                }
+                try Self.insert(head, row: row, db)
+                try db.execute(
+                    sql: "DELETE FROM pending WHERE log = ? AND size <= ?", arguments: [row, Int64(head.size)])
+                return
             }
             try db.execute(
                 sql: "INSERT OR REPLACE INTO pending (log, size, root, note) VALUES (?, ?, ?, ?)",
@@ -192,6 +206,14 @@ extension SQLiteLogStore {
             arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
     }
 
+    /// A blob goes in with the one record that names its hash and size.
+    private func check(_ blob: NewBlob?, against finding: EntryFinding?, at index: UInt64) throws {
+        guard let blob else { return }
+        guard case .sealed(_, let sha256, let size, _) = finding, blob.sha256 == sha256, blob.bytes.count == size,
+            SHA256.hash(blob.bytes) == sha256
+        else { throw StoreError.wrongBlob(index: index) }
+    }
+
     private func store(
         _ finding: EntryFinding, row: Int64, log: StoredLog, blob: NewBlob?, _ db: Database
     ) throws {
@@ -201,7 +223,6 @@ extension SQLiteLogStore {
         case .sealed(let index, let sha256, let size, let recipients):
             let carries = try Self.membership(db, row: row)?.membersCarrySealed ?? false
             guard log.isOwn || carries || recipients.contains(node) else { return }
-            if let blob, blob.sha256 != sha256 { throw StoreError.wrongBlob(index: index) }
             try db.execute(
                 sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, ?)",
                 arguments: [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }])
