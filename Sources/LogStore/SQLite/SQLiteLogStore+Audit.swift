@@ -65,3 +65,25 @@ extension SQLiteLogStore {
         try marks.mark(.own, log: log).map { ($0.size, $0.root) }
     }
 }
+
+// MARK: - What tests ask
+
+extension SQLiteLogStore {
+    /// The value of a setting on the writers of the two databases.
+    package func pragmas(_ name: String) throws -> [String?] {
+        try [database, marks.database].map { database in
+            try database.pool().writeWithoutTransaction { try String.fetchOne($0, sql: "PRAGMA \(name)") }
+        }
+    }
+
+    /// What a failed commit does: drops all connections.
+    package func dropConnections() {
+        database.drop()
+        marks.database.drop()
+    }
+
+    /// Runs a statement on the writer of the log database, as a fault would.
+    package func execute(_ sql: String) throws {
+        try database.pool().writeWithoutTransaction { try $0.execute(sql: sql) }
+    }
+}
