@@ -1,0 +1,47 @@
+import Cryptography
+import LogStore
+import Records
+
+/// Bodies of records, written by hand as other programs would write them.
+enum RecordBodies {
+    static func members(_ nodes: [String], carry: Bool = false) -> [UInt8] {
+        let list = nodes.map { "\"\($0)\"" }.joined(separator: ",")
+        return [UInt8](
+            #"{"v":1,"type":"members","members":[\#(list)]\#(carry ? #","carry_sealed":"members""# : "")}"#.utf8)
+    }
+
+    static func sealed(_ blob: [UInt8], to nodes: [String], size: Int? = nil, note: String = "") -> [UInt8] {
+        let key = String(repeating: "0", count: 64)
+        let recipients = nodes.sorted().map { #"{"node":"\#($0)","key_id":"\#(key)"}"# }.joined(separator: ",")
+        let salt = Base64.encode([UInt8](repeating: 0, count: 16))
+        let commitment = Base64.encode([UInt8](repeating: 0, count: 32))
+        let header =
+            #"{"suite":"entente-seal/1","salt":"\#(salt)","recipients":[\#(recipients)],"fields":["note"],"#
+            + #""size":\#(size ?? blob.count),"sha256":"\#(SHA256.hash(blob).hex)","commitment":"\#(commitment)"}"#
+        return [UInt8](#"{"v":1,"type":"attribution","label":"\#(note)","sealed":\#(header)}"#.utf8)
+    }
+
+    static func attribution(
+        chain: String = "eip155:1", address: String, label: String = "a label", time: String = "2026-03-01T00:00:00Z",
+        more: String = ""
+    ) -> [UInt8] {
+        [UInt8](
+            (#"{"v":1,"type":"attribution","time":"\#(time)","subject":{"chain":"\#(chain)","address":"\#(address)"},"#
+                + #""label":"\#(label)"\#(more)}"#).utf8)
+    }
+
+    static func withdrawal(of target: String, supersedes: Bool = false, replacement: String? = nil) -> [UInt8] {
+        let hash = String(repeating: "0", count: 64)
+        let other = replacement.map { #","replacement":{"reference":"\#($0)","hash":"\#(hash)"}"# } ?? ""
+        return [UInt8](
+            (#"{"v":1,"type":"withdrawal","action":"\#(supersedes ? "supersedes" : "retracts")","#
+                + #""target":{"reference":"\#(target)","hash":"\#(hash)"}\#(other)}"#).utf8)
+    }
+
+    static func assessment(of target: String, disputes: Bool = true) -> [UInt8] {
+        let hash = String(repeating: "0", count: 64)
+        return [UInt8](
+            (#"{"v":1,"type":"assessment","verdict":"\#(disputes ? "disputes" : "corroborates")","#
+                + #""target":{"reference":"\#(target)","hash":"\#(hash)"}}"#).utf8)
+    }
+}
