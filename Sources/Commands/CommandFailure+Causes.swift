@@ -1,4 +1,5 @@
 import Home
+import Interchange
 import LogStore
 import MutualTLS
 import NodeService
@@ -19,6 +20,9 @@ extension CommandFailure {
         case let session as SessionFailure: self.init(ExitStatus(session.kind), session.description)
         case let tls as TLSError: self.init(ExitStatus(tls.code), tls.description)
         case let violation as ProtocolViolation: self.init(.violation, violation.description)
+        case let file as ImportError: self.init(.badInput, file.description)
+        case let writer as RecordWriterError: self.init(.configuration, writer.description)
+        case let sealing as SealingError: self.init(.badInput, sealing.description)
         case let note as NoteError: self.init(.badInput, note.description)
         case let proof as ProofError: self.init(.badInput, proof.description)
         default: self.init(.internal, "\(error)")

@@ -22,7 +22,7 @@ package struct EntenteCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
-            AssessCommand.self, WithdrawCommand.self, SearchCommand.self, ShowCommand.self,
+            ImportCommand.self, AssessCommand.self, WithdrawCommand.self, SearchCommand.self, ShowCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ProveCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])

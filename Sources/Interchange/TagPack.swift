@@ -1,0 +1,87 @@
+import Records
+
+/// GraphSense TagPack. Fields of the header hold for every tag that does not say otherwise; what has no place in a
+/// record goes to its provenance, so that nothing is lost.
+struct TagPack: RowSource {
+    private let pack: YAMLPack
+    private let defaults: ImportDefaults
+    private let inherited: [(key: String, node: YAMLTree)]
+    private let headerProvenance: JSONValue?
+
+    /// Fields that a tag may have.
+    private static let tagFields: Set<String> = [
+        "address", "tx_hash", "label", "source", "currency", "network", "confidence", "context",
+        "is_cluster_definer", "lastmod", "category", "abuse", "actor", "concepts", "tag_type",
+    ]
+
+    init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults, files: any FileAccess) throws {
+        let pack = try YAMLPack(file: file, list: "tags", files: files)
+        self.pack = pack
+        self.defaults = defaults
+        inherited = pack.header.filter { TagPack.tagFields.contains($0.key) }
+        let rest = pack.header.filter { !TagPack.tagFields.contains($0.key) && $0.key != "tags" }
+        headerProvenance = rest.isEmpty ? nil : .object(rest.map { JSONMember($0.key, $0.node.json) })
+    }
+
+    var chunkCount: Int { pack.chunkCount }
+
+    func items(ofChunk chunk: Int) -> [ImportItem] {
+        pack.items(ofChunk: chunk).map { item in
+            let row = { item.row.isEmpty ? (item.node.map { JSONWriter.write($0.json) } ?? []) : item.row }
+            do {
+                if let problem = item.problem { throw Tag.Problem(description: problem) }
+                guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
+                return RowFinisher.finish(
+                    try record(mapping, at: item.position), type: .attribution, defaults: defaults,
+                    position: item.position, row: row())
+            } catch {
+                return .reject(position: item.position, reason: "\(error)", row: row())
+            }
+        }
+    }
+
+    private func record(_ mapping: [(key: String, value: YAMLTree)], at position: ImportPosition) throws -> JSONValue {
+        var tag = Tag()
+        var own: Set<String> = []
+        var unplaced: [JSONMember] = []
+        for (key, node) in mapping {
+            guard !key.isEmpty else { throw Tag.Problem(description: "a name that is no text") }
+            own.insert(key)
+            try take(key, node, &tag, &unplaced)
+        }
+        for (key, node) in inherited where !own.contains(key) { try take(key, node, &tag, &unplaced) }
+        if !own.contains("confidence"), !inherited.contains(where: { $0.key == "confidence" }) {
+            try tag.set("confidence", "unknown")
+        }
+        tag.provenance = [
+            JSONMember("format", .string("tagpack")), JSONMember("file", .string(pack.name)),
+            JSONMember("position", .string("tag \(position.item ?? 0)")),
+        ]
+        if let headerProvenance { tag.provenance.append(JSONMember("header", headerProvenance)) }
+        if !unplaced.isEmpty { tag.provenance.append(JSONMember("fields", .object(unplaced))) }
+        return tag.record
+    }
+
+    private func take(_ key: String, _ node: YAMLTree, _ tag: inout Tag, _ unplaced: inout [JSONMember]) throws {
+        switch key {
+        case "concepts", "category", "abuse":
+            if let list = node.list {
+                tag.add(concepts: list.compactMap { $0.string?.trimmed })
+            } else if let text = node.string {
+                tag.add(concepts: [text.trimmed])
+            }
+        case "lastmod":
+            // A date is a moment of the source, not of the record.
+            unplaced.append(JSONMember(key, node.json))
+        case "context" where node.string == nil:
+            try tag.set(key, JSONWriter.text(node.json))
+        case "context", "label", "source", "currency", "network", "confidence", "address", "tx_hash", "actor",
+            "is_cluster_definer", "tag_type":
+            guard let text = node.string, !node.isNull else {
+                throw Tag.Problem(description: "\(key): must be a text")
+            }
+            try tag.set(key, text)
+        default: unplaced.append(JSONMember(key, node.json))
+        }
+    }
+}
