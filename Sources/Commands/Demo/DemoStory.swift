@@ -114,7 +114,7 @@ struct DemoStory {
     }
 
     private mutating func start(_ node: DemoNode) throws {
-        let child = try ChildProcess(node.arguments("run", "--json"))
+        let child = try ChildProcess(node.arguments("run", "--json"), errorFile: "\(node.home).log")
         guard child.firstLine().contains("listening") else {
             throw CommandFailure(.internal, "\(node.name) did not begin to listen")
         }

@@ -7,13 +7,19 @@ final class ChildProcess {
     private let process = Process()
     private let output = Pipe()
 
-    /// Starts `entente` with these arguments. What it says on standard error is dropped unless `showsErrors`.
-    init(_ arguments: [String], showsErrors: Bool = false) throws {
+    /// Starts `entente` with these arguments. What it says on standard error is
+    /// dropped unless `showsErrors`, or goes to a file.
+    init(_ arguments: [String], showsErrors: Bool = false, errorFile: String? = nil) throws {
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = arguments
         process.standardOutput = output
         process.standardInput = FileHandle.nullDevice
-        if !showsErrors { process.standardError = FileHandle.nullDevice }
+        if let errorFile {
+            _ = FileManager.default.createFile(atPath: errorFile, contents: nil, attributes: [.posixPermissions: 0o600])
+            process.standardError = FileHandle(forWritingAtPath: errorFile) ?? FileHandle.nullDevice
+        } else if !showsErrors {
+            process.standardError = FileHandle.nullDevice
+        }
         try process.run()
     }
 
