@@ -79,7 +79,7 @@ let package = Package(
         tests("RecordsTests", ["Records", "Cryptography"]),
         tests("SealingTests", ["Sealing", "Records", "Cryptography"]),
         tests("ReconciliationTests", ["Reconciliation", "TransparencyLog", "Cryptography", protobuf]),
-        tests("LogStoreTests", ["LogStore", "TransparencyLog", "Cryptography", "Records", grdb]),
+        tests("LogStoreTests", ["LogStore", "TransparencyLog", "Cryptography", "Records", "CZstd", grdb]),
         tests(
             "MutualTLSTests",
             ["MutualTLS", "COpenSSL", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),

@@ -52,7 +52,14 @@ final class NodeDatabase: @unchecked Sendable {
         try? dropped?.close()
     }
 
+    /// One opening at a time in this process: see ``createPrivately(_:)``.
+    private static let opening = UnfairLock()
+
     private func open() throws -> DatabasePool {
+        try NodeDatabase.opening.withLock { try openAlone() }
+    }
+
+    private func openAlone() throws -> DatabasePool {
         let kind = kind
         return try translatingErrors(path: path) {
             if !isReadOnly { try NodeDatabase.createPrivately(path) }
@@ -80,51 +87,60 @@ final class NodeDatabase: @unchecked Sendable {
         }
     }
 
+    // Closing any descriptor of a file drops the locks that SQLite holds on it in this process (fcntl(2)), and another
+    // process may then take the write-ahead log away under it. So a database is only ever opened by SQLite itself; a
+    // file that does not exist yet cannot be locked.
+
     /// Readable by the owner alone from the first instant, whatever the umask; the files beside it follow its mode.
     private static func createPrivately(_ path: String) throws {
-        let descriptor = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard descriptor >= 0 else {
+        func failure() -> StoreError {
             switch errno {
-            case EROFS, EACCES, EPERM: throw StoreError.readOnly(path: path)
-            case ENOSPC, EDQUOT: throw StoreError.full(path: path)
-            default: throw StoreError.cannotOpen(path: path, reason: String(cString: strerror(errno)))
+            case EROFS, EACCES, EPERM: .readOnly(path: path)
+            case ENOSPC, EDQUOT: .full(path: path)
+            default: .cannotOpen(path: path, reason: String(cString: strerror(errno)))
             }
         }
-        defer { close(descriptor) }
-        // The umask may have taken bits away, an earlier copy of the file may have brought wider ones.
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        if lstat(path, &status) != 0 {
+            guard errno == ENOENT else { throw failure() }
+            let descriptor = Glibc.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 || errno == EEXIST else { throw failure() }
+            if descriptor >= 0 { close(descriptor) }
+            guard lstat(path, &status) == 0 else { throw failure() }
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
             throw StoreError.cannotOpen(path: path, reason: "it is not a plain file")
         }
-        guard status.st_mode & 0o7777 == 0o600 || fchmod(descriptor, 0o600) == 0 else {
-            throw StoreError.readOnly(path: path)
-        }
+        // The umask may have taken bits away, an earlier copy of the file may have brought wider ones.
+        guard status.st_mode & 0o7777 == 0o600 || chmod(path, 0o600) == 0 else { throw failure() }
+        guard access(path, R_OK | W_OK) == 0 else { throw failure() }
     }
 
-    /// Looks at the file's header before a connection does: opening a file turns it into one with a write-ahead log,
-    /// and what belongs to somebody else must stay as it is. The header can be older than the log beside it, so what
-    /// it does not rule out is asked again once the file is open.
+    /// Looks at what the file is with a connection that only reads: the library's pool turns a file into one with a
+    /// write-ahead log, and what belongs to somebody else must stay as it is.
     private static func checkHeader(_ path: String, kind: Kind) throws {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        var header = [UInt8](repeating: 0, count: 100)
-        let count = Glibc.read(descriptor, &header, header.count)
-        guard count > 0 else { return }
-        guard count == header.count, header.starts(with: [UInt8]("SQLite format 3\0".utf8)) else {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_size > 0 else { return }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        let queue: DatabaseQueue
+        do {
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
             throw StoreError.damaged(path: path, reason: "it is not a database")
         }
-        // Database file format, section 1.3: user version at 60, application id at 68, write version at 18.
-        func number(_ offset: Int) -> Int32 {
-            header[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int32($1) }
-        }
-        let application = number(68)
-        let hasWriteAheadLog = header[18] == 2
-        guard application == kind.applicationID || (application == 0 && hasWriteAheadLog) else {
-            throw StoreError.cannotOpen(path: path, reason: "it is another kind of database")
-        }
-        if application == kind.applicationID, Int(number(60)) > kind.version {
-            throw StoreError.newerVersion(path: path, found: Int(number(60)), known: kind.version)
+        defer { try? queue.close() }
+        try queue.read { db in
+            let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+            let hasWriteAheadLog = try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal"
+            guard application == kind.applicationID || (application == 0 && hasWriteAheadLog) else {
+                throw StoreError.cannotOpen(path: path, reason: "it is another kind of database")
+            }
+            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+            if application == kind.applicationID, version > kind.version {
+                throw StoreError.newerVersion(path: path, found: version, known: kind.version)
+            }
         }
     }
 

@@ -20,14 +20,23 @@ public final class Node: Sendable {
 
     public var name: String { configuration.node }
 
-    private init(home: HomeFolder, logger: Logger) throws {
+    private init(home: HomeFolder, logger: Logger, store: SQLiteLogStore? = nil) throws {
         self.home = home
         self.logger = logger
         configuration = try home.configuration()
         (cards, cardProblems) = try PeerDirectory(home).all()
         keystore = try Keystore(home, node: configuration.node)
-        store = try SQLiteLogStore(
-            path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node)
+        self.store =
+            try store
+            ?? SQLiteLogStore(
+                path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node)
+    }
+
+    /// The same home with its configuration and cards as they are now, on the same store.
+    public func refreshed() throws -> Node {
+        let node = try Node(home: home, logger: logger, store: store)
+        try node.createReplicas()
+        return node
     }
 
     /// Opens a home: the one named, else $ENTENTE_HOME, else ~/.entente.
@@ -53,6 +62,7 @@ public final class Node: Sendable {
         for card in cards {
             let communities = Set(configuration.communities(admitting: card.node))
             for log in card.logs where communities.contains(log.community) {
+                if try store.log(log.origin)?.verifierKey == log.key.text { continue }
                 try store.createLog(
                     origin: log.origin, node: card.node, community: log.community, isOwn: false,
                     verifierKey: log.key.text)

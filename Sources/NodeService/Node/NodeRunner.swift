@@ -12,7 +12,6 @@ import Reconciliation
 /// added or removed is heard or dropped within moments.
 public final class NodeRunner: Sendable {
     private let node: Node
-    private let path: String
     private let context: SyncContext
     private let tls: Guarded<TLSContext>
     private let lock: RunLock
@@ -34,7 +33,6 @@ public final class NodeRunner: Sendable {
     public init(node: Node, logger: Logger) throws {
         self.node = node
         self.logger = logger
-        path = node.home.path
         lock = try RunLock(node.home)
         context = try node.synchronisation()
         tls = Guarded(try node.tls())
@@ -75,7 +73,7 @@ public final class NodeRunner: Sendable {
     /// Reads again what commands may have changed: cards, members, logs.
     private func refresh() {
         do {
-            let now = try Node.open(path, logger: logger)
+            let now = try node.refreshed()
             let before = context.federation.value
             let federation = now.federation
             if federation != before {

@@ -102,11 +102,12 @@ public final class SyncContext: Sendable {
         let time = max(now(), try store.lastCosigned(id))
         // A clock that is far behind the last cosignature is wrong: say nothing rather than something undated.
         guard time <= now() + SyncContext.clockTolerance else { return nil }
-        try store.markCosigned(head, of: id, time: time)
+        // Another process may have cosigned later meanwhile: times never go back.
+        let marked = try store.markCosigned(head, of: id, time: time)
         let checkpoint = try Checkpoint(origin: log.origin, size: head.size, root: head.root)
         let line = CosignatureLine(
-            cosigner: cosigner.verifierKey.name, size: head.size, time: time,
-            line: try cosigner.cosign(checkpoint, time: time).line)
+            cosigner: cosigner.verifierKey.name, size: head.size, time: marked,
+            line: try cosigner.cosign(checkpoint, time: marked).line)
         try keep(line, of: id)
         return line
     }

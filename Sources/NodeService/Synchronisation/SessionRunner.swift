@@ -277,6 +277,13 @@ package final class SessionRunner: Sendable {
                     return
                 }
                 try context.store.pin(SignedHead(size: head.size, root: head.root, note: note), of: head.log)
+                if let log = try localLog(head.log), log.pinned == nil {
+                    // All of it was held already: pinning has completed it.
+                    _ = context.claims.release(head.log, by: state.value.id)
+                    feed.yield(.pinDeferred(log))
+                    feed.yield(.changed([log]))
+                    return
+                }
                 let verifier = try context.store.verifier(of: head.log)
                 verifiers.set(on: verifying, verifier, for: head.log)
                 if let log = try localLog(head.log) {
