@@ -2,6 +2,8 @@ public import Cryptography
 import GRDB
 import Records
 
+import struct FoundationEssentials.Data
+
 /// What one record does to another.
 public enum RecordEffect: String, Sendable, Hashable {
     case withdrawn
@@ -66,15 +68,9 @@ extension RecordIndex {
         _ query: RecordQuery, progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
     ) throws -> (found: [FoundRecord], hidden: Int) {
         try update(progress: progress)
-        let hits = try database.read { db in try Self.hits(db, query) }
-        var hidden = 0
+        let (hits, hidden) = try database.read { db in try Self.hits(db, query) }
         var found: [FoundRecord] = []
         for hit in hits {
-            if !query.includesWithdrawn, hit.state == .withdrawn || hit.state == .superseded {
-                hidden += 1
-                continue
-            }
-            guard found.count < query.limit else { break }
             guard let body = try store.body(of: hit.log, at: hit.index) else { continue }
             found.append(
                 FoundRecord(log: hit.log, origin: hit.origin, index: hit.index, state: hit.state, body: body))
@@ -95,9 +91,10 @@ extension RecordIndex {
                     WHERE target_origin = ? AND target_index = ? ORDER BY effect.record
                     """, arguments: [origin, Int64(clamping: index)]
             ).compactMap { row -> RecordOpinion? in
-                guard let effect = RecordEffect(rawValue: row["kind"]) else { return nil }
+                guard let effect = RecordEffect(rawValue: try row.text("kind")) else { return nil }
                 return RecordOpinion(
-                    effect: effect, origin: row["origin"], index: row.size("idx"), replacement: row["replacement"])
+                    effect: effect, origin: try row.text("origin"), index: row.size("idx"),
+                    replacement: String.fromDatabaseValue(row["replacement"]))
             }
             return (RecordState(opinions.map(\.effect)), opinions)
         }
@@ -110,64 +107,161 @@ extension RecordIndex {
         let state: RecordState
     }
 
-    private static func hits(_ db: Database, _ query: RecordQuery) throws -> [Hit] {
-        var conditions: [String] = []
-        var arguments: [(any DatabaseValueConvertible)?] = []
-        func require(_ condition: String, _ values: (any DatabaseValueConvertible)?...) {
-            conditions.append(condition)
-            arguments += values
+    private static func hits(_ db: Database, _ query: RecordQuery) throws -> (hits: [Hit], hidden: Int) {
+        let logs = try logs(db, community: query.community)
+        var records = try candidates(db, query, among: logs.keys.sorted())
+        var hidden = 0
+        if !query.includesWithdrawn {
+            let withdrawn = try TermRun.records(of: TermKey.hidden.key(""), db)
+            let count = records.count
+            records = subtracting(withdrawn, from: records)
+            hidden = count - records.count
+        }
+        let hits = try newest(db, records, limit: query.limit).compactMap { record -> Hit? in
+            guard let log = logs[RecordNumber.log(record)] else { return nil }
+            let index = RecordNumber.index(record)
+            let effects = try String.fetchAll(
+                db.cachedStatement(sql: "SELECT kind FROM effect WHERE target_origin = ? AND target_index = ?"),
+                arguments: [log.origin, Int64(index)])
+            return Hit(
+                log: log.id, origin: log.origin, index: index,
+                state: RecordState(effects.compactMap(RecordEffect.init(rawValue:))))
+        }
+        return (hits, hidden)
+    }
+
+    private typealias IndexedLog = (id: SHA256Digest, origin: String)
+
+    private static func logs(_ db: Database, community: String?) throws -> [Int64: IndexedLog] {
+        try Row.fetchAll(
+            db, sql: "SELECT id, log_id, origin FROM log WHERE ?1 IS NULL OR community = ?1", arguments: [community]
+        ).reduce(into: [:]) { logs, row in
+            logs[Int64(row.size("id"))] = (try row.digest("log_id"), try row.text("origin"))
+        }
+    }
+
+    /// The records for which all parts of the query hold, ascending.
+    private static func candidates(_ db: Database, _ query: RecordQuery, among logs: [Int64]) throws -> [Int64] {
+        var lists: [[Int64]] = []
+        /// Looks nothing else up once a part of the query holds for no record.
+        func require(_ records: () throws -> [Int64]) throws {
+            if lists.last?.isEmpty != true { lists.append(try records()) }
         }
         if let address = query.address {
-            let keys = addressKeys(address)
-            let marks = keys.map { _ in "?" }.joined(separator: ", ")
-            conditions.append(
-                """
-                (record.address_key IN (\(marks))
-                    OR record.id IN (SELECT record FROM mention WHERE address_key IN (\(marks))))
-                """)
-            arguments += keys + keys
+            try require {
+                RecordList.ascending(
+                    try addressKeys(address).flatMap { try TermRun.records(of: TermKey.address.key($0), db) })
+            }
         }
-        if let transaction = query.transaction { require("record.tx_hash = ?", transaction.lowercased()) }
-        if let actor = query.actor { require("record.actor = ?", actor) }
-        if let incident = query.incident { require("record.incident = ?", incident) }
-        if let type = query.type { require("record.type = ?", type) }
-        if let community = query.community { require("log.community = ?", community) }
-        if let text = query.text, let pattern = pattern(text) {
-            require("record.id IN (SELECT rowid FROM words WHERE words MATCH ?)", pattern)
+        if let transaction = query.transaction {
+            try require { try TermRun.records(of: TermKey.transaction.key(transaction.lowercased()), db) }
         }
-        let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-        // Withdrawn records do not count towards the limit, so more than asked for is fetched.
-        let limit = query.limit.multipliedReportingOverflow(by: 2)
-        return try Row.fetchAll(
-            db,
-            sql: """
-                SELECT record.id & 0xFFFFFFFFFF AS idx, log.log_id, log.origin,
-                    (SELECT group_concat(kind) FROM effect
-                        WHERE target_origin = log.origin AND target_index = record.id & 0xFFFFFFFFFF) AS effects
-                FROM record JOIN log ON log.id = record.id >> 40
-                \(filter)
-                ORDER BY record.time DESC, record.id DESC LIMIT ?
-                """, arguments: StatementArguments(arguments + [limit.overflow ? Int.max : limit.partialValue + 100])
-        ).map { row in
-            let effects = (row["effects"] as String? ?? "").split(separator: ",")
-                .compactMap { RecordEffect(rawValue: String($0)) }
-            return Hit(
-                log: try row.digest("log_id"), origin: row["origin"], index: row.size("idx"),
-                state: RecordState(effects))
+        if let actor = query.actor { try require { try TermRun.records(of: TermKey.actor.key(actor), db) } }
+        if let incident = query.incident {
+            try require { try TermRun.records(of: TermKey.incident.key(incident), db) }
         }
+        if let text = query.text {
+            let words = Words.list(of: text)
+            for word in words {
+                try require { try TermRun.records(beginning: [TermKey.word.rawValue] + word, db) }
+            }
+            // What has no word in it is in no record; an empty text asks for nothing.
+            if words.isEmpty, text.contains(where: { !$0.isWhitespace }) { lists.append([]) }
+        }
+        if let type = query.type { try require { try TermRun.records(of: TermKey.type.key(type), db) } }
+        guard var result = lists.min(by: { $0.count < $1.count }) else { return try all(db, among: logs) }
+        for list in lists where list.count > result.count || list != result { result = common(result, list) }
+        if query.community != nil {
+            let admitted = Set(logs)
+            result.removeAll { !admitted.contains(RecordNumber.log($0)) }
+        }
+        return result
+    }
+
+    private static func all(_ db: Database, among logs: [Int64]) throws -> [Int64] {
+        var records: [Int64] = []
+        for log in logs {
+            let size = try Int64.fetchOne(db, sql: "SELECT entries FROM log WHERE id = ?", arguments: [log]) ?? 0
+            let first = RecordNumber.make(log: log, index: 0)
+            if size > 0 { records += first..<(first + size) }
+        }
+        return records
+    }
+
+    /// The newest of these records, at most `limit`; those of one second from the last to the first.
+    private static func newest(_ db: Database, _ records: [Int64], limit: Int) throws -> [Int64] {
+        guard limit > 0, !records.isEmpty else { return [] }
+        var best: [(time: Int64, record: Int64)] = []
+        var floor = Int64.min
+        func cut() {
+            best.sort { ($0.time, $0.record) > ($1.time, $1.record) }
+            guard best.count >= limit else { return }
+            best.removeLast(best.count - limit)
+            floor = best.last?.time ?? floor
+        }
+        let bound = limit.addingReportingOverflow(max(limit, 1_024)).partialValue
+        var index = 0
+        func take(_ span: Int64, _ times: Data) throws {
+            try times.withUnsafeBytes { times in
+                while index < records.count, RecordNumber.span(records[index]) <= span {
+                    defer { index += 1 }
+                    guard RecordNumber.span(records[index]) == span else { continue }
+                    let offset = Int(records[index] & 255) * 8
+                    guard offset + 8 <= times.count else {
+                        throw StoreError.damaged(path: "the index", reason: "times are missing; delete it")
+                    }
+                    let time = times.loadUnaligned(fromByteOffset: offset, as: Int64.self)
+                    if time >= floor { best.append((time, records[index])) }
+                }
+            }
+            if bound > limit, best.count > bound { cut() }
+        }
+        let (first, last) = (RecordNumber.span(records[0]), RecordNumber.span(records[records.count - 1]))
+        if Int64(records.count) > (last - first) / 8 {
+            let rows = try Row.fetchCursor(
+                db.cachedStatement(sql: "SELECT id, times FROM span WHERE id BETWEEN ? AND ? ORDER BY id"),
+                arguments: [first, last])
+            while let row = try rows.next() {
+                let span: Int64 = row[0]
+                try row.withUnsafeData(atIndex: 1) { try take(span, $0 ?? Data()) }
+            }
+        } else {
+            let statement = try db.cachedStatement(sql: "SELECT times FROM span WHERE id = ?")
+            while index < records.count {
+                let span = RecordNumber.span(records[index])
+                try take(span, Data.fetchOne(statement, arguments: [span]) ?? Data())
+            }
+        }
+        cut()
+        return best.map(\.record)
+    }
+
+    /// What two ascending lists have in common.
+    private static func common(_ short: [Int64], _ long: [Int64]) -> [Int64] {
+        var result: [Int64] = []
+        var position = 0
+        for record in short {
+            while position < long.count, long[position] < record { position += 1 }
+            if position < long.count, long[position] == record { result.append(record) }
+        }
+        return result
+    }
+
+    private static func subtracting(_ removed: [Int64], from records: [Int64]) -> [Int64] {
+        guard !removed.isEmpty else { return records }
+        var result: [Int64] = []
+        var position = 0
+        for record in records {
+            while position < removed.count, removed[position] < record { position += 1 }
+            if position == removed.count || removed[position] != record { result.append(record) }
+        }
+        return result
     }
 
     /// The keys under which an address without a chain may stand.
     static func addressKeys(_ address: String) -> [String] {
         let chains = AddressCheck.chains(plausibleFor: address)
         return Set(chains.map { AddressCheck.canonicalKey(address, on: $0.caip2) } + [address]).sorted()
-    }
-
-    /// Every word of the text, each as the beginning of a word.
-    private static func pattern(_ text: String) -> String? {
-        let words = text.split { !$0.isLetter && !$0.isNumber }
-        guard !words.isEmpty else { return nil }
-        return words.map { "\"\($0)\"*" }.joined(separator: " AND ")
     }
 }
 

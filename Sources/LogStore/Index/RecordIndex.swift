@@ -1,7 +1,11 @@
 import Cryptography
+import Dispatch
 import GRDB
 import Records
+import Synchronization
 import TransparencyLog
+
+import struct FoundationEssentials.Data
 
 /// What the logs say, by address, transaction, actor, incident, label words and time. All of it is derived: the file
 /// may be deleted, and is filled again from the logs.
@@ -12,7 +16,9 @@ public final class RecordIndex: Sendable {
     let store: SQLiteLogStore
 
     /// Entries that one transaction indexes.
-    private static let batch: UInt64 = 8_192
+    private static let batch: UInt64 = 65_536
+    /// Entries that are read and parsed in one piece, next to others.
+    private static let slice: UInt64 = 16_384
 
     /// - Parameter busySeconds: how long a call waits for another process that writes.
     public init(path: String, store: SQLiteLogStore, busySeconds: Double = 20) throws {
@@ -24,68 +30,132 @@ public final class RecordIndex: Sendable {
     public func update(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws {
         let logs = try store.logs()
         var marks = try database.read { db in try Self.watermarks(db) }
-        let total = logs.reduce(0) { $0 + $1.size - min($1.size, marks[$1.id] ?? 0) }
+        let total = logs.reduce(0) { $0 + $1.size - min($1.size, marks[$1.id]?.entries ?? 0) }
         guard total > 0 else { return }
         var done: UInt64 = 0
         for log in logs {
-            while true {
-                let mark = marks[log.id] ?? 0
-                guard mark < log.size else { break }
-                let end = min(log.size, (mark / Self.batch + 1) * Self.batch)
-                let rows = try read(log, entries: mark..<end)
-                let reached = try insert(rows, log: log, range: mark..<end)
-                done += reached - mark
-                marks[log.id] = reached
-                progress?(done, total)
+            while log.size > marks[log.id]?.entries ?? 0 {
+                let mark = try marks[log.id] ?? register(log)
+                let end = min(log.size, (mark.entries / Self.batch + 1) * Self.batch)
+                guard mark.entries < end else { break }
+                let pieces = try read(log, row: mark.row, entries: mark.entries..<end)
+                let reached = try insert(pieces, log: log, row: mark.row, range: mark.entries..<end)
+                done += reached - min(reached, mark.entries)
+                marks[log.id] = (mark.row, reached)
+                progress?(min(done, total), total)
             }
         }
     }
 
-    private static func watermarks(_ db: Database) throws -> [SHA256Digest: UInt64] {
-        try Row.fetchAll(db, sql: "SELECT log_id, entries FROM log").reduce(into: [:]) { marks, row in
-            marks[try row.digest("log_id")] = row.size("entries")
+    private typealias Watermark = (row: Int64, entries: UInt64)
+
+    private static func watermarks(_ db: Database) throws -> [SHA256Digest: Watermark] {
+        try Row.fetchAll(db, sql: "SELECT id, log_id, entries FROM log").reduce(into: [:]) { marks, row in
+            marks[try row.digest("log_id")] = (Int64(row.size("id")), row.size("entries"))
         }
     }
 
-    private func read(_ log: StoredLog, entries range: Range<UInt64>) throws -> [IndexRow] {
-        let codec = BundleCodec()
-        let width = UInt64(EntryBundle.maximumEntries)
-        var rows: [IndexRow] = []
-        rows.reserveCapacity(Int(range.upperBound - range.lowerBound))
-        for bundle in try store.bundles(of: log.id, entries: range) {
-            let raw = bundle.isCompressed ? try codec.decompress(bundle.data, number: bundle.number) : bundle.data
-            for (offset, body) in try EntryBundle.bodies(in: raw).enumerated() {
-                let index = bundle.number * width + UInt64(offset)
-                guard range.contains(index) else { continue }
-                rows.append(IndexRow(body: Array(raw[body]), index: index, origin: log.origin))
-            }
-        }
-        return rows
-    }
-
-    /// Writes the rows, unless another process was faster. Answers how far the index reaches now.
-    private func insert(_ rows: [IndexRow], log: StoredLog, range: Range<UInt64>) throws -> UInt64 {
+    private func register(_ log: StoredLog) throws -> Watermark {
         try database.write { db in
             try db.execute(
                 sql: "INSERT OR IGNORE INTO log (log_id, origin, community) VALUES (?, ?, ?)",
                 arguments: [log.id.databaseBytes, log.origin, log.community])
+            return try Self.watermarks(db)[log.id] ?? (0, 0)
+        }
+    }
+
+    /// Reads and parses the entries, on all cores.
+    private func read(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> [RecordTerms] {
+        let starts = Array(
+            stride(from: range.lowerBound / Self.slice, through: (range.upperBound - 1) / Self.slice, by: 1))
+        let results = Mutex<[Int: Result<RecordTerms, any Error>]>([:])
+        DispatchQueue.concurrentPerform(iterations: starts.count) { piece in
+            let slice = (starts[piece] * Self.slice)..<((starts[piece] + 1) * Self.slice)
+            let result = Result {
+                try parse(log, row: row, entries: slice.clamped(to: range))
+            }
+            results.withLock { $0[piece] = result }
+        }
+        let pieces = results.withLock { $0 }
+        return try starts.indices.compactMap { try pieces[$0]?.get() }
+    }
+
+    private func parse(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> RecordTerms {
+        let codec = BundleCodec()
+        let width = UInt64(EntryBundle.maximumEntries)
+        var terms = RecordTerms(origin: log.origin, log: row)
+        var next = range.lowerBound
+        while next < range.upperBound {
+            // A few bundles at a time, so that a log of large bodies takes no more memory than one of small ones.
+            let end = min(range.upperBound, (next / width + 8) * width)
+            for bundle in try store.bundles(of: log.id, entries: next..<end) {
+                let raw = bundle.isCompressed ? try codec.decompress(bundle.data, number: bundle.number) : bundle.data
+                for (offset, body) in try EntryBundle.bodies(in: raw).enumerated() {
+                    let index = bundle.number * width + UInt64(offset)
+                    if range.contains(index) { terms.add(Array(raw[body]), index: index) }
+                }
+            }
+            next = end
+        }
+        guard terms.times.count == Int(range.upperBound - range.lowerBound) else {
+            throw StoreError.damaged(path: log.origin, reason: "entries \(range) cannot all be read")
+        }
+        return terms
+    }
+
+    /// Writes the entries, unless another process was faster. Answers how far the index reaches now.
+    private func insert(
+        _ pieces: [RecordTerms], log: StoredLog, row: Int64, range: Range<UInt64>
+    ) throws -> UInt64 {
+        let entries = try TermRun.merge(pieces.map { $0.terms.sorted() })
+        return try database.write { db in
             let known = try Row.fetchOne(
-                db, sql: "SELECT id, entries FROM log WHERE log_id = ?", arguments: [log.id.databaseBytes])
-            guard let known else { return range.lowerBound }
+                db, sql: "SELECT entries FROM log WHERE id = ? AND log_id = ?",
+                arguments: [row, log.id.databaseBytes])
+            guard let known else {
+                throw StoreError.io(path: database.path, reason: "the index was replaced; try again")
+            }
             let mark = known.size("entries")
             guard mark == range.lowerBound else { return mark }
-            let logRow: Int64 = known["id"]
-            // Neighbours in the trees of addresses stand together: fewer pages are touched.
-            for row in rows.sorted(by: { ($0.addressKey ?? "") < ($1.addressKey ?? "") }) {
-                try row.insert(db, log: logRow)
-            }
-            let held = rows.count < Int(range.upperBound - range.lowerBound)
-            if held {
-                throw StoreError.damaged(path: log.origin, reason: "entries \(range) cannot all be read")
+            try TermRun.write(entries, db)
+            try Self.write(pieces.flatMap(\.times), log: row, from: range.lowerBound, db)
+            for mark in pieces.flatMap(\.effects) {
+                try db.cachedStatement(
+                    sql: """
+                        INSERT OR IGNORE INTO effect (target_origin, target_index, kind, record, replacement)
+                        VALUES (?, ?, ?, ?, ?)
+                        """
+                ).execute(
+                    arguments: [
+                        mark.origin, Int64(clamping: mark.index), mark.kind.rawValue, mark.record, mark.replacement,
+                    ])
             }
             try db.execute(
-                sql: "UPDATE log SET entries = ? WHERE id = ?", arguments: [Int64(range.upperBound), logRow])
+                sql: "UPDATE log SET entries = ? WHERE id = ?", arguments: [Int64(range.upperBound), row])
             return range.upperBound
+        }
+    }
+
+    /// Times lie eight bytes an entry, 256 of them in a row.
+    private static func write(_ times: [Int64], log: Int64, from start: UInt64, _ db: Database) throws {
+        let insert = try db.cachedStatement(sql: "INSERT OR REPLACE INTO span (id, times) VALUES (?, ?)")
+        var rest = times[...]
+        var index = start
+        while !rest.isEmpty {
+            let part = rest.prefix(256 - Int(index & 255))
+            let span = RecordNumber.span(RecordNumber.make(log: log, index: index))
+            var bytes = Data()
+            if index & 255 != 0 {
+                // The last row goes on.
+                bytes = try Data.fetchOne(db, sql: "SELECT times FROM span WHERE id = ?", arguments: [span]) ?? Data()
+                guard bytes.count == Int(index & 255) * 8 else {
+                    throw StoreError.damaged(path: "the index", reason: "times are missing; delete it")
+                }
+            }
+            part.withUnsafeBytes { bytes.append(contentsOf: $0) }
+            try insert.execute(arguments: [span, bytes])
+            rest = rest.dropFirst(part.count)
+            index += UInt64(part.count)
         }
     }
 }
@@ -94,7 +164,7 @@ extension NodeDatabase.Kind {
     /// Everything derived.
     static let index = NodeDatabase.Kind(
         applicationID: 0x456e_7433,  // "Ent3"
-        version: 1,
+        version: 2,
         schema: """
             CREATE TABLE log (
                 id INTEGER PRIMARY KEY,
@@ -103,28 +173,22 @@ extension NodeDatabase.Kind {
                 community TEXT NOT NULL,
                 entries INTEGER NOT NULL DEFAULT 0
             ) STRICT;
-            -- The id is log * 2^40 + index.
-            CREATE TABLE record (
+            -- Sorted runs of terms; the larger the level, the larger the run.
+            CREATE TABLE run (
                 id INTEGER PRIMARY KEY,
-                type TEXT NOT NULL,
-                time INTEGER NOT NULL,
-                chain TEXT,
-                address_key TEXT,
-                tx_hash TEXT,
-                actor TEXT,
-                incident TEXT
+                level INTEGER NOT NULL
             ) STRICT;
-            CREATE INDEX record_address ON record (address_key) WHERE address_key IS NOT NULL;
-            CREATE INDEX record_tx ON record (tx_hash) WHERE tx_hash IS NOT NULL;
-            CREATE INDEX record_actor ON record (actor, time) WHERE actor IS NOT NULL;
-            CREATE INDEX record_incident ON record (incident, time) WHERE incident IS NOT NULL;
-            CREATE INDEX record_time ON record (time);
-            -- Addresses beyond the subject: the ends of transfers.
-            CREATE TABLE mention (
-                address_key TEXT NOT NULL,
-                record INTEGER NOT NULL,
-                PRIMARY KEY (address_key, record)
-            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE block (
+                run INTEGER NOT NULL,
+                first BLOB NOT NULL,
+                data BLOB NOT NULL,
+                UNIQUE (run, first)
+            ) STRICT;
+            -- The times of 256 neighbours; the id is log * 2^32 + index / 256.
+            CREATE TABLE span (
+                id INTEGER PRIMARY KEY,
+                times BLOB NOT NULL
+            ) STRICT;
             -- What withdrawals and assessments say of other records.
             CREATE TABLE effect (
                 target_origin TEXT NOT NULL,
@@ -134,11 +198,8 @@ extension NodeDatabase.Kind {
                 replacement TEXT,
                 PRIMARY KEY (target_origin, target_index, record)
             ) STRICT, WITHOUT ROWID;
-            CREATE VIRTUAL TABLE words USING fts5 (
-                text, content = '', detail = none, columnsize = 0, tokenize = 'unicode61 remove_diacritics 2'
-            );
             """,
         isDurable: false,
-        pageSize: 4_096
+        pageSize: 8_192
     )
 }

@@ -155,9 +155,24 @@ final class NodeDatabase: @unchecked Sendable {
             // Another process may have been first while this one waited.
             try check(db, path: path, kind: kind)
             guard try Int.fetchOne(db, sql: "PRAGMA user_version") != kind.version else { return }
+            // What is derived is filled again rather than changed from one version to the next.
+            if !kind.isDurable { try dropAll(db) }
             try db.execute(sql: kind.schema)
             try db.execute(sql: "PRAGMA application_id = \(kind.applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(kind.version)")
+        }
+    }
+
+    private static func dropAll(_ db: Database) throws {
+        // Virtual tables first: they take their own tables with them.
+        while let name = try String.fetchOne(
+            db,
+            sql: """
+                SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC LIMIT 1
+                """)
+        {
+            try db.execute(sql: "DROP TABLE \(name.quotedDatabaseIdentifier)")
         }
     }
 
