@@ -70,8 +70,9 @@ extension RecordIndex {
         try update(progress: progress)
         let (hits, hidden) = try database.read { db in try Self.hits(db, query) }
         var found: [FoundRecord] = []
+        var reader = BodyReader(store)
         for hit in hits {
-            guard let body = try store.body(of: hit.log, at: hit.index) else { continue }
+            guard let body = try reader.body(of: hit.log, at: hit.index) else { continue }
             found.append(
                 FoundRecord(log: hit.log, origin: hit.origin, index: hit.index, state: hit.state, body: body))
         }
@@ -134,7 +135,8 @@ extension RecordIndex {
 
     private static func logs(_ db: Database, community: String?) throws -> [Int64: IndexedLog] {
         try Row.fetchAll(
-            db, sql: "SELECT id, log_id, origin FROM log WHERE ?1 IS NULL OR community = ?1", arguments: [community]
+            db.cachedStatement(sql: "SELECT id, log_id, origin FROM log WHERE ?1 IS NULL OR community = ?1"),
+            arguments: [community]
         ).reduce(into: [:]) { logs, row in
             logs[Int64(row.size("id"))] = (try row.digest("log_id"), try row.text("origin"))
         }

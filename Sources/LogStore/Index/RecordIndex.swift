@@ -50,7 +50,8 @@ public final class RecordIndex: Sendable {
     private typealias Watermark = (row: Int64, entries: UInt64)
 
     private static func watermarks(_ db: Database) throws -> [SHA256Digest: Watermark] {
-        try Row.fetchAll(db, sql: "SELECT id, log_id, entries FROM log").reduce(into: [:]) { marks, row in
+        try Row.fetchAll(db.cachedStatement(sql: "SELECT id, log_id, entries FROM log")).reduce(into: [:]) {
+            marks, row in
             marks[try row.digest("log_id")] = (Int64(row.size("id")), row.size("entries"))
         }
     }
@@ -100,6 +101,7 @@ public final class RecordIndex: Sendable {
         guard terms.times.count == Int(range.upperBound - range.lowerBound) else {
             throw StoreError.damaged(path: log.origin, reason: "entries \(range) cannot all be read")
         }
+        terms.finish()
         return terms
     }
 
@@ -107,7 +109,7 @@ public final class RecordIndex: Sendable {
     private func insert(
         _ pieces: [RecordTerms], log: StoredLog, row: Int64, range: Range<UInt64>
     ) throws -> UInt64 {
-        let entries = try TermRun.merge(pieces.map { $0.terms.sorted() })
+        let entries = try TermRun.merge(pieces.map(\.sorted))
         return try database.write { db in
             let known = try Row.fetchOne(
                 db, sql: "SELECT entries FROM log WHERE id = ? AND log_id = ?",

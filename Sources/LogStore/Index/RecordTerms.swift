@@ -2,7 +2,9 @@ import Records
 
 /// What the index keeps of some entries of one log, collected before it is written.
 struct RecordTerms {
-    private(set) var terms = TermBuilder()
+    private var terms = TermBuilder()
+    /// The terms of all entries, sorted, once ``finish()`` was called.
+    private(set) var sorted: [TermEntry] = []
     /// Unix seconds of each entry, in order; 0 where it has no time that can be read.
     private(set) var times: [Int64] = []
     private(set) var effects: [RecordMark] = []
@@ -39,6 +41,12 @@ struct RecordTerms {
             for text in list { addWords(of: text, id) }
         }
         addEffect(of: record, id)
+    }
+
+    /// Sorts what was collected.
+    mutating func finish() {
+        sorted = terms.sorted()
+        terms = TermBuilder()
     }
 
     private mutating func add(_ subject: RecordSubject, _ id: Int64) {

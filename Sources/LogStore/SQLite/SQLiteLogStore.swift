@@ -105,26 +105,28 @@ extension SQLiteLogStore: LogStorage {
 
     public func logs() throws -> [StoredLog] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "\(Self.selectLogs) ORDER BY origin").map(Self.log(from:))
+            try Row.fetchAll(db.cachedStatement(sql: "\(Self.selectLogs) ORDER BY origin")).map(Self.log(from:))
         }
     }
 
     public func log(_ origin: String) throws -> StoredLog? {
         try database.read { db in
-            try Row.fetchOne(db, sql: "\(Self.selectLogs) WHERE origin = ?", arguments: [origin])
+            try Row.fetchOne(db.cachedStatement(sql: "\(Self.selectLogs) WHERE origin = ?"), arguments: [origin])
                 .map(Self.log(from:))
         }
     }
 
     /// The log with its row id, or an error that names it.
     static func fetch(_ db: Database, _ id: SHA256Digest) throws -> (row: Int64, log: StoredLog) {
-        let row = try Row.fetchOne(db, sql: "\(selectLogs) WHERE log_id = ?", arguments: [id.databaseBytes])
+        let row = try Row.fetchOne(
+            db.cachedStatement(sql: "\(selectLogs) WHERE log_id = ?"), arguments: [id.databaseBytes])
         guard let row else { throw StoreError.unknownLog(id.hex) }
         return (row["id"], try log(from: row))
     }
 
     static func rowID(_ db: Database, _ id: SHA256Digest) throws -> Int64 {
-        let row = try Int64.fetchOne(db, sql: "SELECT id FROM log WHERE log_id = ?", arguments: [id.databaseBytes])
+        let row = try Int64.fetchOne(
+            db.cachedStatement(sql: "SELECT id FROM log WHERE log_id = ?"), arguments: [id.databaseBytes])
         guard let row else { throw StoreError.unknownLog(id.hex) }
         return row
     }
@@ -188,11 +190,11 @@ extension SQLiteLogStore: LogStorage {
         let width = UInt64(EntryBundle.maximumEntries)
         return try database.read { db in
             let rows = try Row.fetchCursor(
-                db,
-                sql: """
-                    SELECT number, entries, compressed, data FROM bundle
-                    WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number
-                    """,
+                db.cachedStatement(
+                    sql: """
+                        SELECT number, entries, compressed, data FROM bundle
+                        WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number
+                        """),
                 arguments: [
                     Self.rowID(db, log), Int64(clamping: range.lowerBound / width),
                     Int64(clamping: (range.upperBound - 1) / width),
@@ -215,14 +217,8 @@ extension SQLiteLogStore: LogStorage {
     }
 
     public func body(of log: SHA256Digest, at index: UInt64) throws -> [UInt8]? {
-        guard index < TreeLimits.maximumSize, let bundle = try bundles(of: log, entries: index..<(index + 1)).first
-        else {
-            return nil
-        }
-        let position = Int(index % UInt64(EntryBundle.maximumEntries))
-        let raw = try raw(bundle)
-        guard let ranges = try? EntryBundle.bodies(in: raw), position < ranges.count else { return nil }
-        return Array(raw[ranges[position]])
+        var reader = BodyReader(self)
+        return try reader.body(of: log, at: index)
     }
 
     public func hashes(of log: SHA256Digest, at nodes: [NodeCoordinate]) throws -> [SHA256Digest] {
@@ -248,7 +244,7 @@ extension SQLiteLogStore: LogStorage {
     /// A tile as it is stored, which is wider than asked for where the log has grown since.
     static func tile(_ db: Database, row: Int64, _ coordinate: TileCoordinate) throws -> Tile? {
         let data = try Data.fetchOne(
-            db, sql: "SELECT data FROM tile WHERE log = ? AND level = ? AND number = ?",
+            db.cachedStatement(sql: "SELECT data FROM tile WHERE log = ? AND level = ? AND number = ?"),
             arguments: [row, coordinate.level, Int64(clamping: coordinate.number)])
         guard let data else { return nil }
         return try Tile(

@@ -88,7 +88,7 @@ struct SignedMarks: Sendable {
 
     private static func fetch(_ db: Database, _ role: Role, _ log: SHA256Digest) throws -> Mark? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT size, root, time FROM mark WHERE role = ? AND log_id = ?",
+            db.cachedStatement(sql: "SELECT size, root, time FROM mark WHERE role = ? AND log_id = ?"),
             arguments: [role.rawValue, log.databaseBytes])
         guard let row else { return nil }
         return Mark(size: row.size("size"), root: try row.digest("root"), time: row.size("time"))
