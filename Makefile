@@ -32,7 +32,7 @@ build: setup ## build the release binary
 	swift build -c release --product entente
 
 test: setup ## run all tests
-	swift test
+	swift test --no-parallel
 
 demo: build ## three nodes on this machine share real records, in a minute
 	@$$(swift build -c release --show-bin-path)/entente demo
