@@ -13,7 +13,8 @@ extension NodeDatabase.Kind {
                 own INTEGER NOT NULL,
                 verifier_key TEXT NOT NULL,
                 size INTEGER NOT NULL DEFAULT 0,
-                frozen TEXT
+                frozen TEXT,
+                recovering INTEGER NOT NULL DEFAULT 0
             ) STRICT;
             CREATE TABLE bundle (
                 log INTEGER NOT NULL REFERENCES log (id),
@@ -66,6 +67,42 @@ extension NodeDatabase.Kind {
                 PRIMARY KEY (log, entry, sha256)
             ) STRICT;
             CREATE INDEX blob_wanted ON blob (log) WHERE data IS NULL;
+            CREATE TABLE receipt (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                holder TEXT NOT NULL,
+                time INTEGER NOT NULL,
+                line TEXT NOT NULL,
+                PRIMARY KEY (log, entry, sha256, holder)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE fork (
+                log INTEGER PRIMARY KEY REFERENCES log (id),
+                evidence BLOB NOT NULL,
+                found INTEGER NOT NULL
+            ) STRICT;
+            CREATE TABLE damage (
+                log INTEGER NOT NULL REFERENCES log (id),
+                kind TEXT NOT NULL CHECK (kind IN ('bundle', 'tile', 'blob')),
+                level INTEGER NOT NULL DEFAULT 0,
+                number INTEGER NOT NULL,
+                reason TEXT NOT NULL,
+                found INTEGER NOT NULL,
+                PRIMARY KEY (log, kind, level, number)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE recovery (
+                log INTEGER NOT NULL REFERENCES log (id),
+                member TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                time INTEGER NOT NULL,
+                PRIMARY KEY (log, member)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE contact (
+                peer TEXT PRIMARY KEY,
+                last_heard INTEGER,
+                last_error TEXT,
+                last_error_time INTEGER
+            ) STRICT;
             CREATE TABLE double_hash (
                 log INTEGER NOT NULL REFERENCES log (id),
                 number INTEGER NOT NULL,
