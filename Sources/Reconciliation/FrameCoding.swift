@@ -11,7 +11,13 @@ public enum FrameLimits {
     public static let maximumBulkHeader = (64 << 10) - 1
     public static let maximumBundlesInFrame = 256
     public static let maximumCosignatures = 128
-    public static let maximumHeadsInFrame = 500
+    public static let maximumHeadsInFrame = 400
+    /// Ranges of heads; one with the hashes of 16 ranges below it takes some 600 bytes.
+    public static let maximumNodesInFrame = 96
+    /// Heads in all ranges of one frame.
+    public static let maximumHeadsInRanges = 400
+    public static let maximumUnknown = 1_500
+    public static let maximumEvidence = 60 << 10
     /// Nodes, reasons and the like.
     public static let maximumText = 1_024
     public static let maximumCheckpoint = 16 << 10

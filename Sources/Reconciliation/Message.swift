@@ -11,12 +11,28 @@ public struct Head: Sendable, Hashable {
     public let root: SHA256Digest
     /// Size of the checkpoint that an interrupted transfer was proved against; 0 if there is none.
     public let pinnedSize: UInt64
+    /// Digest of what lies beside the log, cosignatures and receipts; all zeros where nothing does.
+    public let beside: SHA256Digest
 
-    public init(log: LogID, size: UInt64, root: SHA256Digest, pinnedSize: UInt64 = 0) {
+    public init(
+        log: LogID, size: UInt64, root: SHA256Digest, pinnedSize: UInt64 = 0, beside: SHA256Digest = .zero
+    ) {
         self.log = log
         self.size = size
         self.root = root
         self.pinnedSize = pinnedSize
+        self.beside = beside
+    }
+}
+
+/// A community in which the sender admits the receiver, with the root of the tree over its heads.
+public struct CommunityDigest: Sendable, Hashable {
+    public let name: String
+    public let digest: SHA256Digest
+
+    public init(name: String, digest: SHA256Digest) {
+        self.name = name
+        self.digest = digest
     }
 }
 
@@ -28,10 +44,10 @@ public struct Hello: Sendable, Hashable {
     public var major: UInt32 = Hello.major
     public var minor: UInt32 = Hello.minor
     public let node: String
-    /// The communities in which the sender admits the receiver, sorted.
-    public let communities: [String]
-    public let headsDigest: SHA256Digest
-    public let cosignaturesDigest: SHA256Digest
+    /// The communities in which the sender admits the receiver, sorted by name.
+    public let communities: [CommunityDigest]
+    /// Digest of what the sender remembers that both held when they last agreed, if it remembers anything.
+    public let memory: SHA256Digest?
     /// Whether the sender closes once both sides hold the same.
     public let once: Bool
     /// Whether the sender wants nothing beyond what the heads show.
@@ -45,12 +61,17 @@ public struct Offer: Sendable, Hashable {
     public let checkpoint: String
     public let fromSize: UInt64
     public let proof: [SHA256Digest]
+    /// Whether the entries from `fromSize` on follow in the next frame, unasked.
+    public let isPushed: Bool
 
-    public init(log: LogID, checkpoint: String, fromSize: UInt64, proof: [SHA256Digest]) {
+    public init(
+        log: LogID, checkpoint: String, fromSize: UInt64, proof: [SHA256Digest], isPushed: Bool = false
+    ) {
         self.log = log
         self.checkpoint = checkpoint
         self.fromSize = fromSize
         self.proof = proof
+        self.isPushed = isPushed
     }
 }
 
@@ -125,12 +146,34 @@ public struct BlobKey: Sendable, Hashable {
     }
 }
 
+/// A recipient's dated statement that it holds a blob: judged alone, stored only when it verifies.
+public struct ReceiptLine: Sendable, Hashable {
+    /// The entry whose record names the blob.
+    public let index: UInt64
+    public let sha256: SHA256Digest
+    public let holder: String
+    /// Unix seconds.
+    public let time: UInt64
+    /// A cosignature line over the receipt's text.
+    public let line: String
+
+    public init(index: UInt64, sha256: SHA256Digest, holder: String, time: UInt64, line: String) {
+        self.index = index
+        self.sha256 = sha256
+        self.holder = holder
+        self.time = time
+        self.line = line
+    }
+}
+
 /// Everything that travels between two nodes, checked for form but not yet for truth.
 public enum Message: Sendable, Hashable {
     case hello(Hello)
-    case heads([Head], complete: Bool, settled: Bool)
+    case heads(community: String, [Head], complete: Bool, settled: Bool)
+    case ranges([RangeNode], settled: Bool)
     case offer(Offer)
     case request(RangeRequest)
+    case requestRefusal(RangeRequest)
     case entries(EntryRange)
     case unknown([LogID])
     case logRefusal(LogID, reason: String)
@@ -138,8 +181,15 @@ public enum Message: Sendable, Hashable {
     case blobRequest(BlobKey)
     case blob(BlobKey, [UInt8])
     case blobRefusal(BlobKey)
+    case receipts(LogID, [ReceiptLine])
+    case prefixRequest(PrefixRequest)
+    case prefix(PrefixRequest, [SHA256Digest])
+    case nodesRequest(SubtreeRequest)
+    case nodes(SubtreeRequest, [SHA256Digest])
+    case fork(LogID, evidence: [UInt8])
     case ping(nonce: UInt64, isReply: Bool)
-    case close(reason: String)
+    case agree(SHA256Digest)
+    case close(reason: String, memory: SHA256Digest?)
     /// A message of a later protocol version.
     case ignored
 }

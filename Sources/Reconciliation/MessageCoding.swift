@@ -1,5 +1,7 @@
 import Cryptography
 
+import struct FoundationEssentials.Data
+
 // Between the messages of the session and those of entente.proto. Everything that comes in is bounded here.
 
 extension WireControl.OneOf_Message {
@@ -11,31 +13,35 @@ extension WireControl.OneOf_Message {
             wire.major = hello.major
             wire.minor = hello.minor
             wire.node = hello.node
-            wire.communities = hello.communities
-            wire.headsDigest = hello.headsDigest.wire
-            wire.cosignaturesDigest = hello.cosignaturesDigest.wire
+            wire.communities = hello.communities.map { community in
+                var wire = WireCommunity()
+                wire.name = community.name
+                wire.digest = community.digest.wire
+                return wire
+            }
+            if let memory = hello.memory { wire.memory = memory.wire }
             wire.once = hello.once
             wire.settled = hello.settled
             self = .hello(wire)
-        case .heads(let heads, let complete, let settled):
+        case .heads(let community, let heads, let complete, let settled):
             var wire = WireHeads()
-            wire.heads = heads.map { head in
-                var wire = WireHead()
-                wire.logID = head.log.wire
-                wire.size = head.size
-                if head.size > 0 { wire.root = head.root.wire }
-                wire.pinnedSize = head.pinnedSize
-                return wire
-            }
+            wire.community = community
+            wire.heads = heads.map(WireHead.init)
             wire.complete = complete
             wire.settled = settled
             self = .heads(wire)
+        case .ranges(let nodes, let settled):
+            var wire = WireRanges()
+            wire.nodes = nodes.map(WireRangeNode.init)
+            wire.settled = settled
+            self = .ranges(wire)
         case .offer(let offer):
             var wire = WireOffer()
             wire.logID = offer.log.wire
             wire.checkpoint = offer.checkpoint
             wire.fromSize = offer.fromSize
             wire.proof = offer.proof.map(\.wire)
+            wire.pushed = offer.isPushed
             self = .offer(wire)
         case .request(let request):
             var wire = WireRequest()
@@ -44,6 +50,13 @@ extension WireControl.OneOf_Message {
             wire.end = request.end
             wire.treeSize = request.treeSize
             self = .request(wire)
+        case .requestRefusal(let request):
+            var wire = WireRequestRefusal()
+            wire.logID = request.log.wire
+            wire.start = request.start
+            wire.end = request.end
+            wire.treeSize = request.treeSize
+            self = .requestRefusal(wire)
         case .unknown(let logs):
             var wire = WireUnknown()
             wire.logIds = logs.map(\.wire)
@@ -77,14 +90,29 @@ extension WireControl.OneOf_Message {
             wire.index = key.index
             wire.sha256 = key.sha256.wire
             self = .blobRefusal(wire)
+        case .receipts(let log, let receipts): self = .receipts(WireReceipts(log, receipts))
+        case .prefixRequest(let request): self = .prefixRequest(WirePrefixRequest(request))
+        case .prefix(let request, let hashes): self = .prefix(WirePrefix(request, hashes))
+        case .nodesRequest(let request): self = .nodesRequest(WireNodesRequest(request))
+        case .nodes(let request, let hashes): self = .nodes(WireNodes(request, hashes))
+        case .fork(let log, let evidence):
+            var wire = WireFork()
+            wire.logID = log.wire
+            wire.evidence = Data(evidence)
+            self = .fork(wire)
         case .ping(let nonce, let isReply):
             var wire = WirePing()
             wire.nonce = nonce
             wire.reply = isReply
             self = .ping(wire)
-        case .close(let reason):
+        case .agree(let memory):
+            var wire = WireAgree()
+            wire.memory = memory.wire
+            self = .agree(wire)
+        case .close(let reason, let memory):
             var wire = WireClose()
             wire.reason = String(reason.prefix(FrameLimits.maximumText / 4))
+            if let memory { wire.memory = memory.wire }
             self = .close(wire)
         case .entries, .blob, .ignored:
             return nil
@@ -100,26 +128,37 @@ extension Message {
             self = .hello(
                 Hello(
                     major: wire.major, minor: wire.minor, node: try text(wire.node),
-                    communities: try wire.communities.map { try text($0) },
-                    headsDigest: try SHA256Digest(wire: wire.headsDigest),
-                    cosignaturesDigest: try SHA256Digest(wire: wire.cosignaturesDigest), once: wire.once,
+                    communities: try wire.communities.map {
+                        CommunityDigest(name: try text($0.name), digest: try SHA256Digest(wire: $0.digest))
+                    },
+                    memory: wire.memory.isEmpty ? nil : try SHA256Digest(wire: wire.memory), once: wire.once,
                     settled: wire.settled))
         case .heads(let wire):
             try bound(wire.heads.count, FrameLimits.maximumHeadsInFrame, "heads")
             self = .heads(
-                try wire.heads.map { try Head($0) }, complete: wire.complete, settled: wire.settled)
+                community: try text(wire.community), try wire.heads.map { try Head($0) }, complete: wire.complete,
+                settled: wire.settled)
+        case .ranges(let wire):
+            try bound(wire.nodes.count, FrameLimits.maximumNodesInFrame, "ranges")
+            try bound(
+                wire.nodes.reduce(0) { $0 + $1.heads.count }, FrameLimits.maximumHeadsInRanges, "heads in ranges")
+            self = .ranges(try wire.nodes.map { try RangeNode($0) }, settled: wire.settled)
         case .offer(let wire):
             try bound(wire.proof.count, FrameLimits.maximumConsistencyProof, "hashes in a consistency proof")
             self = .offer(
                 Offer(
                     log: try SHA256Digest(wire: wire.logID),
                     checkpoint: try text(wire.checkpoint, FrameLimits.maximumCheckpoint),
-                    fromSize: try size(wire.fromSize), proof: try wire.proof.map { try SHA256Digest(wire: $0) }))
+                    fromSize: try size(wire.fromSize), proof: try wire.proof.map { try SHA256Digest(wire: $0) },
+                    isPushed: wire.pushed))
         case .request(let wire):
             self = .request(
                 try RangeRequest(log: wire.logID, start: wire.start, end: wire.end, treeSize: wire.treeSize))
+        case .requestRefusal(let wire):
+            self = .requestRefusal(
+                try RangeRequest(log: wire.logID, start: wire.start, end: wire.end, treeSize: wire.treeSize))
         case .unknown(let wire):
-            try bound(wire.logIds.count, 1_500, "log ids")
+            try bound(wire.logIds.count, FrameLimits.maximumUnknown, "log ids")
             self = .unknown(try wire.logIds.map { try SHA256Digest(wire: $0) })
         case .logRefusal(let wire):
             self = .logRefusal(try SHA256Digest(wire: wire.logID), reason: try text(wire.reason))
@@ -136,10 +175,32 @@ extension Message {
             self = .blobRequest(try BlobKey(log: wire.logID, index: wire.index, sha256: wire.sha256))
         case .blobRefusal(let wire):
             self = .blobRefusal(try BlobKey(log: wire.logID, index: wire.index, sha256: wire.sha256))
+        case .receipts(let wire):
+            try bound(wire.receipts.count, FrameLimits.maximumCosignatures, "receipts")
+            self = .receipts(try SHA256Digest(wire: wire.logID), try wire.receipts.map { try ReceiptLine($0) })
+        case .prefixRequest(let wire):
+            self = .prefixRequest(try PrefixRequest(log: wire.logID, size: wire.size, treeSize: wire.treeSize))
+        case .prefix(let wire):
+            self = .prefix(
+                try PrefixRequest(log: wire.logID, size: wire.size, treeSize: wire.treeSize),
+                try hashes(wire.hashes, FrameLimits.maximumRangeProof))
+        case .nodesRequest(let wire):
+            self = .nodesRequest(try SubtreeRequest(log: wire.logID, level: wire.level, index: wire.index))
+        case .nodes(let wire):
+            self = .nodes(
+                try SubtreeRequest(log: wire.logID, level: wire.level, index: wire.index),
+                try hashes(wire.hashes, 1 << SubtreeRequest.depth))
+        case .fork(let wire):
+            try bound(wire.evidence.count, FrameLimits.maximumEvidence, "bytes of evidence")
+            self = .fork(try SHA256Digest(wire: wire.logID), evidence: [UInt8](wire.evidence))
         case .ping(let wire):
             self = .ping(nonce: wire.nonce, isReply: wire.reply)
         case .close(let wire):
-            self = .close(reason: try text(wire.reason))
+            self = .close(
+                reason: try text(wire.reason),
+                memory: wire.memory.isEmpty ? nil : try SHA256Digest(wire: wire.memory))
+        case .agree(let wire):
+            self = .agree(try SHA256Digest(wire: wire.memory))
         case nil:
             self = .ignored
         }
@@ -147,11 +208,22 @@ extension Message {
 }
 
 extension Head {
-    fileprivate init(_ wire: WireHead) throws {
+    init(_ wire: WireHead) throws {
         self.init(
             log: try SHA256Digest(wire: wire.logID), size: try Reconciliation.size(wire.size),
             root: wire.size == 0 ? .zero : try SHA256Digest(wire: wire.root),
-            pinnedSize: try Reconciliation.size(wire.pinnedSize))
+            pinnedSize: try Reconciliation.size(wire.pinnedSize),
+            beside: wire.beside.isEmpty ? .zero : try SHA256Digest(wire: wire.beside))
+    }
+}
+
+extension WireHead {
+    init(_ head: Head) {
+        logID = head.log.wire
+        size = head.size
+        if head.size > 0 { root = head.root.wire }
+        pinnedSize = head.pinnedSize
+        if head.beside != .zero { beside = head.beside.wire }
     }
 }
 
@@ -229,7 +301,7 @@ extension WireBlob {
 }
 
 extension SHA256Digest {
-    fileprivate init(wire bytes: some Collection<UInt8>) throws {
+    init(wire bytes: some Collection<UInt8>) throws {
         guard let digest = SHA256Digest(bytes) else {
             throw ProtocolViolation("a hash of \(bytes.count) bytes where 32 belong")
         }
@@ -237,16 +309,21 @@ extension SHA256Digest {
     }
 }
 
-private func text(_ text: String, _ limit: Int = FrameLimits.maximumText) throws -> String {
+func text(_ text: String, _ limit: Int = FrameLimits.maximumText) throws -> String {
     guard text.utf8.count <= limit else { throw ProtocolViolation("a text of \(text.utf8.count) bytes") }
     return text
 }
 
-private func size(_ size: UInt64) throws -> UInt64 {
+func size(_ size: UInt64) throws -> UInt64 {
     guard size <= UInt64(Int64.max) else { throw ProtocolViolation("a size of \(size)") }
     return size
 }
 
-private func bound(_ count: Int, _ limit: Int, _ what: String) throws {
+func hashes(_ wire: [Data], _ limit: Int) throws -> [SHA256Digest] {
+    try bound(wire.count, limit, "hashes")
+    return try wire.map { try SHA256Digest(wire: $0) }
+}
+
+func bound(_ count: Int, _ limit: Int, _ what: String) throws {
     guard count <= limit else { throw ProtocolViolation("\(count) \(what) in one message; at most \(limit)") }
 }

@@ -52,6 +52,14 @@ extension NodeDatabase.Kind {
                 line TEXT NOT NULL,
                 PRIMARY KEY (log, cosigner, size)
             ) STRICT, WITHOUT ROWID;
+            CREATE TABLE latest_cosignature (
+                log INTEGER NOT NULL REFERENCES log (id),
+                cosigner TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                time INTEGER NOT NULL,
+                line TEXT NOT NULL,
+                PRIMARY KEY (log, cosigner)
+            ) STRICT, WITHOUT ROWID;
             CREATE TABLE membership (
                 log INTEGER PRIMARY KEY REFERENCES log (id),
                 entry INTEGER NOT NULL,
@@ -96,6 +104,19 @@ extension NodeDatabase.Kind {
                 size INTEGER NOT NULL,
                 time INTEGER NOT NULL,
                 PRIMARY KEY (log, member)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE agreement (
+                peer TEXT PRIMARY KEY,
+                digest BLOB NOT NULL CHECK (length(digest) = 32)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE agreed_head (
+                peer TEXT NOT NULL,
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                community TEXT NOT NULL,
+                told BLOB,
+                heard BLOB,
+                unknown_there INTEGER NOT NULL,
+                PRIMARY KEY (peer, log_id)
             ) STRICT, WITHOUT ROWID;
             CREATE TABLE contact (
                 peer TEXT PRIMARY KEY,

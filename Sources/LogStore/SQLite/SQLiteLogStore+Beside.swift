@@ -16,12 +16,13 @@ extension SQLiteLogStore {
     static func membership(_ db: Database, row: Int64) throws -> Membership? {
         let row = try Row.fetchOne(
             db, sql: "SELECT members, members_carry FROM membership WHERE log = ?", arguments: [row])
-        return try row.map {
-            let members = try $0.text("members")
-            return Membership(
-                members: members.split(separator: "\n").map(String.init),
-                membersCarrySealed: $0.size("members_carry") != 0)
-        }
+        return try row.map(membership(from:))
+    }
+
+    static func membership(from row: Row) throws -> Membership {
+        Membership(
+            members: try row.text("members").split(separator: "\n").map(String.init),
+            membersCarrySealed: row.size("members_carry") != 0)
     }
 
     static func store(_ membership: Membership, at index: UInt64, row: Int64, _ db: Database) throws {
@@ -48,6 +49,19 @@ extension SQLiteLogStore {
         }
     }
 
+    /// A node's cosignature on the checkpoint of this size.
+    public func cosignature(of log: SHA256Digest, by cosigner: String, size: UInt64) throws -> StoredCosignature? {
+        try database.read { db in
+            try Row.fetchOne(
+                db,
+                sql: "SELECT time, line FROM cosignature WHERE log = ? AND cosigner = ? AND size = ?",
+                arguments: [Self.rowID(db, log), cosigner, Int64(clamping: size)]
+            ).map {
+                StoredCosignature(cosigner: cosigner, size: size, time: $0.size("time"), line: try $0.text("line"))
+            }
+        }
+    }
+
     public func store(_ cosignature: StoredCosignature, of log: SHA256Digest) throws {
         try database.write { db in
             // A size or time that the database cannot hold is none that anybody signed.
@@ -57,6 +71,17 @@ extension SQLiteLogStore {
                     INSERT INTO cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
                     ON CONFLICT (log, cosigner, size) DO UPDATE SET time = excluded.time, line = excluded.line
                     WHERE excluded.time > cosignature.time
+                    """,
+                arguments: [
+                    Self.rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),
+                    Int64(clamping: cosignature.time), cosignature.line,
+                ])
+            try db.execute(
+                sql: """
+                    INSERT INTO latest_cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT (log, cosigner)
+                    DO UPDATE SET size = excluded.size, time = excluded.time, line = excluded.line
+                    WHERE (excluded.size, excluded.time) > (latest_cosignature.size, latest_cosignature.time)
                     """,
                 arguments: [
                     Self.rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),

@@ -94,7 +94,7 @@ public final class SQLiteLogStore: Sendable {
 // MARK: - Reading logs
 
 extension SQLiteLogStore: LogStorage {
-    private static let selectLogs = """
+    static let selectLogs = """
         SELECT log.*, head.size AS head_size, head.root AS head_root, head.note AS head_note,
             pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note
         FROM log
@@ -116,6 +116,15 @@ extension SQLiteLogStore: LogStorage {
         }
     }
 
+    /// The log with this id.
+    public func log(id: SHA256Digest) throws -> StoredLog? {
+        try database.read { db in
+            try Row.fetchOne(
+                db.cachedStatement(sql: "\(Self.selectLogs) WHERE log_id = ?"), arguments: [id.databaseBytes]
+            ).map(Self.log(from:))
+        }
+    }
+
     /// The log with its row id, or an error that names it.
     static func fetch(_ db: Database, _ id: SHA256Digest) throws -> (row: Int64, log: StoredLog) {
         let row = try Row.fetchOne(
@@ -131,7 +140,7 @@ extension SQLiteLogStore: LogStorage {
         return row
     }
 
-    private static func log(from row: Row) throws -> StoredLog {
+    static func log(from row: Row) throws -> StoredLog {
         func head(_ name: String) throws -> SignedHead? {
             guard let note = String.fromDatabaseValue(row["\(name)_note"]) else { return nil }
             return SignedHead(
@@ -174,6 +183,11 @@ extension SQLiteLogStore: LogStorage {
         ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
     }
 
+    /// The checkpoint kept of a log at this size.
+    public func checkpoint(of log: SHA256Digest, size: UInt64) throws -> SignedHead? {
+        try database.read { db in try Self.checkpoint(db, log: log, size: size) }
+    }
+
     public func checkpoints(of log: SHA256Digest) throws -> [SignedHead] {
         try database.read { db in
             try Row.fetchAll(
@@ -209,6 +223,11 @@ extension SQLiteLogStore: LogStorage {
             }
             return bundles
         }
+    }
+
+    /// A raw bundle as one zstd frame, for the way; `nil` where that is no shorter.
+    public func packed(_ raw: [UInt8]) -> [UInt8]? {
+        BundleCodec().compress(raw)
     }
 
     /// The raw form of a stored bundle.

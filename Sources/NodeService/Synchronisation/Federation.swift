@@ -1,5 +1,6 @@
 import Cryptography
 public import LogStore
+public import Logging
 import Reconciliation
 public import TransparencyLog
 
@@ -37,18 +38,32 @@ public final class SyncContext: Sendable {
     public let store: SQLiteLogStore
     let federation: Guarded<Federation>
     package let cosigner: Cosigner
-    let claims = TransferClaims()
     let sessions = LiveSessions()
+    let transfers: Transfers
     /// Unix seconds now.
     let now: @Sendable () -> UInt64
+    private let logger: Logger
 
     public init(
-        store: SQLiteLogStore, federation: Federation, cosigner: Cosigner, now: @escaping @Sendable () -> UInt64
+        store: SQLiteLogStore, federation: Federation, cosigner: Cosigner, now: @escaping @Sendable () -> UInt64,
+        logger: Logger = Node.quietLogger
     ) {
+        self.logger = logger
         self.store = store
         self.federation = Guarded(federation)
         self.cosigner = cosigner
         self.now = now
+        transfers = Transfers(store: store)
+    }
+
+    /// A replica has reached a checkpoint: it is cosigned before anybody hears of it. On the storing queue.
+    func completed(_ log: StoredLog) {
+        do {
+            _ = try cosign(log.id)
+        } catch {
+            logger.warning("not cosigned", metadata: ["log": "\(log.origin)", "error": "\(error)"])
+        }
+        sessions.notify(.logs([log.id]))
     }
 
     /// The communities in which this node admits a peer, as configured now.
@@ -66,39 +81,40 @@ public final class SyncContext: Sendable {
 
     /// The logs that a peer may see, for its session.
     func logs(visibleTo peer: String) throws -> [LocalLog] {
-        try store.logs().compactMap { try localLog($0, visibleTo: peer) }
+        let federation = federation.value
+        return try store.surroundings().compactMap { try localLog($0, visibleTo: peer, federation) }
     }
 
-    func localLog(_ log: StoredLog, visibleTo peer: String) throws -> LocalLog? {
-        guard log.frozen == nil,
-            federation.value.admits(peer, to: log, membership: try store.membership(of: log.id))
-        else { return nil }
+    /// One log, if the peer may see it.
+    func localLog(_ id: LogID, visibleTo peer: String) throws -> LocalLog? {
+        try store.surroundings(of: id).first.flatMap { try localLog($0, visibleTo: peer, federation.value) }
+    }
+
+    private func localLog(
+        _ surroundings: LogSurroundings, visibleTo peer: String, _ federation: Federation
+    ) throws -> LocalLog? {
+        let log = surroundings.log
+        guard log.frozen == nil, federation.admits(peer, to: log, membership: surroundings.membership) else {
+            return nil
+        }
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
             verifierKeys: [try VerifierKey(parsing: log.verifierKey)],
             head: log.head.map { Head(log: log.id, size: $0.size, root: $0.root) }, held: log.size,
             pinned: log.pending.map { Head(log: log.id, size: $0.size, root: $0.root) },
-            cosignatures: try newestCosignatures(of: log),
-            wantedBlobs: try store.wantedBlobs(of: log.id).map {
+            cosignatures: surroundings.cosignatures.map {
+                CosignatureLine(cosigner: $0.cosigner, size: $0.size, time: $0.time, line: $0.line)
+            },
+            wantedBlobs: surroundings.wantedBlobs.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
             })
-    }
-
-    private func newestCosignatures(of log: StoredLog) throws -> [CosignatureLine] {
-        var newest: [String: CosignatureLine] = [:]
-        for each in try store.cosignatures(of: log.id) where newest[each.cosigner]?.size ?? 0 <= each.size {
-            newest[each.cosigner] = CosignatureLine(
-                cosigner: each.cosigner, size: each.size, time: each.time, line: each.line)
-        }
-        return newest.values.sorted { $0.cosigner < $1.cosigner }
     }
 
     // MARK: Cosignatures
 
     /// Cosigns the head of a log that is held completely, after recording that it will.
     func cosign(_ id: SHA256Digest) throws -> CosignatureLine? {
-        guard let log = try store.logs().first(where: { $0.id == id }), let head = log.head, log.size >= head.size
-        else { return nil }
+        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size else { return nil }
         let time = max(now(), try store.lastCosigned(id))
         // A clock that is far behind the last cosignature is wrong: say nothing rather than something undated.
         guard time <= now() + SyncContext.clockTolerance else { return nil }
@@ -115,16 +131,13 @@ public final class SyncContext: Sendable {
     /// Judges each line alone, and stores those that verify. Answers how many did.
     @discardableResult
     func storeVerified(_ lines: [CosignatureLine], of id: SHA256Digest) throws -> Int {
-        guard let log = try store.logs().first(where: { $0.id == id }) else { return 0 }
-        let known = try store.cosignatures(of: id)
-        let heads = Dictionary(
-            try store.checkpoints(of: id).map { ($0.size, $0) }, uniquingKeysWith: { first, _ in first })
+        guard let log = try store.log(id: id) else { return 0 }
         var stored = 0
         for line in lines {
-            guard let key = federation.value.mirrorKeys[line.cosigner], let head = heads[line.size],
+            guard let key = federation.value.mirrorKeys[line.cosigner],
+                let head = try store.checkpoint(of: id, size: line.size),
                 line.time <= now() + SyncContext.clockTolerance,
-                !known.contains(where: { $0.cosigner == line.cosigner && $0.size == line.size && $0.time >= line.time }
-                ),
+                try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time,
                 let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
                 let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
                 (try? cosignature.verify(checkpoint, by: key)) != nil

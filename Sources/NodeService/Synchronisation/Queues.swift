@@ -1,5 +1,4 @@
 import Dispatch
-import Reconciliation
 
 /// Runs blocking work on a queue of its own and waits for it without blocking a thread of the task pool.
 func onQueue<Value: Sendable>(
@@ -55,16 +54,6 @@ final class Credit: Sendable {
     }
 }
 
-extension Message {
-    /// Whether the sender waits for an answer to this.
-    var beginsExchange: Bool {
-        switch self {
-        case .hello, .heads(_, complete: true, _), .request, .blobRequest: true
-        default: false
-        }
-    }
-}
-
 /// A value that only the blocks of one serial queue touch.
 ///
 /// Unchecked because the compiler does not know of the queue.
@@ -73,10 +62,6 @@ final class QueueConfined<Value>: @unchecked Sendable {
 
     init(_ value: Value) {
         self.value = value
-    }
-
-    func set<Key, Element>(on queue: DispatchQueue, _ element: Element, for key: Key) where Value == [Key: Element] {
-        queue.sync { value[key] = element }
     }
 }
 

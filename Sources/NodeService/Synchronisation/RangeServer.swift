@@ -9,6 +9,8 @@ struct RangeServer {
     /// Bundles in one frame, unless their bytes are more than `frameBytes` before.
     static let bundlesInFrame: UInt64 = 16
     static let frameBytes = 2 << 20
+    /// Bytes below which compression saves nothing worth its time.
+    static let smallestPacked = 256
 
     /// The frame that answers the beginning of this request; its own end says how far it reaches.
     func frame(for request: RangeRequest) throws -> EntryRange {
@@ -44,7 +46,8 @@ struct RangeServer {
     /// The bundle as it is stored where all of it is wanted, otherwise the raw entries that are.
     private func cut(_ bundle: StoredBundle, to entries: Range<Int>) throws -> BundlePiece {
         if entries == 0..<bundle.entries {
-            return BundlePiece(entries: bundle.entries, isCompressed: bundle.isCompressed, data: bundle.data)
+            return packed(
+                BundlePiece(entries: bundle.entries, isCompressed: bundle.isCompressed, data: bundle.data))
         }
         let raw = try store.raw(bundle)
         let bodies = try EntryBundle.bodies(in: raw)
@@ -54,7 +57,15 @@ struct RangeServer {
         // Each body stands behind its two length bytes.
         let start = bodies[entries.lowerBound].lowerBound - 2
         let end = bodies[entries.upperBound - 1].upperBound
-        return BundlePiece(entries: entries.count, isCompressed: false, data: Array(raw[start..<end]))
+        return packed(BundlePiece(entries: entries.count, isCompressed: false, data: Array(raw[start..<end])))
+    }
+
+    /// A raw piece compressed for the way, where that makes it shorter.
+    private func packed(_ piece: BundlePiece) -> BundlePiece {
+        guard !piece.isCompressed, piece.data.count > RangeServer.smallestPacked,
+            let frame = store.packed(piece.data)
+        else { return piece }
+        return BundlePiece(entries: piece.entries, isCompressed: true, data: frame)
     }
 }
 

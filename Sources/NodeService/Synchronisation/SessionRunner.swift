@@ -7,8 +7,7 @@ package import Reconciliation
 import TransparencyLog
 
 /// Runs one session over one connection: one task owns the session value and feeds it one stream of events. Disk
-/// and long hashing happen on threads of their own, two per session, so that a range is verified while the one
-/// before it is being written.
+/// and long hashing happen on threads of their own.
 package final class SessionRunner: Sendable {
     private let context: SyncContext
     private let configuration: SessionConfiguration
@@ -19,19 +18,21 @@ package final class SessionRunner: Sendable {
     /// What the peer has asked for, answered one after the other.
     private let requests: AsyncStream<PeerRequest>
     private let requestFeed: AsyncStream<PeerRequest>.Continuation
-    private let verifying: DispatchQueue
-    private let storing: DispatchQueue
     private let reading: DispatchQueue
     private let credit = Credit(bytes: SessionRunner.inboundBudget)
     private let progress: (@Sendable (SyncProgress) -> Void)?
     private let state = Guarded(State())
-    private let verifiers = QueueConfined<[LogID: RangeVerifier]>([:])
 
     /// Bytes of frames that may wait to be verified and committed, before the connection is read further.
     static let inboundBudget = 12 << 20
-    /// A connection on which nothing at all arrives for so long is dead.
-    static let idleSeconds = 90
-    static let pingSeconds = 30
+    /// How often the state of the connection is looked at.
+    static let tick = Duration.seconds(1)
+    static let pingTicks = 20
+    /// A connection on which nothing at all arrives for so many ticks is dead.
+    static let idleTicks = 60
+    /// A peer that sends less than this in so long, while it owes something, is stuck.
+    static let stuckTicks = 60
+    static let stuckBytes = 1_024
 
     private enum PeerRequest: Sendable {
         case entries(RangeRequest)
@@ -60,8 +61,6 @@ package final class SessionRunner: Sendable {
         log = logger
         (events, feed) = AsyncStream.makeStream()
         (requests, requestFeed) = AsyncStream.makeStream()
-        verifying = DispatchQueue(label: "entente.verify.\(configuration.peer)")
-        storing = DispatchQueue(label: "entente.store.\(configuration.peer)")
         reading = DispatchQueue(label: "entente.read.\(configuration.peer)")
         state.update { $0.report = SessionReport(peer: configuration.peer) }
     }
@@ -97,11 +96,9 @@ package final class SessionRunner: Sendable {
             fail(error)
         }
         context.sessions.remove(id)
-        // Work already handed to the queues is finished before the claims go, so that nobody overlaps with it.
-        await drained(verifying)
-        await drained(storing)
-        let released = context.claims.releaseAll(by: id)
-        if !released.isEmpty { context.sessions.notify(.logs(Set(released))) }
+        context.transfers.leaveAll(id) { [context] released in context.sessions.notify(.logs(released)) }
+        // What was handed on is finished before anybody acts on the report.
+        await context.transfers.drained()
         return state.update { state in
             state.report.seconds = Double((ContinuousClock.now - begin) / .microseconds(1)) / 1_000_000
             state.report.bytesIn = counter.received
@@ -113,12 +110,18 @@ package final class SessionRunner: Sendable {
     private func converse(
         _ inbound: NIOAsyncChannelInboundStream<RawFrame>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws -> SessionEnd {
-        let logs = try await onQueue(reading) { try self.context.logs(visibleTo: self.configuration.peer) }
+        let (logs, memory) = try await onQueue(reading) {
+            (
+                try self.context.logs(visibleTo: self.configuration.peer),
+                try self.context.memory(of: self.configuration.peer)
+            )
+        }
         // The hello goes out before anything of the peer's is taken in.
         feed.yield(.start)
         return try await withThrowingTaskGroup(of: SessionEnd?.self) { group in
             group.addTask { try await self.pump(inbound) }
             group.addTask { try await self.keepAlive(outbound) }
+            group.addTask { try await self.watch() }
             group.addTask {
                 for await request in self.requests {
                     switch request {
@@ -130,7 +133,8 @@ package final class SessionRunner: Sendable {
                 return nil
             }
             group.addTask {
-                var session = Session(configuration: self.configuration, logs: logs)
+                var session = Session(configuration: self.configuration, logs: logs, memory: memory)
+                defer { self.logsNow(session) }
                 for await event in self.events {
                     for action in session.handle(event) {
                         if let end = try await self.perform(action, outbound) { return end }
@@ -138,7 +142,7 @@ package final class SessionRunner: Sendable {
                     if let reason = self.state.value.disconnect {
                         throw SessionFailure(.notPermitted, reason)
                     }
-                    self.logsNow(session)
+                    self.owed.value = session.isOwed
                 }
                 throw SessionFailure(.unreachable, "the connection ended before both sides held the same")
             }
@@ -157,7 +161,6 @@ package final class SessionRunner: Sendable {
         for try await frame in inbound {
             state.update { $0.report.bytesIn = self.counter.received }
             let message = try Message(payload: frame.payload, kind: frame.kind)
-            heard.value = ContinuousClock.now
             if case .entries = message { await credit.take(frame.payload.count) }
             feed.yield(.received(message))
         }
@@ -166,19 +169,47 @@ package final class SessionRunner: Sendable {
         return nil
     }
 
-    private let heard = Guarded(ContinuousClock.now)
+    private let owed = Guarded(false)
 
-    /// Asks now and then whether the peer is still there, and gives up on one that is not.
+    /// Asks now and then whether the peer is still there, and lets the session tidy up.
     private func keepAlive(_ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws -> SessionEnd? {
         var nonce: UInt64 = 0
         while true {
-            try await Task.sleep(for: .seconds(SessionRunner.pingSeconds))
-            let silence = ContinuousClock.now - heard.value
-            if silence > .seconds(SessionRunner.idleSeconds) {
-                throw SessionFailure(.unreachable, "nothing heard for \(silence.components.seconds) s")
+            for _ in 0..<SessionRunner.pingTicks {
+                try await Task.sleep(for: SessionRunner.tick)
+                feed.yield(.tick)
             }
             nonce += 1
             try await write(.ping(nonce: nonce, isReply: false), outbound)
+        }
+    }
+
+    /// Gives up on a peer that says nothing, or that owes something and does not bring it. A task of its own, since
+    /// the others wait for a peer that does not read.
+    private func watch() async throws -> SessionEnd? {
+        var seen = counter.received
+        var silent = 0
+        var sinceOwed = 0
+        var seenAtOwed = seen
+        while true {
+            try await Task.sleep(for: SessionRunner.tick)
+            context.transfers.tick()
+            let now = counter.received
+            silent = now == seen ? silent + 1 : 0
+            seen = now
+            if silent >= SessionRunner.idleTicks {
+                throw SessionFailure(.unreachable, "\(configuration.peer): nothing heard for \(silent) s")
+            }
+            guard owed.value, now - seenAtOwed < SessionRunner.stuckBytes else {
+                sinceOwed = 0
+                seenAtOwed = now
+                continue
+            }
+            sinceOwed += 1
+            if sinceOwed >= SessionRunner.stuckTicks {
+                throw SessionFailure(
+                    .unreachable, "\(configuration.peer): what was asked for did not come in \(sinceOwed) s")
+            }
         }
     }
 
@@ -198,17 +229,20 @@ package final class SessionRunner: Sendable {
     ) async throws -> SessionEnd? {
         switch action {
         case .send(let message):
-            if message.beginsExchange { state.update { $0.report.roundTrips += 1 } }
             try await write(message, outbound)
-        case .offer(let id, let fromSize):
-            let offer = try await onQueue(reading) { try self.offer(id, fromSize: fromSize) }
-            if let offer { try await write(.offer(offer), outbound) }
+        case .offer(let id, let fromSize, let pushing):
+            try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
         case .pin(let head, let note): pin(head, note: note)
+        case .assign(let id, let limit):
+            let ranges = context.transfers.transfer(of: id)?.assign(state.value.id, limit: limit) ?? []
+            if !ranges.isEmpty { feed.yield(.assigned(id, ranges)) }
+        case .giveBack(let range):
+            context.transfers.transfer(of: range.log)?.giveBack(range.start..<range.end, by: state.value.id)
         case .commit(let entries): commit(entries)
         case .serve(let request): requestFeed.yield(.entries(request))
         case .serveBlob(let key): requestFeed.yield(.blob(key))
         case .storeBlob(let key, let bytes):
-            storing.async { [self] in
+            context.transfers.storing.async { [self] in
                 do {
                     try context.store.store(bytes, for: BlobReference(key, size: bytes.count))
                     feed.yield(.blobStored(key))
@@ -216,23 +250,23 @@ package final class SessionRunner: Sendable {
                     feed.yield(.blobRejected(key, reason: "\(error)"))
                 }
             }
-        case .cosign(let id):
-            storing.async { [self] in
-                var line: CosignatureLine?
-                do {
-                    line = try context.cosign(id)
-                } catch {
-                    log.warning("not cosigned", metadata: ["error": "\(error)"])
-                }
-                feed.yield(.cosigned(id, line))
-                context.sessions.notify(.logs([id]), except: state.value.id)
-            }
         case .storeCosignatures(let id, let lines):
-            storing.async { [self] in
+            context.transfers.storing.async { [self] in
                 do {
-                    try context.storeVerified(lines, of: id)
+                    if try context.storeVerified(lines, of: id) > 0 {
+                        context.sessions.notify(.logs([id]), except: state.value.id)
+                    }
                 } catch {
                     log.warning("cosignatures could not be stored", metadata: ["error": "\(error)"])
+                }
+                reload(id) { .cosignaturesStored($0) }
+            }
+        case .remember(let digest, let changes):
+            context.transfers.storing.async { [self] in
+                do {
+                    try context.remember(configuration.peer, digest, changes)
+                } catch {
+                    log.warning("what was agreed on could not be kept", metadata: ["error": "\(error)"])
                 }
             }
         case .report(let finding):
@@ -249,10 +283,9 @@ package final class SessionRunner: Sendable {
         return nil
     }
 
-    private func offer(_ id: LogID, fromSize: UInt64) throws -> Offer? {
-        guard let log = try context.store.logs().first(where: { $0.id == id }), let head = log.head,
-            fromSize <= head.size
-        else { return nil }
+    /// The offer of a log's newest checkpoint, and the entries to push behind it.
+    private func offer(_ id: LogID, fromSize: UInt64, pushing: Bool) throws -> (offer: Offer, push: EntryRange?)? {
+        guard let log = try context.store.log(id: id), let head = log.head, fromSize <= head.size else { return nil }
         var proof: [SHA256Digest] = []
         if fromSize > 0 {
             proof = try ConsistencyProof.make(
@@ -260,77 +293,87 @@ package final class SessionRunner: Sendable {
                 hasher: MerkleHasher()
             ).hashes
         }
-        return Offer(log: id, checkpoint: head.note, fromSize: fromSize, proof: proof)
+        var push: EntryRange?
+        if pushing, fromSize < head.size, head.size - fromSize <= configuration.pushSize {
+            let frame = try RangeServer(store: context.store).frame(
+                for: RangeRequest(log: id, start: fromSize, end: head.size, treeSize: head.size))
+            if frame.range.end == head.size { push = frame }
+        }
+        return (
+            Offer(log: id, checkpoint: head.note, fromSize: fromSize, proof: proof, isPushed: push != nil), push
+        )
+    }
+
+    private func send(
+        offer id: LogID, fromSize: UInt64, pushing: Bool, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        do {
+            let made = try await onQueue(reading) { try self.offer(id, fromSize: fromSize, pushing: pushing) }
+            guard let (offer, push) = made else {
+                feed.yield(.failed(id, reason: "it has changed meanwhile"))
+                return
+            }
+            try await write(.offer(offer), outbound)
+            if let push {
+                try await write(.entries(push), outbound)
+                state.update { $0.report.sent += push.range.end - push.range.start }
+            }
+        } catch let error as StoreError {
+            feed.yield(.failed(id, reason: "\(error)"))
+        }
+    }
+
+    private var participant: TransferParticipant {
+        TransferParticipant(
+            session: state.value.id, feed: { [feed] in feed.yield($0) },
+            committed: { [self] log, count in
+                state.update { $0.report.received += count }
+                progress?(.committed(origin: log.origin, held: log.size))
+                reload(log.id) { .committed($0) }
+            })
     }
 
     private func pin(_ head: Head, note: String) {
-        storing.async { [self] in
+        context.transfers.storing.async { [self] in
             do {
-                guard context.claims.claim(head.log, by: state.value.id) else {
-                    if let log = try localLog(head.log) { feed.yield(.pinDeferred(log)) }
-                    return
-                }
-                if let log = try localLog(head.log), log.head?.size ?? 0 >= head.size || log.held > head.size {
-                    _ = context.claims.release(head.log, by: state.value.id)
-                    feed.yield(.pinDeferred(log))
-                    feed.yield(.changed([log]))
-                    return
-                }
-                try context.store.pin(SignedHead(size: head.size, root: head.root, note: note), of: head.log)
-                if let log = try localLog(head.log), log.pinned == nil {
-                    // All of it was held already: pinning has completed it.
-                    _ = context.claims.release(head.log, by: state.value.id)
-                    feed.yield(.pinDeferred(log))
-                    feed.yield(.changed([log]))
-                    return
-                }
-                let verifier = try context.store.verifier(of: head.log)
-                verifiers.set(on: verifying, verifier, for: head.log)
-                if let log = try localLog(head.log) {
-                    progress?(.began(origin: log.origin, held: log.held, target: head.size))
-                    feed.yield(.pinned(log))
+                let joining = try context.transfers.join(
+                    head, note: note, chunk: configuration.requestSize, participant
+                ) { [context] in context.completed($0) }
+                switch joining {
+                case .joined(let log):
+                    progress?(.began(origin: log.origin, held: log.size, target: head.size))
+                    reload(head.log) { .pinned($0) }
+                case .deferred:
+                    reload(head.log) { .pinDeferred($0) }
+                    if context.transfers.transfer(of: head.log) == nil { reload(head.log) { .changed([$0]) } }
                 }
             } catch {
-                _ = context.claims.release(head.log, by: state.value.id)
                 feed.yield(.failed(head.log, reason: "\(error)"))
             }
         }
     }
 
-    private func commit(_ entries: EntryRange) {
-        let id = entries.range.log
-        let bytes = entries.bundles.reduce(0) { $0 + $1.data.count }
-        verifying.async { [self] in
-            let verified: VerifiedRange
-            do {
-                guard let verifier = verifiers.value[id] else { return credit.give(bytes) }
-                verified = try verifier.verify(ArrivingRange(entries))
-            } catch {
-                credit.give(bytes)
-                feed.yield(.rejected(id, reason: "\(error)"))
-                return
-            }
-            storing.async { [self] in
-                defer { credit.give(bytes) }
-                do {
-                    let stored = try context.store.commit(verified)
-                    state.update { $0.report.received += verified.end - verified.start }
-                    progress?(.committed(origin: stored.origin, held: stored.size))
-                    let isComplete = stored.pending == nil
-                    if isComplete { _ = context.claims.release(id, by: state.value.id) }
-                    if let log = try localLog(id) { feed.yield(.committed(log)) }
-                } catch {
-                    feed.yield(.failed(id, reason: "\(error)"))
-                }
-            }
+    /// Feeds an event with the log as it is now; nothing where the peer may no longer see it.
+    private func reload(_ id: LogID, _ event: (LocalLog) -> SessionEvent) {
+        do {
+            if let log = try context.localLog(id, visibleTo: configuration.peer) { feed.yield(event(log)) }
+        } catch {
+            feed.yield(.failed(id, reason: "\(error)"))
         }
+    }
+
+    private func commit(_ entries: EntryRange) {
+        let bytes = entries.bundles.reduce(0) { $0 + $1.data.count }
+        guard let transfer = context.transfers.transfer(of: entries.range.log) else { return credit.give(bytes) }
+        transfer.arrived(
+            TransferFrame(entries: entries, owner: participant, byteCount: bytes) { [credit] in credit.give(bytes) })
     }
 
     private func serve(
         _ request: RangeRequest, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async {
+        var rest = request
         do {
-            var rest = request
             while true {
                 let asked = rest
                 let frame = try await onQueue(reading) {
@@ -343,7 +386,7 @@ package final class SessionRunner: Sendable {
             }
         } catch {
             log.warning("entries could not be sent", metadata: ["error": "\(error)"])
-            try? await write(.logRefusal(request.log, reason: "cannot be read here now"), outbound)
+            try? await write(.requestRefusal(rest), outbound)
         }
     }
 
@@ -360,8 +403,7 @@ package final class SessionRunner: Sendable {
     /// The bytes, if the peer may have them: a recipient of that very record, or a member of a log whose members
     /// carry sealed blobs.
     private func blob(_ key: BlobKey) throws -> [UInt8]? {
-        guard let log = try context.store.logs().first(where: { $0.id == key.log }),
-            try context.localLog(log, visibleTo: configuration.peer) != nil,
+        guard try context.localLog(key.log, visibleTo: configuration.peer) != nil,
             try context.store.blobReaders(of: key.log, at: key.index, sha256: key.sha256)?
                 .admits(configuration.peer) ?? false
         else { return nil }
@@ -380,8 +422,9 @@ package final class SessionRunner: Sendable {
         case .logs(let ids):
             reading.async { [self] in
                 do {
-                    let logs = try context.store.logs().filter { ids.contains($0.id) }
-                        .compactMap { try context.localLog($0, visibleTo: configuration.peer) }
+                    let logs = try ids.sorted().compactMap {
+                        try context.localLog($0, visibleTo: configuration.peer)
+                    }
                     feed.yield(.changed(logs))
                 } catch {
                     log.warning("logs could not be read", metadata: ["error": "\(error)"])
@@ -390,18 +433,16 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    private func localLog(_ id: LogID) throws -> LocalLog? {
-        guard let log = try context.store.logs().first(where: { $0.id == id }) else { return nil }
-        return try context.localLog(log, visibleTo: configuration.peer)
-    }
-
     // MARK: The report
 
     private func logsNow(_ session: Session) {
         let states = session.sharedHeads.map {
             SessionReport.LogState(origin: $0.origin, size: $0.head.size, root: $0.head.root.base64)
         }
-        state.update { $0.report.logs = states }
+        state.update {
+            $0.report.logs = states
+            $0.report.roundTrips = session.roundTrips
+        }
     }
 
     private func finish(_ end: SessionEnd) {

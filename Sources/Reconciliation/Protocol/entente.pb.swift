@@ -126,6 +126,78 @@ package nonisolated struct WireControl: Sendable {
     set {message = .ping(newValue)}
   }
 
+  package var ranges: WireRanges {
+    get {
+      if case .ranges(let v)? = message {return v}
+      return WireRanges()
+    }
+    set {message = .ranges(newValue)}
+  }
+
+  package var requestRefusal: WireRequestRefusal {
+    get {
+      if case .requestRefusal(let v)? = message {return v}
+      return WireRequestRefusal()
+    }
+    set {message = .requestRefusal(newValue)}
+  }
+
+  package var prefixRequest: WirePrefixRequest {
+    get {
+      if case .prefixRequest(let v)? = message {return v}
+      return WirePrefixRequest()
+    }
+    set {message = .prefixRequest(newValue)}
+  }
+
+  package var prefix: WirePrefix {
+    get {
+      if case .prefix(let v)? = message {return v}
+      return WirePrefix()
+    }
+    set {message = .prefix(newValue)}
+  }
+
+  package var nodesRequest: WireNodesRequest {
+    get {
+      if case .nodesRequest(let v)? = message {return v}
+      return WireNodesRequest()
+    }
+    set {message = .nodesRequest(newValue)}
+  }
+
+  package var nodes: WireNodes {
+    get {
+      if case .nodes(let v)? = message {return v}
+      return WireNodes()
+    }
+    set {message = .nodes(newValue)}
+  }
+
+  package var fork: WireFork {
+    get {
+      if case .fork(let v)? = message {return v}
+      return WireFork()
+    }
+    set {message = .fork(newValue)}
+  }
+
+  package var receipts: WireReceipts {
+    get {
+      if case .receipts(let v)? = message {return v}
+      return WireReceipts()
+    }
+    set {message = .receipts(newValue)}
+  }
+
+  package var agree: WireAgree {
+    get {
+      if case .agree(let v)? = message {return v}
+      return WireAgree()
+    }
+    set {message = .agree(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -140,6 +212,15 @@ package nonisolated struct WireControl: Sendable {
     case logRefusal(WireLogRefusal)
     case close(WireClose)
     case ping(WirePing)
+    case ranges(WireRanges)
+    case requestRefusal(WireRequestRefusal)
+    case prefixRequest(WirePrefixRequest)
+    case prefix(WirePrefix)
+    case nodesRequest(WireNodesRequest)
+    case nodes(WireNodes)
+    case fork(WireFork)
+    case receipts(WireReceipts)
+    case agree(WireAgree)
 
   }
 
@@ -158,20 +239,32 @@ package nonisolated struct WireHello: Sendable {
 
   package var node: String = String()
 
-  /// The communities in which the sender admits the receiver, sorted.
-  package var communities: [String] = []
+  /// The communities in which the sender admits the receiver, sorted by name, each with the digest of its heads tree.
+  package var communities: [WireCommunity] = []
 
-  /// Digest over the heads of all logs of these communities, as the sender holds them.
-  package var headsDigest: Data = Data()
-
-  /// Digest over the newest cosignatures on those logs.
-  package var cosignaturesDigest: Data = Data()
+  /// Digest of what the sender remembers that both held when they last agreed; empty if it remembers nothing.
+  package var memory: Data = Data()
 
   /// Whether the sender closes the connection once both sides hold the same.
   package var once: Bool = false
 
   /// Whether the sender wants nothing beyond what the heads show: no blobs, no unfinished transfer.
   package var settled: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireCommunity: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  /// Root of the tree over the heads of all logs of this community that the receiver may see.
+  package var digest: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -194,20 +287,25 @@ package nonisolated struct WireHead: Sendable {
   /// Size of the checkpoint that an interrupted transfer was proved against; 0 if there is none.
   package var pinnedSize: UInt64 = 0
 
+  /// Digest of what lies beside the log: the newest cosignatures, and the receipts. Empty where nothing does.
+  package var beside: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
 
-/// Heads that the sender holds. The first list, which may come in parts, is complete; later ones hold what changed.
+/// Heads of one community that the sender holds now.
 package nonisolated struct WireHeads: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  package var community: String = String()
+
   package var heads: [WireHead] = []
 
-  /// Set in the last part of the first list.
+  /// Set in the last message that holds what has changed since both agreed last (see `Hello.memory`).
   package var complete: Bool = false
 
   /// As in Hello, at the moment this message was sent.
@@ -218,7 +316,48 @@ package nonisolated struct WireHeads: Sendable {
   package init() {}
 }
 
-/// The sender holds more of a log than the receiver said it does.
+/// Nodes of the sender's heads trees. Both sides send theirs for every range in which they differ.
+package nonisolated struct WireRanges: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodes: [WireRangeNode] = []
+
+  package var settled: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireRangeNode: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var community: String = String()
+
+  /// The first hexadecimal digits of the log ids in the range: `depth` of them, two a byte, the last padded with 0.
+  package var prefix: Data = Data()
+
+  package var depth: UInt32 = 0
+
+  /// Hashes of the 16 ranges below; none in a leaf.
+  package var children: [Data] = []
+
+  /// The heads of a leaf, or of any range that is a leaf at the receiver's.
+  package var heads: [WireHead] = []
+
+  /// Whether further heads of this range follow in another node.
+  package var more: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The sender holds more of a log than the receiver said it does, or another root at the same size.
 package nonisolated struct WireOffer: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -235,6 +374,9 @@ package nonisolated struct WireOffer: Sendable {
   /// Consistency proof from `from_size`; empty where that is 0 or the checkpoint's own size.
   package var proof: [Data] = []
 
+  /// Whether the entries from `from_size` on follow in the next frame, unasked.
+  package var pushed: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -242,6 +384,25 @@ package nonisolated struct WireOffer: Sendable {
 
 /// Asks for entries `start` to `end` (exclusive), each range proved in the tree of `tree_size`.
 package nonisolated struct WireRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var start: UInt64 = 0
+
+  package var end: UInt64 = 0
+
+  package var treeSize: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The sender cannot serve this request, or not beyond `start`: it does not hold the entries undamaged.
+package nonisolated struct WireRequestRefusal: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -353,12 +514,152 @@ package nonisolated struct WireBlobRefusal: Sendable {
   package init() {}
 }
 
+/// A recipient says that it holds a blob.
+package nonisolated struct WireReceipt: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var index: UInt64 = 0
+
+  package var sha256: Data = Data()
+
+  package var holder: String = String()
+
+  package var time: UInt64 = 0
+
+  /// The signature line: a cosignature of the receipt's text.
+  package var line: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireReceipts: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var receipts: [WireReceipt] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks what the first `size` entries are in the sender's tree of `tree_size`.
+package nonisolated struct WirePrefixRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var size: UInt64 = 0
+
+  package var treeSize: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The perfect subtrees of entries 0 to `size`, then the hashes behind them up to `tree_size`.
+package nonisolated struct WirePrefix: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var size: UInt64 = 0
+
+  package var treeSize: UInt64 = 0
+
+  package var hashes: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks for the nodes four levels below a perfect subtree of the sender's log, or its leaves where it is lower.
+package nonisolated struct WireNodesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var level: UInt32 = 0
+
+  package var index: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireNodes: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var level: UInt32 = 0
+
+  package var index: UInt64 = 0
+
+  /// 2 to 16 hashes that hash to the node that was asked about.
+  package var hashes: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Evidence that the owner of a log signed two histories: an evidence document, which the receiver checks by itself.
+package nonisolated struct WireFork: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var evidence: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Digest of what the sender has said and heard in this session, for both to remember. The other side answers with its
+/// own where that is the same.
+package nonisolated struct WireAgree: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var memory: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct WireClose: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   package var reason: String = String()
+
+  /// As in Agree, without an answer.
+  package var memory: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -476,7 +777,7 @@ fileprivate nonisolated let _protobuf_package = "entente.v1"
 
 nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Control"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0\u{1}ranges\0\u{3}request_refusal\0\u{3}prefix_request\0\u{1}prefix\0\u{3}nodes_request\0\u{1}nodes\0\u{1}fork\0\u{1}receipts\0\u{1}agree\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -627,6 +928,123 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.message = .ping(v)
         }
       }()
+      case 12: try {
+        var v: WireRanges?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .ranges(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .ranges(v)
+        }
+      }()
+      case 13: try {
+        var v: WireRequestRefusal?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .requestRefusal(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .requestRefusal(v)
+        }
+      }()
+      case 14: try {
+        var v: WirePrefixRequest?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .prefixRequest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .prefixRequest(v)
+        }
+      }()
+      case 15: try {
+        var v: WirePrefix?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .prefix(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .prefix(v)
+        }
+      }()
+      case 16: try {
+        var v: WireNodesRequest?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .nodesRequest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .nodesRequest(v)
+        }
+      }()
+      case 17: try {
+        var v: WireNodes?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .nodes(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .nodes(v)
+        }
+      }()
+      case 18: try {
+        var v: WireFork?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .fork(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .fork(v)
+        }
+      }()
+      case 19: try {
+        var v: WireReceipts?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .receipts(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .receipts(v)
+        }
+      }()
+      case 20: try {
+        var v: WireAgree?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .agree(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .agree(v)
+        }
+      }()
       default: break
       }
     }
@@ -682,6 +1100,42 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
       guard case .ping(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     }()
+    case .ranges?: try {
+      guard case .ranges(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .requestRefusal?: try {
+      guard case .requestRefusal(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .prefixRequest?: try {
+      guard case .prefixRequest(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .prefix?: try {
+      guard case .prefix(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .nodesRequest?: try {
+      guard case .nodesRequest(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .nodes?: try {
+      guard case .nodes(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    }()
+    case .fork?: try {
+      guard case .fork(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+    }()
+    case .receipts?: try {
+      guard case .receipts(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+    }()
+    case .agree?: try {
+      guard case .agree(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -696,7 +1150,7 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}major\0\u{1}minor\0\u{1}node\0\u{1}communities\0\u{3}heads_digest\0\u{3}cosignatures_digest\0\u{1}once\0\u{1}settled\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}major\0\u{1}minor\0\u{1}node\0\u{1}communities\0\u{1}memory\0\u{1}once\0\u{1}settled\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -707,11 +1161,10 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.major) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.minor) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.node) }()
-      case 4: try { try decoder.decodeRepeatedStringField(value: &self.communities) }()
-      case 5: try { try decoder.decodeSingularBytesField(value: &self.headsDigest) }()
-      case 6: try { try decoder.decodeSingularBytesField(value: &self.cosignaturesDigest) }()
-      case 7: try { try decoder.decodeSingularBoolField(value: &self.once) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.settled) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.communities) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.memory) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.once) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.settled) }()
       default: break
       }
     }
@@ -728,19 +1181,16 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try visitor.visitSingularStringField(value: self.node, fieldNumber: 3)
     }
     if !self.communities.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.communities, fieldNumber: 4)
+      try visitor.visitRepeatedMessageField(value: self.communities, fieldNumber: 4)
     }
-    if !self.headsDigest.isEmpty {
-      try visitor.visitSingularBytesField(value: self.headsDigest, fieldNumber: 5)
-    }
-    if !self.cosignaturesDigest.isEmpty {
-      try visitor.visitSingularBytesField(value: self.cosignaturesDigest, fieldNumber: 6)
+    if !self.memory.isEmpty {
+      try visitor.visitSingularBytesField(value: self.memory, fieldNumber: 5)
     }
     if self.once != false {
-      try visitor.visitSingularBoolField(value: self.once, fieldNumber: 7)
+      try visitor.visitSingularBoolField(value: self.once, fieldNumber: 6)
     }
     if self.settled != false {
-      try visitor.visitSingularBoolField(value: self.settled, fieldNumber: 8)
+      try visitor.visitSingularBoolField(value: self.settled, fieldNumber: 7)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -750,8 +1200,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.minor != rhs.minor {return false}
     if lhs.node != rhs.node {return false}
     if lhs.communities != rhs.communities {return false}
-    if lhs.headsDigest != rhs.headsDigest {return false}
-    if lhs.cosignaturesDigest != rhs.cosignaturesDigest {return false}
+    if lhs.memory != rhs.memory {return false}
     if lhs.once != rhs.once {return false}
     if lhs.settled != rhs.settled {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -759,9 +1208,44 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   }
 }
 
+nonisolated extension WireCommunity: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Community"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}digest\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.digest) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.digest.isEmpty {
+      try visitor.visitSingularBytesField(value: self.digest, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCommunity, rhs: WireCommunity) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.digest != rhs.digest {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireHead: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Head"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}size\0\u{1}root\0\u{3}pinned_size\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}size\0\u{1}root\0\u{3}pinned_size\0\u{1}beside\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -773,6 +1257,7 @@ nonisolated extension WireHead: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.root) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.pinnedSize) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.beside) }()
       default: break
       }
     }
@@ -791,6 +1276,9 @@ nonisolated extension WireHead: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if self.pinnedSize != 0 {
       try visitor.visitSingularUInt64Field(value: self.pinnedSize, fieldNumber: 4)
     }
+    if !self.beside.isEmpty {
+      try visitor.visitSingularBytesField(value: self.beside, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -799,6 +1287,7 @@ nonisolated extension WireHead: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.size != rhs.size {return false}
     if lhs.root != rhs.root {return false}
     if lhs.pinnedSize != rhs.pinnedSize {return false}
+    if lhs.beside != rhs.beside {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -806,7 +1295,7 @@ nonisolated extension WireHead: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
 
 nonisolated extension WireHeads: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Heads"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heads\0\u{1}complete\0\u{1}settled\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}community\0\u{1}heads\0\u{1}complete\0\u{1}settled\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -814,28 +1303,33 @@ nonisolated extension WireHeads: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.complete) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.settled) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.community) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.complete) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.settled) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.community.isEmpty {
+      try visitor.visitSingularStringField(value: self.community, fieldNumber: 1)
+    }
     if !self.heads.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 1)
+      try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 2)
     }
     if self.complete != false {
-      try visitor.visitSingularBoolField(value: self.complete, fieldNumber: 2)
+      try visitor.visitSingularBoolField(value: self.complete, fieldNumber: 3)
     }
     if self.settled != false {
-      try visitor.visitSingularBoolField(value: self.settled, fieldNumber: 3)
+      try visitor.visitSingularBoolField(value: self.settled, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireHeads, rhs: WireHeads) -> Bool {
+    if lhs.community != rhs.community {return false}
     if lhs.heads != rhs.heads {return false}
     if lhs.complete != rhs.complete {return false}
     if lhs.settled != rhs.settled {return false}
@@ -844,9 +1338,99 @@ nonisolated extension WireHeads: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   }
 }
 
+nonisolated extension WireRanges: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Ranges"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nodes\0\u{1}settled\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.settled) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 1)
+    }
+    if self.settled != false {
+      try visitor.visitSingularBoolField(value: self.settled, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRanges, rhs: WireRanges) -> Bool {
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.settled != rhs.settled {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRangeNode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RangeNode"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}community\0\u{1}prefix\0\u{1}depth\0\u{1}children\0\u{1}heads\0\u{1}more\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.community) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.prefix) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.depth) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.children) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.more) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.community.isEmpty {
+      try visitor.visitSingularStringField(value: self.community, fieldNumber: 1)
+    }
+    if !self.prefix.isEmpty {
+      try visitor.visitSingularBytesField(value: self.prefix, fieldNumber: 2)
+    }
+    if self.depth != 0 {
+      try visitor.visitSingularUInt32Field(value: self.depth, fieldNumber: 3)
+    }
+    if !self.children.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.children, fieldNumber: 4)
+    }
+    if !self.heads.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 5)
+    }
+    if self.more != false {
+      try visitor.visitSingularBoolField(value: self.more, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRangeNode, rhs: WireRangeNode) -> Bool {
+    if lhs.community != rhs.community {return false}
+    if lhs.prefix != rhs.prefix {return false}
+    if lhs.depth != rhs.depth {return false}
+    if lhs.children != rhs.children {return false}
+    if lhs.heads != rhs.heads {return false}
+    if lhs.more != rhs.more {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Offer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}checkpoint\0\u{3}from_size\0\u{1}proof\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}checkpoint\0\u{3}from_size\0\u{1}proof\0\u{1}pushed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -858,6 +1442,7 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 2: try { try decoder.decodeSingularStringField(value: &self.checkpoint) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.fromSize) }()
       case 4: try { try decoder.decodeRepeatedBytesField(value: &self.proof) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.pushed) }()
       default: break
       }
     }
@@ -876,6 +1461,9 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.proof.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.proof, fieldNumber: 4)
     }
+    if self.pushed != false {
+      try visitor.visitSingularBoolField(value: self.pushed, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -884,6 +1472,7 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.checkpoint != rhs.checkpoint {return false}
     if lhs.fromSize != rhs.fromSize {return false}
     if lhs.proof != rhs.proof {return false}
+    if lhs.pushed != rhs.pushed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -925,6 +1514,51 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
   }
 
   package static func ==(lhs: WireRequest, rhs: WireRequest) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.start != rhs.start {return false}
+    if lhs.end != rhs.end {return false}
+    if lhs.treeSize != rhs.treeSize {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRequestRefusal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RequestRefusal"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}start\0\u{1}end\0\u{3}tree_size\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.start) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.end) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.treeSize) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if self.start != 0 {
+      try visitor.visitSingularUInt64Field(value: self.start, fieldNumber: 2)
+    }
+    if self.end != 0 {
+      try visitor.visitSingularUInt64Field(value: self.end, fieldNumber: 3)
+    }
+    if self.treeSize != 0 {
+      try visitor.visitSingularUInt64Field(value: self.treeSize, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRequestRefusal, rhs: WireRequestRefusal) -> Bool {
     if lhs.logID != rhs.logID {return false}
     if lhs.start != rhs.start {return false}
     if lhs.end != rhs.end {return false}
@@ -1159,9 +1793,329 @@ nonisolated extension WireBlobRefusal: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 }
 
+nonisolated extension WireReceipt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Receipt"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}sha256\0\u{1}holder\0\u{1}time\0\u{1}line\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.sha256) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.holder) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.time) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.line) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
+    }
+    if !self.sha256.isEmpty {
+      try visitor.visitSingularBytesField(value: self.sha256, fieldNumber: 2)
+    }
+    if !self.holder.isEmpty {
+      try visitor.visitSingularStringField(value: self.holder, fieldNumber: 3)
+    }
+    if self.time != 0 {
+      try visitor.visitSingularUInt64Field(value: self.time, fieldNumber: 4)
+    }
+    if !self.line.isEmpty {
+      try visitor.visitSingularStringField(value: self.line, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReceipt, rhs: WireReceipt) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.holder != rhs.holder {return false}
+    if lhs.time != rhs.time {return false}
+    if lhs.line != rhs.line {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReceipts: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Receipts"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}receipts\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.receipts) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if !self.receipts.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.receipts, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReceipts, rhs: WireReceipts) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.receipts != rhs.receipts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePrefixRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PrefixRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}size\0\u{3}tree_size\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.treeSize) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if self.size != 0 {
+      try visitor.visitSingularUInt64Field(value: self.size, fieldNumber: 2)
+    }
+    if self.treeSize != 0 {
+      try visitor.visitSingularUInt64Field(value: self.treeSize, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WirePrefixRequest, rhs: WirePrefixRequest) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.size != rhs.size {return false}
+    if lhs.treeSize != rhs.treeSize {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePrefix: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Prefix"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}size\0\u{3}tree_size\0\u{1}hashes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.treeSize) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.hashes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if self.size != 0 {
+      try visitor.visitSingularUInt64Field(value: self.size, fieldNumber: 2)
+    }
+    if self.treeSize != 0 {
+      try visitor.visitSingularUInt64Field(value: self.treeSize, fieldNumber: 3)
+    }
+    if !self.hashes.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.hashes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WirePrefix, rhs: WirePrefix) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.size != rhs.size {return false}
+    if lhs.treeSize != rhs.treeSize {return false}
+    if lhs.hashes != rhs.hashes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireNodesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NodesRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}level\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.level) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if self.level != 0 {
+      try visitor.visitSingularUInt32Field(value: self.level, fieldNumber: 2)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireNodesRequest, rhs: WireNodesRequest) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.level != rhs.level {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireNodes: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Nodes"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}level\0\u{1}index\0\u{1}hashes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.level) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.hashes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if self.level != 0 {
+      try visitor.visitSingularUInt32Field(value: self.level, fieldNumber: 2)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 3)
+    }
+    if !self.hashes.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.hashes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireNodes, rhs: WireNodes) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.level != rhs.level {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.hashes != rhs.hashes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireFork: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Fork"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}evidence\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if !self.evidence.isEmpty {
+      try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireFork, rhs: WireFork) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.evidence != rhs.evidence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireAgree: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Agree"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}memory\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.memory) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.memory.isEmpty {
+      try visitor.visitSingularBytesField(value: self.memory, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireAgree, rhs: WireAgree) -> Bool {
+    if lhs.memory != rhs.memory {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireClose: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Close"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}memory\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1170,6 +2124,7 @@ nonisolated extension WireClose: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.memory) }()
       default: break
       }
     }
@@ -1179,11 +2134,15 @@ nonisolated extension WireClose: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 1)
     }
+    if !self.memory.isEmpty {
+      try visitor.visitSingularBytesField(value: self.memory, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireClose, rhs: WireClose) -> Bool {
     if lhs.reason != rhs.reason {return false}
+    if lhs.memory != rhs.memory {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

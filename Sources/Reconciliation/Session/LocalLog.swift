@@ -36,40 +36,24 @@ public struct LocalLog: Sendable, Hashable {
         self.wantedBlobs = wantedBlobs
     }
 
+    /// Digest of what lies beside the log; all zeros where nothing does.
+    ///
+    /// `SHA-256(0x05 || for each cosigner by name: size (8 bytes) || time (8 bytes) || length of the name (2 bytes) ||
+    /// name)`, over the newest cosignature of each.
+    var beside: SHA256Digest {
+        guard !cosignatures.isEmpty else { return .zero }
+        var bytes: [UInt8] = [0x05]
+        for line in cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {
+            bytes += bigEndian(line.size) + bigEndian(line.time)
+            bytes += bigEndian(UInt64(line.cosigner.utf8.count)).suffix(2) + line.cosigner.utf8
+        }
+        return SHA256.hash(bytes)
+    }
+
     /// What to tell a peer.
     var announced: Head {
-        Head(log: id, size: head?.size ?? 0, root: head?.root ?? .zero, pinnedSize: pinned?.size ?? 0)
-    }
-}
-
-/// Digests that two nodes compare before anything else.
-public enum SessionDigest {
-    /// RFC 6962 root over the heads, sorted by log id; each leaf is `log id || size (8 bytes, big-endian) || root`.
-    /// Logs without entries do not count.
-    public static func heads(_ heads: some Sequence<Head>) -> SHA256Digest {
-        let hasher = MerkleHasher()
-        var tree = CompactRange()
-        for head in heads.filter({ $0.size > 0 }).sorted(by: { $0.log < $1.log }) {
-            tree.append(leafHash: hasher.leaf(head.log.bytes + bigEndian(head.size) + head.root.bytes), hasher: hasher)
-        }
-        return tree.root(hasher: hasher) ?? MerkleHasher.emptyRoot
-    }
-
-    /// RFC 6962 root over the newest cosignature of each cosigner on each log, sorted by log id and cosigner; each
-    /// leaf is `log id || size || time || cosigner`.
-    public static func cosignatures(_ logs: some Sequence<LocalLog>) -> SHA256Digest {
-        let hasher = MerkleHasher()
-        var tree = CompactRange()
-        for log in logs.sorted(by: { $0.id < $1.id }) {
-            for line in log.cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {
-                let leaf = log.id.bytes + bigEndian(line.size) + bigEndian(line.time) + [UInt8](line.cosigner.utf8)
-                tree.append(leafHash: hasher.leaf(leaf), hasher: hasher)
-            }
-        }
-        return tree.root(hasher: hasher) ?? MerkleHasher.emptyRoot
-    }
-
-    private static func bigEndian(_ value: UInt64) -> [UInt8] {
-        withUnsafeBytes(of: value.bigEndian) { Array($0) }
+        Head(
+            log: id, size: head?.size ?? 0, root: head?.root ?? .zero, pinnedSize: pinned?.size ?? 0,
+            beside: head == nil ? .zero : beside)
     }
 }

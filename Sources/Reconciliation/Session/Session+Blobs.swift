@@ -7,10 +7,11 @@ extension Session {
     }
 
     mutating func requestBlobs(_ actions: inout [SessionAction]) {
-        guard let shared else { return }
+        guard hasMet else { return }
+        if requestedBlobs.isEmpty, !waitingBlobs.isEmpty { roundTrips += 1 }
         while requestedBlobs.count < configuration.blobWindow, let key = waitingBlobs.first {
             waitingBlobs.removeFirst()
-            guard let log = logs[key.log], shared.contains(log.community), !leftOut.contains(key.log) else { continue }
+            guard logs[key.log] != nil, !leftOut.contains(key.log) else { continue }
             requestedBlobs.insert(key)
             actions.append(.send(.blobRequest(key)))
         }

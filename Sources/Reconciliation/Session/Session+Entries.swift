@@ -4,55 +4,91 @@ import TransparencyLog
 // What differs within a log: offers, requests, entries and their commits.
 extension Session {
     mutating func receive(_ offer: Offer, _ actions: inout [SessionAction]) throws {
+        if offer.isPushed {
+            guard pushes[offer.log] == nil else { throw ProtocolViolation("two pushes of one log at once") }
+        }
         guard let log = logs[offer.log], !leftOut.contains(offer.log) else {
+            expectPush(offer, size: nil, isWanted: false)
             actions.append(.send(.unknown([offer.log])))
             return
         }
+        unknownThere.remove(log.id)
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
         let base = log.pinned ?? log.head
+        let head: Head
+        do {
+            head = try checkpoint(of: offer, for: log)
+        } catch {
+            expectPush(offer, size: nil, isWanted: false)
+            leaveOut(
+                log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
+            return
+        }
+        exchange.hear(offered: head, community: log.community)
         guard offer.fromSize == base?.size ?? 0 else {
+            expectPush(offer, size: head.size, isWanted: false)
             // Another peer has brought more meanwhile: say so, and the peer offers anew.
             repeatedOffers[log.id, default: 0] += 1
             if repeatedOffers[log.id, default: 0] > Session.maximumRepeatedOffers {
                 throw ProtocolViolation("offers from size \(offer.fromSize), which this node does not hold")
             }
+            unequal.insert(log.id)
             announce(log, &actions)
             return
         }
-        let head: Head
+        repeatedOffers[log.id] = nil
         do {
-            head = try verify(offer, for: log, from: base)
+            if let base {
+                try ConsistencyProof(hashes: offer.proof).verify(
+                    oldSize: base.size, oldRoot: base.root, newSize: head.size, newRoot: head.root,
+                    hasher: MerkleHasher())
+            }
         } catch {
+            expectPush(offer, size: head.size, isWanted: false)
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
         }
-        peerHeads[log.id] = head
-        guard head.size > (log.head?.size ?? 0) else {
-            compare(log, &actions)
-            return
-        }
-        if log.isOwn {
+        take(head, of: log, offer, &actions)
+    }
+
+    static let maximumRepeatedOffers = 64
+
+    /// A checkpoint that continues what is held.
+    private mutating func take(
+        _ head: Head, of log: LocalLog, _ offer: Offer, _ actions: inout [SessionAction]
+    ) {
+        let isLarger = head.size > (log.head?.size ?? 0)
+        if isLarger, log.isOwn {
+            expectPush(offer, size: head.size, isWanted: false)
             leaveOut(
                 log, .ownLogBehind(origin: log.origin, size: head.size), tell: "this log is being recovered", &actions)
             return
         }
         // One checkpoint at a time: when it is complete this side says so, and the peer offers the newer one again.
-        if fetches[log.id] != nil { return }
-        fetches[log.id] = Fetch(target: head, next: log.held, expected: log.held)
+        guard isLarger, fetches[log.id] == nil else {
+            expectPush(offer, size: head.size, isWanted: false)
+            refresh(log.id, &actions)
+            return
+        }
+        expectPush(offer, size: head.size, isWanted: true)
+        fetches[log.id] = Fetch(target: head)
+        unequal.insert(log.id)
         actions.append(.pin(head, note: offer.checkpoint))
     }
 
-    /// The head of an offer: signed by the log's key, and consistent with what is held or pinned.
-    private func verify(_ offer: Offer, for log: LocalLog, from base: Head?) throws -> Head {
+    private mutating func expectPush(_ offer: Offer, size: UInt64?, isWanted: Bool) {
+        guard offer.isPushed else { return }
+        let range = RangeRequest(
+            log: offer.log, start: offer.fromSize, end: size ?? .max, treeSize: size ?? .max)
+        pushes[offer.log] = .announced(range, isWanted: isWanted)
+    }
+
+    /// The head of an offer, signed by the log's key.
+    private func checkpoint(of offer: Offer, for log: LocalLog) throws -> Head {
         let note = try SignedNote(parsing: offer.checkpoint)
         let checkpoint = try Checkpoint(verifying: note, logKeys: log.verifierKeys)
         guard checkpoint.origin == log.origin else { throw ProtocolViolation("the checkpoint is another log's") }
-        if let base {
-            try ConsistencyProof(hashes: offer.proof).verify(
-                oldSize: base.size, oldRoot: base.root, newSize: checkpoint.size, newRoot: checkpoint.root,
-                hasher: MerkleHasher())
-        }
         return Head(log: log.id, size: checkpoint.size, root: checkpoint.root)
     }
 
@@ -69,50 +105,87 @@ extension Session {
 
     mutating func receive(_ entries: EntryRange, _ actions: inout [SessionAction]) throws {
         let range = entries.range
-        // What was asked for before a log was left out may still arrive.
-        if leftOut.contains(range.log) { return }
-        guard var fetch = fetches[range.log], fetch.isPinned, let request = fetch.requests.first,
-            range.start == fetch.expected, range.end <= request.end, range.treeSize == request.treeSize
+        if case .announced(let expected, let isWanted) = pushes[range.log], range.start == expected.start,
+            range.end <= expected.end, range.end == range.treeSize
+        {
+            receivePush(entries, isWanted: isWanted, &actions)
+            return
+        }
+        guard var requests = outstanding[range.log], let request = requests.first, range.start == request.start,
+            range.end <= request.end, range.treeSize == request.treeSize
         else { throw ProtocolViolation("entries that were not asked for") }
-        fetch.expected = range.end
-        if range.end == request.end { fetch.requests.removeFirst() }
-        fetch.committing += 1
-        fetches[range.log] = fetch
+        requests[0] = RangeRequest(log: range.log, start: range.end, end: request.end, treeSize: request.treeSize)
+        if range.end == request.end { requests.removeFirst() }
+        outstanding[range.log] = requests.isEmpty ? nil : requests
+        // What was asked for before a log was left out, or came from another peer meanwhile, may still arrive.
+        guard let fetch = fetches[range.log], fetch.isPinned, fetch.target.size == range.treeSize else { return }
         actions.append(.commit(entries))
         requestMore(of: range.log, &actions)
     }
 
+    private mutating func receivePush(_ entries: EntryRange, isWanted: Bool, _ actions: inout [SessionAction]) {
+        let id = entries.range.log
+        guard isWanted, let fetch = fetches[id], fetch.target.size == entries.range.treeSize else {
+            pushes[id] = nil
+            return
+        }
+        if fetch.isPinned {
+            pushes[id] = nil
+            actions.append(.commit(entries))
+        } else {
+            pushes[id] = .arrived(entries)
+        }
+    }
+
+    mutating func receiveRefusal(of refused: RangeRequest, _ actions: inout [SessionAction]) throws {
+        guard var requests = outstanding[refused.log], let request = requests.first, refused.start == request.start,
+            refused.end == request.end
+        else { throw ProtocolViolation("a refusal of what was not asked for") }
+        requests.removeFirst()
+        outstanding[refused.log] = requests.isEmpty ? nil : requests
+        guard let log = logs[refused.log], fetches[refused.log]?.isPinned == true else { return }
+        actions.append(.giveBack(request))
+        leaveOut(
+            log, .refusedByPeer(origin: log.origin, reason: "it cannot read all of it now"), tell: nil, &actions)
+    }
+
     /// Keeps a window of entries on their way.
     mutating func requestMore(of id: LogID, _ actions: inout [SessionAction]) {
-        guard var fetch = fetches[id], fetch.isPinned else { return }
-        while fetch.next < fetch.target.size, fetch.next - fetch.expected < configuration.window {
-            let boundary = (fetch.next / configuration.requestSize + 1) * configuration.requestSize
-            let end = min(fetch.target.size, boundary)
-            let wanted = RangeRequest(log: id, start: fetch.next, end: end, treeSize: fetch.target.size)
-            fetch.requests.append(wanted)
-            fetch.next = end
+        guard fetches[id]?.isPinned == true else { return }
+        // A push that is still on its way may bring all there is.
+        if case .announced(_, isWanted: true) = pushes[id] { return }
+        let underWay = (outstanding[id] ?? []).reduce(0) { $0 + ($1.end - $1.start) }
+        // Asked for in pieces of a request, and not for every frame.
+        guard underWay + configuration.requestSize <= configuration.window else { return }
+        actions.append(.assign(id, limit: configuration.window - underWay))
+    }
+
+    private mutating func request(_ ranges: [Range<UInt64>], of id: LogID, _ actions: inout [SessionAction]) {
+        guard let fetch = fetches[id] else { return }
+        if outstanding.isEmpty { roundTrips += 1 }
+        for range in ranges {
+            let wanted = RangeRequest(
+                log: id, start: range.lowerBound, end: range.upperBound, treeSize: fetch.target.size)
+            outstanding[id, default: []].append(wanted)
             actions.append(.send(.request(wanted)))
         }
-        fetches[id] = fetch
     }
 
     // MARK: Answers to actions
 
     mutating func answer(_ event: SessionEvent, _ actions: inout [SessionAction]) throws {
         switch event {
-        case .start, .received: break
+        case .start, .received, .tick: break
         case .changed(let changed): change(changed, &actions)
-        case .pinned(let log):
-            logs[log.id] = log
-            fetches[log.id]?.isPinned = true
-            fetches[log.id]?.next = log.held
-            fetches[log.id]?.expected = log.held
-            if let target = fetches[log.id]?.target, log.held >= target.size { fetches[log.id] = nil }
-            requestMore(of: log.id, &actions)
+        case .pinned(let log): pinned(log, &actions)
         case .pinDeferred(let log):
             fetches[log.id] = nil
+            if case .arrived = pushes[log.id] { pushes[log.id] = nil }
+            if case .announced(let range, _) = pushes[log.id] { pushes[log.id] = .announced(range, isWanted: false) }
             deferred.insert(log.id)
             logs[log.id] = log
+        case .assigned(let id, let ranges): request(ranges, of: id, &actions)
+        case .assignable(let id): requestMore(of: id, &actions)
         case .committed(let log): committed(log, &actions)
         case .rejected(let id, let reason):
             fetches[id] = nil
@@ -121,10 +194,7 @@ extension Session {
             guard let log = logs[id] else { return }
             leaveOut(log, .badOffer(origin: log.origin, reason: reason), tell: "cannot be stored now", &actions)
         case .served: serving = max(0, serving - 1)
-        case .cosigned(let id, let line):
-            cosigning.remove(id)
-            if let line { actions.append(.send(.cosignatures(id, [line]))) }
-            if let log = logs[id] { announce(log, &actions) }
+        case .cosignaturesStored(let log): judged(log, &actions)
         case .blobStored(let key):
             requestedBlobs.remove(key)
             requestBlobs(&actions)
@@ -134,16 +204,27 @@ extension Session {
         }
     }
 
+    private mutating func pinned(_ log: LocalLog, _ actions: inout [SessionAction]) {
+        logs[log.id] = log
+        guard var fetch = fetches[log.id] else { return }
+        fetch.isPinned = true
+        fetches[log.id] = fetch
+        if case .arrived(let entries) = pushes[log.id] {
+            pushes[log.id] = nil
+            actions.append(.commit(entries))
+        }
+        requestMore(of: log.id, &actions)
+    }
+
     private mutating func committed(_ log: LocalLog, _ actions: inout [SessionAction]) {
         logs[log.id] = log
         enqueue(log.wantedBlobs)
-        guard var fetch = fetches[log.id] else { return }
-        fetch.committing -= 1
-        fetches[log.id] = fetch
-        guard let head = log.head, head.size >= fetch.target.size, fetch.committing == 0 else { return }
-        fetches[log.id] = nil
-        requestBlobs(&actions)
-        cosigning.insert(log.id)
-        actions.append(.cosign(log.id))
+        if let fetch = fetches[log.id], let head = log.head, head.size >= fetch.target.size {
+            fetches[log.id] = nil
+            requestBlobs(&actions)
+        } else if fetches[log.id] != nil {
+            requestMore(of: log.id, &actions)
+        }
+        if fetches[log.id] == nil { refresh(log.id, &actions) }
     }
 }

@@ -1,89 +1,158 @@
 import Cryptography
 import TransparencyLog
 
-// Which logs differ: the lists of heads, and what each side says about them afterwards.
+// Which logs differ, and what each side says about them afterwards.
 extension Session {
-    mutating func sendList(_ actions: inout [SessionAction]) throws {
-        let heads = visibleLogs.filter { !leftOut.contains($0.id) }.map(\.announced)
-            .filter { $0.size > 0 || $0.pinnedSize > 0 }.sorted { $0.log < $1.log }
-        guard heads.count <= configuration.maximumLogs else {
-            throw ProtocolViolation(
-                "\(heads.count) logs to list; this release lists at most \(configuration.maximumLogs)")
-        }
-        var rest = heads[...]
+    mutating func tell(_ parts: [HeadsPart], _ actions: inout [SessionAction]) {
+        guard !parts.isEmpty else { return }
+        roundTrips += 1
         toldSettled = isSettled
-        repeat {
-            let part = rest.prefix(FrameLimits.maximumHeadsInFrame)
-            rest = rest.dropFirst(part.count)
-            actions.append(.send(.heads(Array(part), complete: rest.isEmpty, settled: toldSettled)))
-        } while !rest.isEmpty
-        listSent = true
-    }
-
-    func sendCosignatures(of logs: [LocalLog], _ actions: inout [SessionAction]) {
-        for log in logs.sorted(by: { $0.id < $1.id }) where !log.cosignatures.isEmpty {
-            let lines = Array(log.cosignatures.prefix(FrameLimits.maximumCosignatures))
-            actions.append(.send(.cosignatures(log.id, lines)))
-        }
+        actions += HeadsPart.messages(parts, settled: toldSettled).map { .send($0) }
     }
 
     mutating func receive(
-        _ heads: [Head], complete: Bool, settled: Bool, _ actions: inout [SessionAction]
+        _ heads: [Head], of community: String, isLast: Bool, _ actions: inout [SessionAction]
     ) throws {
-        peerIsSettled = settled
+        let wasComplete = exchange.isComplete
+        let parts = try exchange.receive(heads, community: community, isLast: isLast)
+        tell(parts, &actions)
         var unknown: [LogID] = []
         for head in heads {
-            guard let log = logs[head.log] else {
-                unknown.append(head.log)
-                continue
-            }
-            if peerHeads[head.log] != head { offered[head.log] = nil }
-            peerHeads[head.log] = head
-            unresumable.remove(head.log)
-            if listReceived || equalFromTheStart { compare(log, &actions) }
+            note(head)
+            if head.size > 0, logs[head.log] == nil { unknown.append(head.log) }
+            awaitedAnswers.remove(head.log)
         }
-        guard peerHeads.count <= configuration.maximumLogs else { throw ProtocolViolation("too many logs in the list") }
-        if !unknown.isEmpty { actions.append(.send(.unknown(unknown))) }
-        guard complete, !listReceived else { return }
-        listReceived = true
-        // The peer may have found a difference that this side's digest did not show.
-        if !listSent { try sendList(&actions) }
-        for log in visibleLogs.sorted(by: { $0.id < $1.id }) { compare(log, &actions) }
+        if wasComplete, exchange.isComplete {
+            if !unknown.isEmpty { sendUnknown(unknown, &actions) }
+            for head in heads { refresh(head.log, &actions) }
+        } else if exchange.isComplete {
+            exchanged(&actions)
+        }
     }
 
-    /// Offers a log in which this side is ahead; leaves out one in which the two contradict each other.
-    mutating func compare(_ log: LocalLog, _ actions: inout [SessionAction]) {
-        guard !leftOut.contains(log.id), let head = log.head else { return }
-        let theirs = peerHeads[log.id] ?? Head(log: log.id, size: 0, root: .zero)
-        if head.size == theirs.size {
-            if head.root != theirs.root {
-                leaveOut(log, .conflict(origin: log.origin, size: head.size), tell: "two roots at one size", &actions)
+    mutating func receive(_ nodes: [RangeNode], _ actions: inout [SessionAction]) throws {
+        var parts: [HeadsPart] = []
+        for node in nodes {
+            if case .heads(let heads, _) = node.content { heads.forEach { note($0) } }
+            parts += try exchange.receive(node)
+        }
+        tell(parts, &actions)
+        if exchange.isComplete { exchanged(&actions) }
+    }
+
+    /// What a head says beyond the views of both sides.
+    private mutating func note(_ head: Head) {
+        peerPinned[head.log] = head.pinnedSize > 0 ? head.pinnedSize : nil
+        // Where it is still behind, it has not taken what was offered: it is offered again.
+        offered[head.log] = nil
+        unresumable.remove(head.log)
+        // The peer has the log after all.
+        unknownThere.remove(head.log)
+    }
+
+    /// Both sides know what the other holds.
+    mutating func exchanged(_ actions: inout [SessionAction]) {
+        let isKnown: (LogID) -> Bool = { [agreed, exchange] log in
+            // Told last time already, and the peer remembers.
+            agreed?.entries[log]?.heard == exchange.heard[log]?.settled && agreed?.entries[log]?.told == nil
+        }
+        let unknown = exchange.heard.heads.keys.filter { logs[$0] == nil && !isKnown($0) }.sorted()
+        sendUnknown(unknown, &actions)
+        for id in logs.keys.sorted() {
+            refresh(id, &actions)
+            // The peer may remember that this side had no such log.
+            if let log = logs[id], log.head == nil, exchange.heard[id] != nil, agreed?.entries[id] != nil {
+                announce(log, &actions)
             }
+        }
+    }
+
+    private func sendUnknown(_ logs: [LogID], _ actions: inout [SessionAction]) {
+        var rest = logs[...]
+        while !rest.isEmpty {
+            actions.append(.send(.unknown(Array(rest.prefix(FrameLimits.maximumUnknown)))))
+            rest = rest.dropFirst(FrameLimits.maximumUnknown)
+        }
+    }
+
+    /// Compares one log with what the peer holds of it, and says or offers what follows.
+    mutating func refresh(_ id: LogID, _ actions: inout [SessionAction]) {
+        guard let log = logs[id], exchange.isComplete, hasMet else { return }
+        guard !isLeftOut(id) else {
+            unequal.remove(id)
             return
         }
-        guard head.size > theirs.size else { return }
-        if theirs.pinnedSize > head.size {
+        let own = log.head?.size ?? 0
+        let theirs = exchange.heard[id]
+        if own == theirs?.size ?? 0 {
+            if own > 0, log.head?.root != theirs?.root { return contradict(log, &actions) }
+            unequal.remove(id)
+        } else if own < theirs?.size ?? 0, log.pinned?.size ?? 0 > theirs?.size ?? 0 {
+            // The transfer that was interrupted here needs a peer that holds more.
+            unequal.remove(id)
+        } else {
+            unequal.insert(id)
+        }
+        if own > theirs?.size ?? 0 {
+            offer(log, &actions)
+        } else if exchange.told[id] != log.announced.told || toldPinned[id] != log.pinned?.size {
+            announce(log, &actions)
+        }
+        sendNewCosignatures(of: log, &actions)
+    }
+
+    private mutating func offer(_ log: LocalLog, _ actions: inout [SessionAction]) {
+        guard let head = log.head, offered[log.id] != head.size else { return }
+        let theirs = exchange.heard[log.id]?.size ?? 0
+        let pinned = peerPinned[log.id] ?? 0
+        if pinned > head.size {
             unresumable.insert(log.id)
-            actions.append(.report(.cannotResumeHere(origin: log.origin, pinnedSize: theirs.pinnedSize)))
+            unequal.remove(log.id)
+            actions.append(.report(.cannotResumeHere(origin: log.origin, pinnedSize: pinned)))
             return
         }
-        guard offered[log.id] != head.size else { return }
+        // A peer that had everything of this log is sent the little that is new at once.
+        let isPushed =
+            pinned == 0 && theirs > 0 && exchange.told[log.id]?.size == theirs
+            && head.size - theirs <= configuration.pushSize
         offered[log.id] = head.size
-        actions.append(.offer(log.id, fromSize: max(theirs.pinnedSize, theirs.size)))
+        exchange.tell(offered: head, community: log.community)
+        actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
+    }
+
+    /// The two hold different roots at one size.
+    private mutating func contradict(_ log: LocalLog, _ actions: inout [SessionAction]) {
+        leaveOut(
+            log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: "two roots at one size", &actions)
     }
 
     mutating func leaveOut(
         _ log: LocalLog, _ finding: SessionFinding, tell reason: String?, _ actions: inout [SessionAction]
     ) {
         guard leftOut.insert(log.id).inserted else { return }
-        fetches[log.id] = nil
+        forget(log.id)
         actions.append(.report(finding))
         if let reason { actions.append(.send(.logRefusal(log.id, reason: reason))) }
     }
 
+    /// Nothing more is expected of this log.
+    private mutating func forget(_ id: LogID) {
+        fetches[id] = nil
+        unequal.remove(id)
+        awaitedAnswers.remove(id)
+        if case .arrived = pushes[id] { pushes[id] = nil }
+    }
+
+    func isLeftOut(_ log: LogID) -> Bool {
+        leftOut.contains(log) || unresumable.contains(log) || unknownThere.contains(log)
+    }
+
     mutating func receiveUnknown(_ ids: [LogID], _ actions: inout [SessionAction]) {
         for id in ids {
-            if let log = logs[id] { leaveOut(log, .unknownToPeer(origin: log.origin), tell: nil, &actions) }
+            guard let log = logs[id] else { continue }
+            forget(id)
+            guard unknownThere.insert(id).inserted else { continue }
+            actions.append(.report(.unknownToPeer(origin: log.origin)))
         }
     }
 
@@ -94,22 +163,13 @@ extension Session {
 
     /// Takes in what has changed on this side, and tells the peer.
     mutating func change(_ changed: [LocalLog], _ actions: inout [SessionAction]) {
-        for log in changed where shared?.contains(log.community) ?? true {
-            let isNews = logs[log.id]?.head != log.head
+        for log in changed where !hasMet || exchange.common.contains(log.community) {
             // The peer offers again once it hears where this side stands.
             let isReleased = deferred.remove(log.id) != nil
-            logs[log.id] = log
+            let isNew = logs.updateValue(log, forKey: log.id) == nil
             enqueue(log.wantedBlobs)
-            guard equalFromTheStart || listReceived else { continue }
-            if isReleased {
-                announce(log, &actions)
-            } else if isNews {
-                if let theirs = peerHeads[log.id], sameHead(log.head, theirs) {
-                    announce(log, &actions)
-                } else {
-                    compare(log, &actions)
-                }
-            }
+            if isReleased || isNew, hasMet, exchange.isComplete { announce(log, &actions) }
+            refresh(log.id, &actions)
         }
         requestBlobs(&actions)
     }
@@ -117,6 +177,14 @@ extension Session {
     /// Says what this side holds of a log now.
     mutating func announce(_ log: LocalLog, _ actions: inout [SessionAction]) {
         toldSettled = isSettled
-        actions.append(.send(.heads([log.announced], complete: false, settled: toldSettled)))
+        toldPinned[log.id] = log.pinned?.size
+        exchange.tell(log.announced, community: log.community)
+        actions.append(
+            .send(.heads(community: log.community, [log.announced], complete: false, settled: toldSettled)))
     }
+}
+
+extension Head {
+    /// As a view keeps it: `nil` where there is nothing to keep.
+    fileprivate var told: Head? { size == 0 ? nil : self }
 }

@@ -3,69 +3,84 @@ import TransparencyLog
 
 /// One conversation between two nodes, without sockets, clocks or database: events go in, actions come out.
 ///
-/// Both sides run the same session. Each says which communities it shares and a digest of what it holds there. Where
-/// the digests differ both list their heads; whoever is ahead in a log offers its signed checkpoint, whoever is
-/// behind pins it and asks for the entries. The session ends, where it is to end, when both have named the same
-/// heads and neither wants anything more: never because nothing more arrived.
+/// Both sides run the same session. Each says which communities it shares, a digest of what it holds in each, and what
+/// it remembers of last time; the heads exchange then finds the logs that differ. Whoever is ahead in one offers its
+/// signed checkpoint, whoever is behind pins it and asks for the entries. The session ends, where it is to end, when
+/// both have named the same heads and neither wants anything more: never because nothing more arrived.
 public struct Session {
     let configuration: SessionConfiguration
-    /// The logs that the peer may see, as they are here.
+    /// The logs that the peer may see, as they are here; from the peer's hello on, those of common communities.
     var logs: [LogID: LocalLog]
-    /// The communities of both sides, once the peer has said its own.
-    var shared: Set<String>?
-    /// What the peer last said it holds.
-    var peerHeads: [LogID: Head] = [:]
+    /// Which logs differ.
+    var exchange: HeadsExchange
+    let memory: SessionMemory?
+    var hasMet = false
+    /// What both agreed on last, and what this side has proposed to agree on.
+    var agreed: SessionMemory?
+    var proposed: SessionMemory?
+    /// Logs in which the two sides are not known to hold the same.
+    var unequal: Set<LogID> = []
     /// Logs that are left out for the rest of the session.
     var leftOut: Set<LogID> = []
+    /// Logs that the peer said it does not have for this side.
+    var unknownThere: Set<LogID> = []
     /// Logs of which the peer keeps an interrupted transfer that this side is too short to continue.
     var unresumable: Set<LogID> = []
+    /// The size to which the peer's interrupted transfers are proved.
+    var peerPinned: [LogID: UInt64] = [:]
+    var toldPinned: [LogID: UInt64] = [:]
     /// The size last offered of each log.
     var offered: [LogID: UInt64] = [:]
     /// Offers that did not start from what is held here, by log.
     var repeatedOffers: [LogID: Int] = [:]
-    /// Logs that the session of another peer is bringing in.
+    /// Logs that come in towards another checkpoint.
     var deferred: Set<LogID> = []
     var fetches: [LogID: Fetch] = [:]
+    /// What the peer was asked for and has not sent yet, by log and in order.
+    var outstanding: [LogID: [RangeRequest]] = [:]
+    /// Entries that came with an offer and wait until its checkpoint is pinned, or are still to come.
+    var pushes: [LogID: Push] = [:]
+    /// Cosignatures that the peer has from this side, or this side from the peer.
+    var exchangedLines: [LogID: Set<CosignatureLine>] = [:]
+    /// Logs whose cosignatures the peer has been sent and has not answered for.
+    var awaitedAnswers: Set<LogID> = []
+    /// Logs whose cosignatures from the peer are being judged.
+    var judging: [LogID: Int] = [:]
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
-    var cosigning: Set<LogID> = []
     /// Requests of the peer's that are being answered.
     var serving = 0
-    var listSent = false
-    var listReceived = false
-    /// Whether both sides began with the same digests, so that no lists are needed.
-    var equalFromTheStart = false
     var peerIsSettled = false
     var toldSettled = false
     public internal(set) var end: SessionEnd?
+    /// How often this side had to wait for an answer with nothing else under way.
+    public internal(set) var roundTrips = 0
 
-    /// A log that is being brought in from this peer.
+    /// A log that is being brought in from this peer, and perhaps from others.
     struct Fetch {
         var target: Head
-        /// Where the next request begins.
-        var next: UInt64
-        /// The ends of the requests under way, in order.
-        var requests: [RangeRequest] = []
-        /// The entry that the next frame must begin with.
-        var expected: UInt64
-        /// Ranges handed on to be committed.
-        var committing = 0
         var isPinned = false
     }
 
-    public init(configuration: SessionConfiguration, logs: [LocalLog]) {
+    /// Entries that the peer sends unasked behind an offer.
+    enum Push {
+        case announced(RangeRequest, isWanted: Bool)
+        case arrived(EntryRange)
+    }
+
+    public init(configuration: SessionConfiguration, logs: [LocalLog], memory: SessionMemory? = nil) {
         self.configuration = configuration
         self.logs = Dictionary(logs.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        self.memory = memory
+        exchange = HeadsExchange(
+            own: logs.map { ($0.community, $0.announced) }, memory: memory,
+            isFirst: configuration.node < configuration.peer, maximumLogs: configuration.maximumLogs)
     }
 
     /// Whether both sides have named the same heads and neither wants anything more.
     public var isConverged: Bool {
-        guard end == nil, shared != nil, equalFromTheStart || (listSent && listReceived) else { return false }
-        return isSettled && peerIsSettled
-            && visibleLogs.allSatisfy { log in
-                isLeftOut(log.id) || sameHead(log.head, peerHeads[log.id])
-            }
+        end == nil && hasMet && exchange.isComplete && unequal.isEmpty && isSettled && peerIsSettled
     }
 
     /// Takes one event and says what to do about it. After an end, nothing more.
@@ -76,6 +91,7 @@ public struct Session {
             switch event {
             case .start: start(&actions)
             case .received(let message): try receive(message, &actions)
+            case .tick: proposeMemory(&actions)
             default: try answer(event, &actions)
             }
         } catch let violation as ProtocolViolation {
@@ -92,20 +108,22 @@ public struct Session {
     // MARK: Beginning and end
 
     private mutating func start(_ actions: inout [SessionAction]) {
-        for log in logs.values.sorted(by: { $0.id < $1.id }) { enqueue(log.wantedBlobs) }
+        for log in logs.values.sorted(by: { $0.id < $1.id }) {
+            enqueue(log.wantedBlobs)
+            toldPinned[log.id] = log.pinned?.size
+        }
         toldSettled = isSettled
+        roundTrips += 1
         actions.append(
             .send(
                 .hello(
                     Hello(
-                        node: configuration.node, communities: configuration.communities,
-                        headsDigest: SessionDigest.heads(logs.values.map(\.announced)),
-                        cosignaturesDigest: SessionDigest.cosignatures(logs.values), once: configuration.once,
-                        settled: isSettled))))
+                        node: configuration.node, communities: exchange.digests(of: configuration.communities),
+                        memory: memory?.digest, once: configuration.once, settled: toldSettled))))
     }
 
     private mutating func receive(_ hello: Hello, _ actions: inout [SessionAction]) throws {
-        guard shared == nil else { throw ProtocolViolation("a second hello") }
+        guard !hasMet else { throw ProtocolViolation("a second hello") }
         guard hello.major == Hello.major else {
             throw ProtocolViolation("protocol version \(hello.major); this node speaks \(Hello.major)")
         }
@@ -113,93 +131,94 @@ public struct Session {
             throw ProtocolViolation(
                 "the peer calls itself \(hello.node) but its certificate is \(configuration.peer)'s")
         }
-        let common = Set(hello.communities).intersection(configuration.communities)
-        shared = common
-        logs = logs.filter { common.contains($0.value.community) }
+        hasMet = true
         peerIsSettled = hello.settled
-        let visible = visibleLogs
-        let sameCommunities =
-            common.count == Set(hello.communities).count && common.count == configuration.communities.count
-        let sameHeads = hello.headsDigest == SessionDigest.heads(visible.map(\.announced))
-        let sameCosignatures = hello.cosignaturesDigest == SessionDigest.cosignatures(visible)
-        if sameCommunities, sameHeads, sameCosignatures {
-            equalFromTheStart = true
-            for log in visible { peerHeads[log.id] = log.announced }
-        } else {
-            if !sameCommunities || !sameCosignatures { sendCosignatures(of: visible, &actions) }
-            try sendList(&actions)
+        let parts = exchange.receive(
+            hello, communities: configuration.communities, sentMemory: memory?.digest)
+        let common = Set(exchange.common)
+        logs = logs.filter { common.contains($0.value.community) }
+        if hello.memory != nil, hello.memory == memory?.digest {
+            agreed = memory
+            for (log, entry) in memory?.entries ?? [:] where entry.isUnknownThere && logs[log] != nil {
+                unknownThere.insert(log)
+            }
         }
+        tell(parts, &actions)
+        if exchange.isComplete { exchanged(&actions) }
         requestBlobs(&actions)
     }
 
     private mutating func receive(_ message: Message, _ actions: inout [SessionAction]) throws {
         if case .hello(let hello) = message { return try receive(hello, &actions) }
-        if case .close(let reason) = message {
+        if case .close(let reason, let memory) = message {
+            if let memory, hasMet, memory == exchange.agreement { remember(snapshot(memory), &actions) }
             end = .closedByPeer(reason)
             actions.append(.close(.closedByPeer(reason)))
             return
         }
-        guard shared != nil else { throw ProtocolViolation("a message before the hello") }
+        guard hasMet else { throw ProtocolViolation("a message before the hello") }
         switch message {
-        case .heads(let heads, let complete, let settled):
-            try receive(heads, complete: complete, settled: settled, &actions)
+        case .heads(let community, let heads, let complete, let settled):
+            peerIsSettled = settled
+            try receive(heads, of: community, isLast: complete, &actions)
+        case .ranges(let nodes, let settled):
+            peerIsSettled = settled
+            try receive(nodes, &actions)
         case .offer(let offer): try receive(offer, &actions)
         case .request(let request): try receive(request, &actions)
+        case .requestRefusal(let request): try receiveRefusal(of: request, &actions)
         case .entries(let entries): try receive(entries, &actions)
         case .unknown(let ids): receiveUnknown(ids, &actions)
         case .logRefusal(let log, let reason): receiveRefusal(log, reason, &actions)
-        case .cosignatures(let log, let lines):
-            if logs[log] != nil { actions.append(.storeCosignatures(log, lines)) }
+        case .cosignatures(let log, let lines): receive(lines, of: log, &actions)
         case .blobRequest(let key):
             try beginServing()
             actions.append(.serveBlob(key))
         case .blob(let key, let bytes): try receive(bytes, for: key, &actions)
         case .blobRefusal(let key): try receiveRefusal(of: key, &actions)
+        case .agree(let digest): receiveAgreement(digest, &actions)
         case .ping(let nonce, let isReply):
             if !isReply { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
+        case .receipts, .prefixRequest, .prefix, .nodesRequest, .nodes, .fork: break
         case .ignored: break
         case .hello, .close: break
         }
     }
 
     private mutating func finishIfConverged(_ actions: inout [SessionAction]) {
-        guard end == nil, shared != nil else { return }
-        if isSettled != toldSettled, equalFromTheStart || listSent {
+        guard end == nil, hasMet else { return }
+        if isSettled != toldSettled {
             toldSettled = isSettled
-            actions.append(.send(.heads([], complete: false, settled: isSettled)))
+            actions.append(.send(.heads(community: "", [], complete: false, settled: toldSettled)))
         }
-        if configuration.once, configuration.isInitiator, isConverged {
-            close(.done, saying: "done", &actions)
-        }
+        guard configuration.once, configuration.isInitiator, isConverged else { return }
+        let agreement = exchange.agreement
+        remember(snapshot(agreement), &actions)
+        close(.done, saying: "done", memory: agreement, &actions)
     }
 
-    mutating func close(_ reason: SessionEnd, saying text: String, _ actions: inout [SessionAction]) {
+    mutating func close(
+        _ reason: SessionEnd, saying text: String, memory: SHA256Digest? = nil, _ actions: inout [SessionAction]
+    ) {
         end = reason
-        actions.append(.send(.close(reason: text)))
+        actions.append(.send(.close(reason: text, memory: memory)))
         actions.append(.close(reason))
     }
 
     // MARK: Views of the state
 
-    var visibleLogs: [LocalLog] {
-        logs.values.filter { shared?.contains($0.community) ?? true }
-    }
-
-    func isLeftOut(_ log: LogID) -> Bool {
-        leftOut.contains(log) || unresumable.contains(log)
-    }
-
     /// Whether this side has nothing under way and wants nothing.
     var isSettled: Bool {
-        fetches.isEmpty && serving == 0 && cosigning.isEmpty && requestedBlobs.isEmpty && waitingBlobs.isEmpty
+        // Until the heads are compared nobody knows what is wanted.
+        (!hasMet || exchange.isComplete) && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
+            && requestedBlobs.isEmpty
+            && waitingBlobs.isEmpty && pushes.isEmpty
     }
 
-    func sameHead(_ own: Head?, _ theirs: Head?) -> Bool {
-        let size = own?.size ?? 0
-        return size == theirs?.size ?? 0 && (size == 0 || own?.root == theirs?.root)
+    /// Whether the peer owes something that was asked for.
+    public var isOwed: Bool {
+        !outstanding.isEmpty || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
     }
-
-    static let maximumRepeatedOffers = 8
 
     /// At most this many requests of a peer's are answered at once.
     static let maximumServing = 64
@@ -208,11 +227,9 @@ public struct Session {
         serving += 1
         guard serving <= Session.maximumServing else { throw ProtocolViolation("too many requests at once") }
     }
-}
 
-extension Session {
     /// The heads of the logs that both sides exchange, by origin.
     public var sharedHeads: [(origin: String, head: Head)] {
-        visibleLogs.compactMap { log in log.head.map { (log.origin, $0) } }.sorted { $0.0 < $1.0 }
+        logs.values.compactMap { log in log.head.map { (log.origin, $0) } }.sorted { $0.0 < $1.0 }
     }
 }

@@ -1,3 +1,5 @@
+public import Cryptography
+
 /// What a session knows before its first message.
 public struct SessionConfiguration: Sendable, Hashable {
     public let node: String
@@ -9,14 +11,16 @@ public struct SessionConfiguration: Sendable, Hashable {
     public let isInitiator: Bool
     /// Whether to close once both sides hold the same.
     public let once: Bool
-    /// Entries that may be asked for and not have arrived yet.
-    public var window: UInt64 = 65_536
+    /// Entries that may be asked for and not have arrived yet: what fills a link of 200 ms.
+    public var window: UInt64 = 262_144
     /// Entries that one request asks for.
     public var requestSize: UInt64 = 16_384
+    /// Entries that are sent with the offer that tells of them, unasked, to a peer that had all before.
+    public var pushSize: UInt64 = 256
     /// Blobs that may be asked for and not have arrived yet.
     public var blobWindow = 16
-    /// Logs of one peer that one list can hold.
-    public var maximumLogs = 1_000
+    /// Logs that one peer may speak of.
+    public var maximumLogs = 100_000
 
     public init(node: String, peer: String, communities: [String], isInitiator: Bool, once: Bool) {
         self.node = node
@@ -32,13 +36,19 @@ public struct SessionConfiguration: Sendable, Hashable {
 public enum SessionEvent: Sendable {
     case start
     case received(Message)
+    /// A moment has passed, in which a live session may tidy up.
+    case tick
     /// These logs have changed here: entries were appended, another peer brought some, a peer was admitted.
     case changed([LocalLog])
     /// The checkpoint asked for by ``SessionAction/pin(_:note:)`` is pinned; the log as it is now.
     case pinned(LocalLog)
-    /// Another session is bringing this log in, or it came in meanwhile.
+    /// The log is being brought in towards another checkpoint, or came in meanwhile.
     case pinDeferred(LocalLog)
-    /// A range is committed; the log as it is now.
+    /// What to ask the peer for, in answer to ``SessionAction/assign(_:limit:)``.
+    case assigned(LogID, [Range<UInt64>])
+    /// There may be something to ask for again.
+    case assignable(LogID)
+    /// A range is committed, by this session or another; the log as it is now.
     case committed(LocalLog)
     /// A range does not hold what its proof says: the peer is wrong or lies.
     case rejected(LogID, reason: String)
@@ -46,8 +56,8 @@ public enum SessionEvent: Sendable {
     case failed(LogID, reason: String)
     /// A request of the peer's is answered completely.
     case served
-    /// This node's cosignature on its head of this log.
-    case cosigned(LogID, CosignatureLine?)
+    /// Cosignatures of the peer's were judged; the log as it is now.
+    case cosignaturesStored(LocalLog)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
 }
@@ -55,22 +65,28 @@ public enum SessionEvent: Sendable {
 /// What a session wants done. The order of the actions of one answer is kept.
 public enum SessionAction: Sendable, Hashable {
     case send(Message)
-    /// Send the newest checkpoint of this log with a consistency proof from that size.
-    case offer(LogID, fromSize: UInt64)
+    /// Send the newest checkpoint of this log with a consistency proof from that size; where `pushing`, the entries
+    /// from there on behind it, if they fit one frame.
+    case offer(LogID, fromSize: UInt64, pushing: Bool)
     /// Make this the checkpoint that ranges are proved against; answer `pinned`, `pinDeferred` or `failed`.
     case pin(Head, note: String)
-    /// Verify and commit; answer `committed`, `rejected` or `failed`.
+    /// Say what to ask this peer for, of at most so many entries; answer `assigned`.
+    case assign(LogID, limit: UInt64)
+    /// Verify and commit in turn; answer `committed`, `rejected` or `failed`. When that completes a checkpoint, cosign
+    /// it before the answer.
     case commit(EntryRange)
-    /// Send these entries, in frames that cover the range in order; answer `served`.
+    /// The peer cannot bring this range: somebody else has to.
+    case giveBack(RangeRequest)
+    /// Send these entries, in frames that cover the range in order, or a refusal of what is left of it; answer `served`.
     case serve(RangeRequest)
     /// Send this blob if the peer may have it, or a refusal; answer `served`.
     case serveBlob(BlobKey)
     /// Check and store; answer `blobStored` or `blobRejected`.
     case storeBlob(BlobKey, [UInt8])
-    /// Cosign the head of this log; answer `cosigned`.
-    case cosign(LogID)
-    /// Judge each line alone, and store those that verify.
+    /// Judge each line alone, and store those that verify; answer `cosignaturesStored`.
     case storeCosignatures(LogID, [CosignatureLine])
+    /// Remember for the next session with this peer: these logs as they now are, `nil` for those to forget.
+    case remember(SHA256Digest, changes: [LogID: SessionMemory.Entry?])
     /// Tell the operator.
     case report(SessionFinding)
     /// Close the connection after what was sent.

@@ -1,36 +1,4 @@
-import Cryptography
 import Reconciliation
-
-/// Which session brings in which log: at most one each.
-final class TransferClaims: Sendable {
-    private let holders = Guarded<[LogID: UInt64]>([:])
-
-    /// Whether the session has the claim now, newly or already.
-    func claim(_ log: LogID, by session: UInt64) -> Bool {
-        holders.update { holders in
-            if let holder = holders[log] { return holder == session }
-            holders[log] = session
-            return true
-        }
-    }
-
-    /// Gives a claim back. Answers whether the session had it.
-    func release(_ log: LogID, by session: UInt64) -> Bool {
-        holders.update { holders in
-            guard holders[log] == session else { return false }
-            holders[log] = nil
-            return true
-        }
-    }
-
-    func releaseAll(by session: UInt64) -> [LogID] {
-        holders.update { holders in
-            let released = holders.filter { $0.value == session }.map(\.key)
-            for log in released { holders[log] = nil }
-            return released
-        }
-    }
-}
 
 /// The sessions under way, so that each hears of what changes in the node.
 final class LiveSessions: Sendable {

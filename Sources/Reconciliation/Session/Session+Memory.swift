@@ -1,0 +1,53 @@
+import Cryptography
+
+// What both sides remember until they meet again.
+extension Session {
+    /// What was said and heard so far, under the digest that both have of it.
+    func snapshot(_ digest: SHA256Digest) -> SessionMemory {
+        var entries: [LogID: SessionMemory.Entry] = [:]
+        for (log, head) in exchange.told.heads {
+            entries[log] = SessionMemory.Entry(
+                community: exchange.told.communities[log] ?? "", told: head.settled,
+                heard: exchange.heard[log]?.settled,
+                isUnknownThere: unknownThere.contains(log))
+        }
+        for (log, head) in exchange.heard.heads where entries[log] == nil {
+            entries[log] = SessionMemory.Entry(
+                community: exchange.heard.communities[log] ?? "", told: nil, heard: head.settled, isUnknownThere: false)
+        }
+        return SessionMemory(digest: digest, entries: entries)
+    }
+
+    /// Hands on what has changed since both agreed last.
+    mutating func remember(_ memory: SessionMemory, _ actions: inout [SessionAction]) {
+        let before = agreed ?? self.memory
+        guard before != memory else { return }
+        var changes: [LogID: SessionMemory.Entry?] = [:]
+        for (log, entry) in memory.entries where before?.entries[log] != entry { changes[log] = .some(entry) }
+        for log in before?.entries.keys ?? [:].keys where memory.entries[log] == nil { changes[log] = .some(nil) }
+        agreed = memory
+        actions.append(.remember(memory.digest, changes: changes))
+    }
+
+    /// In a quiet moment of a live session, the side that opened it proposes what to remember.
+    mutating func proposeMemory(_ actions: inout [SessionAction]) {
+        guard configuration.isInitiator, proposed == nil, isConverged else { return }
+        let digest = exchange.agreement
+        guard digest != agreed?.digest else { return }
+        proposed = snapshot(digest)
+        actions.append(.send(.agree(digest)))
+    }
+
+    mutating func receiveAgreement(_ digest: SHA256Digest, _ actions: inout [SessionAction]) {
+        if configuration.isInitiator {
+            guard let memory = proposed else { return }
+            proposed = nil
+            if memory.digest == digest { remember(memory, &actions) }
+        } else {
+            let own = exchange.agreement
+            // The peer forgets its proposal where this says something else.
+            actions.append(.send(.agree(own)))
+            if own == digest { remember(snapshot(own), &actions) }
+        }
+    }
+}
