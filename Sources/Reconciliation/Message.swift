@@ -41,8 +41,8 @@ public struct Hello: Sendable, Hashable {
     public static let major: UInt32 = 1
     public static let minor: UInt32 = 0
 
-    public var major: UInt32 = Hello.major
-    public var minor: UInt32 = Hello.minor
+    public let major: UInt32
+    public let minor: UInt32
     public let node: String
     /// The communities in which the sender admits the receiver, sorted by name.
     public let communities: [CommunityDigest]
@@ -52,6 +52,19 @@ public struct Hello: Sendable, Hashable {
     public let once: Bool
     /// Whether the sender wants nothing beyond what the heads show.
     public let settled: Bool
+
+    public init(
+        major: UInt32 = Hello.major, minor: UInt32 = Hello.minor, node: String, communities: [CommunityDigest],
+        memory: SHA256Digest?, once: Bool, settled: Bool
+    ) {
+        self.major = major
+        self.minor = minor
+        self.node = node
+        self.communities = communities
+        self.memory = memory
+        self.once = once
+        self.settled = settled
+    }
 }
 
 /// A larger checkpoint of a log, with the proof that it continues what the receiver has.

@@ -1,4 +1,4 @@
-import Cryptography
+package import Cryptography
 
 /// Finds out in which logs two nodes differ. Both run the same exchange; nothing is asked, each tells.
 ///
@@ -7,9 +7,9 @@ import Cryptography
 /// two differ: children of inner nodes, heads of leaves. A side that has a leaf where the other has an inner node
 /// gets all heads of that range. A node is only taken where one is due, and only if it has the hash that was claimed
 /// for it, so a descent follows this side's own tree and ends with it.
-struct HeadsExchange {
+package struct HeadsExchange {
     /// A range of one community.
-    struct Place: Hashable {
+    package struct Place: Hashable {
         let community: String
         let range: IDRange
     }
@@ -24,10 +24,10 @@ struct HeadsExchange {
     }
 
     /// What this side has said it holds, by its hello and since.
-    private(set) var told: HeadsView
+    package private(set) var told: HeadsView
     /// What the peer has said it holds; of what the digests show to be equal, what this side holds.
-    private(set) var heard = HeadsView()
-    private(set) var isComplete = false
+    package private(set) var heard = HeadsView()
+    package private(set) var isComplete = false
     private let isFirst: Bool
     private var memory: SessionMemory?
     /// The communities of both sides.
@@ -43,7 +43,8 @@ struct HeadsExchange {
     /// - Parameters:
     ///   - isFirst: whether this node's name sorts before the peer's.
     ///   - maximumLogs: the most logs that a peer may speak of.
-    init(own heads: [(community: String, head: Head)], memory: SessionMemory?, isFirst: Bool, maximumLogs: Int) {
+    package init(own heads: [(community: String, head: Head)], memory: SessionMemory?, isFirst: Bool, maximumLogs: Int)
+    {
         told = HeadsView()
         for (community, head) in heads { told.set(head, community: community) }
         self.memory = memory
@@ -52,7 +53,7 @@ struct HeadsExchange {
     }
 
     /// For the hello.
-    func digests(of communities: [String]) -> [CommunityDigest] {
+    package func digests(of communities: [String]) -> [CommunityDigest] {
         let trees = told.trees(communities)
         return communities.map { CommunityDigest(name: $0, digest: trees[$0]?.root ?? .zero) }
     }
@@ -60,7 +61,7 @@ struct HeadsExchange {
     // MARK: The hello
 
     /// Takes in the peer's hello. Answers what to send.
-    mutating func receive(_ hello: Hello, communities: [String], sentMemory: SHA256Digest?) -> [HeadsPart] {
+    package mutating func receive(_ hello: Hello, communities: [String], sentMemory: SHA256Digest?) -> [HeadsPart] {
         claimed = Dictionary(
             hello.communities.map { ($0.name, $0.digest) }, uniquingKeysWith: { first, _ in first })
         common = communities.filter { claimed[$0] != nil }.sorted()
@@ -103,7 +104,7 @@ struct HeadsExchange {
     // MARK: Changes
 
     /// Takes in heads that the peer tells: the changes since last time, or what changed in this session.
-    mutating func receive(
+    package mutating func receive(
         _ heads: [Head], community: String, isLast: Bool
     ) throws -> [HeadsPart] {
         guard heads.isEmpty || claimed[community] != nil, heads.isEmpty || common.contains(community) else {
@@ -176,7 +177,7 @@ struct HeadsExchange {
     }
 
     /// Takes in a node of the peer's tree. Answers what to send.
-    mutating func receive(_ node: RangeNode) throws -> [HeadsPart] {
+    package mutating func receive(_ node: RangeNode) throws -> [HeadsPart] {
         let place = Place(community: node.community, range: node.range)
         var parts: [HeadsPart] = []
         // The peer found its memory to be wrong where this side had no reason to.
@@ -258,13 +259,13 @@ struct HeadsExchange {
     }
 
     /// The digest for both sides to remember, as of now.
-    var agreement: SHA256Digest {
+    package var agreement: SHA256Digest {
         SessionMemory.digest(communities: common, told: told, heard: heard, isFirst: isFirst)
     }
 }
 
 /// Something to tell the peer about heads.
-enum HeadsPart {
+package enum HeadsPart {
     case node(RangeNode)
     case heads(community: String, [Head], isLast: Bool)
 
@@ -298,7 +299,7 @@ enum HeadsPart {
     }
 
     /// Messages that carry these parts, each within a frame.
-    static func messages(_ parts: [HeadsPart], settled: Bool) -> [Message] {
+    package static func messages(_ parts: [HeadsPart], settled: Bool) -> [Message] {
         var messages: [Message] = []
         var nodes: [RangeNode] = []
         var cost = 0

@@ -37,8 +37,8 @@ extension Head {
 }
 
 /// The heads of one side, by community.
-struct HeadsView: Sendable {
-    private(set) var heads: [LogID: Head] = [:]
+package struct HeadsView: Sendable {
+    package private(set) var heads: [LogID: Head] = [:]
     private(set) var communities: [LogID: String] = [:]
 
     subscript(_ log: LogID) -> Head? { heads[log] }

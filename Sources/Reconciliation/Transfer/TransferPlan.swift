@@ -85,7 +85,15 @@ public struct TransferPlan: Sendable {
             if rest.isEmpty { ranges.remove(at: position) } else { ranges[position] = rest }
             assigned[session] = ranges
         }
-        guard range.lowerBound >= frontier, waiting[range.lowerBound] == nil else { return .stale }
+        // Frames of two sessions may be cut in different places: what reaches beyond the known one is open again.
+        if range.lowerBound < frontier {
+            giveBack(frontier..<max(frontier, range.upperBound))
+            return .stale
+        }
+        if let known = waiting[range.lowerBound] {
+            giveBack(known.upperBound..<max(known.upperBound, range.upperBound))
+            return .stale
+        }
         guard range.lowerBound == frontier else {
             waiting[range.lowerBound] = range
             return .later
@@ -139,7 +147,7 @@ public struct TransferPlan: Sendable {
         returned = returned.compactMap {
             $0.upperBound <= frontier ? nil : max($0.lowerBound, frontier)..<$0.upperBound
         }
-        // Frames of two sessions may be cut in different places: one that began behind the frontier has no turn.
+        // What began behind the frontier has no turn any more.
         for (start, range) in waiting where start < frontier {
             waiting[start] = nil
             giveBack(range)

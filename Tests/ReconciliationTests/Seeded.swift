@@ -1,0 +1,27 @@
+import Cryptography
+import Reconciliation
+
+/// A small generator with a seed, so that a failure can be repeated.
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func digest() -> SHA256Digest {
+        SHA256.hash("\(next())")
+    }
+
+    mutating func head(log: LogID? = nil) -> Head {
+        Head(
+            log: log ?? digest(), size: UInt64.random(in: 1...1_000_000, using: &self), root: digest(),
+            beside: Bool.random(using: &self) ? .zero : digest())
+    }
+}
