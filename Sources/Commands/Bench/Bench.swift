@@ -10,7 +10,6 @@ struct Bench {
     let folder: String
     private let seed: UInt64
     private let isJSON: Bool
-    static let origin = "us.example/bench"
 
     init(folder: String, seed: UInt64, isJSON: Bool) throws {
         self.folder = folder
@@ -54,14 +53,20 @@ struct Bench {
     /// A store with an own log of generated records, appended in batches. Answers with the seconds that took, without
     /// generating, and the bytes of the bodies.
     func fill(_ store: SQLiteLogStore, records: Int, batch: Int = 4_096) throws -> (seconds: Double, bytes: Int) {
-        let key = try SyncBench.logKey(folder)
+        try append(records, to: store, batch: batch, seed: seed)
+    }
+
+    /// Appends generated records to an own log, which is made where it is not there.
+    @discardableResult
+    func append(
+        _ records: Int, to store: SQLiteLogStore, origin: String = BenchFederation.origin, batch: Int = 4_096,
+        seed: UInt64? = nil
+    ) throws -> (seconds: Double, bytes: Int) {
         try store.createLog(
-            origin: Bench.origin, node: "us.example", community: "bench", isOwn: true,
-            verifierKey: key.verifierKey.text)
-        let options = AppendOptions { size, root in
-            try Checkpoint(origin: Bench.origin, size: size, root: root).sign(with: key).serialized
-        }
-        var generator = BodyGenerator(seed: seed)
+            origin: origin, node: "us.example", community: "bench", isOwn: true,
+            verifierKey: BenchFederation.logKey(origin).verifierKey.text)
+        let options = try BenchFederation.options(origin)
+        var generator = BodyGenerator(seed: seed ?? UInt64.random(in: 0...UInt64.max))
         var total = 0.0
         var bytes = 0
         var left = records
@@ -69,14 +74,20 @@ struct Bench {
             let entries = (0..<min(left, batch)).map { _ in NewEntry(body: generator.next()) }
             bytes += entries.reduce(0) { $0 + $1.body.count }
             left -= entries.count
-            total += try Bench.measured { _ = try store.append(entries, to: Bench.origin, options: options) }
+            total += try Bench.measured { _ = try store.append(entries, to: origin, options: options) }
         }
         return (total, bytes)
     }
 
-    func makeStore(_ name: String = "us") throws -> SQLiteLogStore {
-        try SQLiteLogStore(
-            path: "\(folder)/\(name).sqlite", signedPath: "\(folder)/\(name)-signed.sqlite", node: "\(name).example")
+    func makeStore() throws -> SQLiteLogStore {
+        try BenchFederation(folder: folder).store("us")
+    }
+
+    /// A folder of its own for one of several measurements.
+    func subfolder(_ name: String) throws -> String {
+        let path = "\(folder)/\(name)"
+        guard mkdir(path, 0o700) == 0 else { throw CommandFailure(.io, "\(path) cannot be made") }
+        return path
     }
 
     func append(_ records: Int) throws {
@@ -89,13 +100,10 @@ struct Bench {
         stat("\(folder)/us.sqlite", &info)
         tell("database for each byte of the bodies", Double(info.st_size) / Double(bytes), "bytes")
         var generator = BodyGenerator(seed: seed &+ 1)
-        let key = try SyncBench.logKey(folder)
-        let options = AppendOptions { size, root in
-            try Checkpoint(origin: Bench.origin, size: size, root: root).sign(with: key).serialized
-        }
+        let options = try BenchFederation.options(BenchFederation.origin)
         let times = try (0..<201).map { _ in
             let entry = NewEntry(body: generator.next())
-            return try Bench.measured { _ = try store.append([entry], to: Bench.origin, options: options) }
+            return try Bench.measured { _ = try store.append([entry], to: BenchFederation.origin, options: options) }
         }
         tell("one record appended, signed and marked, median", times.sorted()[100] * 1_000, "ms")
     }

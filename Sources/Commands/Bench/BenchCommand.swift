@@ -1,15 +1,12 @@
 import ArgumentParser
-import Cryptography
 import Glibc
-import LogStore
 import NodeService
 import Records
-import TransparencyLog
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure this machine: append, sync, verify, search; or print generated bodies.",
+        abstract: "Measure this machine: append, sync, reconcile, live, verify, search; or print generated bodies.",
         discussion: """
             One seeded generator of bodies of some 420 bytes serves all. Works in a temporary folder and removes it.
 
@@ -20,12 +17,12 @@ struct BenchCommand: AsyncParsableCommand {
             """)
 
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case append, sync, verify, search, bodies
+        case append, sync, reconcile, live, verify, search, bodies
     }
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: "append, sync, verify, search or bodies")
+    @Argument(help: "append, sync, reconcile, live, verify, search or bodies")
     var subject: Subject
 
     @Option(help: "How many records.")
@@ -37,13 +34,17 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: .hidden)
     var serve: String?
 
+    @Option(help: .hidden)
+    var port: Int?
+
     func validate() throws {
         guard (1...100_000_000).contains(records) else { throw ValidationError("--records takes 1 to 100000000") }
     }
 
     func run() async throws {
         if subject == .bodies { return printBodies() }
-        if let serve { return try await SyncBench.serve(folder: serve) }
+        if let serve, let port { return try await BenchPeer.receive(folder: serve, port: port) }
+        if let serve { return try await BenchPeer.serve(folder: serve) }
         var template = Array("/tmp/entente-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw CommandFailure(.io, "no temporary folder can be made") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -54,7 +55,9 @@ struct BenchCommand: AsyncParsableCommand {
         case .append: try bench.append(records)
         case .verify: try bench.verify(records)
         case .search: try bench.search(records)
-        case .sync: try await SyncBench(bench: bench).measure(records)
+        case .sync: try SyncBench(bench: bench).measure(records)
+        case .reconcile: try ReconcileBench(bench: bench).measure(records)
+        case .live: try await LiveBench(bench: bench).measure()
         case .bodies: break
         }
     }
@@ -81,7 +84,7 @@ enum ScratchFolder {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            if name != ".", name != "..", unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
         }
         closedir(directory)
         rmdir(path)

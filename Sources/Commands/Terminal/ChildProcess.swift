@@ -23,6 +23,9 @@ final class ChildProcess {
         try process.run()
     }
 
+    /// Its process id.
+    var identifier: Int32 { process.processIdentifier }
+
     /// The first line that the process prints; waits for it.
     func firstLine() -> String {
         var line: [UInt8] = []

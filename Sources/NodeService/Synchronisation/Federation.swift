@@ -66,6 +66,17 @@ public final class SyncContext: Sendable {
         sessions.notify(.logs([log.id]))
     }
 
+    /// Tells the sessions that logs have grown by other hands than theirs.
+    public func announceChanges() {
+        guard let logs = try? store.logs() else { return }
+        sessions.notify(.logs(Set(logs.map(\.id))))
+    }
+
+    /// Calls the closure whenever logs have grown or what lies beside them, for as long as the context lives.
+    public func onChange(_ body: @escaping @Sendable () -> Void) {
+        _ = sessions.add(.init(peer: "") { _ in body() })
+    }
+
     /// The communities in which this node admits a peer, as configured now.
     package func communities(admitting peer: String) -> [String] {
         federation.value.communities(admitting: peer)
