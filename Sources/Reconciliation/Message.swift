@@ -207,6 +207,23 @@ public enum Message: Sendable, Hashable {
     case ignored
 }
 
+extension Message {
+    /// The message with this word on whether its sender is settled; `nil` for messages that do not say that.
+    func saying(settled: Bool) -> Message? {
+        switch self {
+        case .hello(let hello):
+            .hello(
+                Hello(
+                    major: hello.major, minor: hello.minor, node: hello.node, communities: hello.communities,
+                    memory: hello.memory, once: hello.once, settled: settled))
+        case .heads(let community, let heads, let complete, _):
+            .heads(community: community, heads, complete: complete, settled: settled)
+        case .ranges(let nodes, _): .ranges(nodes, settled: settled)
+        default: nil
+        }
+    }
+}
+
 /// What a peer did that the protocol does not allow.
 public struct ProtocolViolation: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String

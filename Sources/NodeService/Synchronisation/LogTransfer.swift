@@ -79,8 +79,8 @@ final class LogTransfer: Sendable {
         return isEmpty
     }
 
-    func assign(_ session: UInt64, limit: UInt64) -> [Range<UInt64>] {
-        state.update { $0.plan.assign(session, limit: limit) }
+    func assign(_ session: UInt64, ranges limit: Int) -> [Range<UInt64>] {
+        state.update { $0.plan.assign(session, ranges: limit) }
     }
 
     func giveBack(_ range: Range<UInt64>, by session: UInt64) {

@@ -234,8 +234,8 @@ package final class SessionRunner: Sendable {
             try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
         case .pin(let head, let note): pin(head, note: note)
         case .assign(let id, let limit):
-            let ranges = context.transfers.transfer(of: id)?.assign(state.value.id, limit: limit) ?? []
-            if !ranges.isEmpty { feed.yield(.assigned(id, ranges)) }
+            let ranges = context.transfers.transfer(of: id)?.assign(state.value.id, ranges: limit) ?? []
+            feed.yield(.assigned(id, ranges))
         case .giveBack(let range):
             context.transfers.transfer(of: range.log)?.giveBack(range.start..<range.end, by: state.value.id)
         case .commit(let entries): commit(entries)

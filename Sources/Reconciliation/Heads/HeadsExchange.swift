@@ -2,7 +2,7 @@ package import Cryptography
 
 /// Finds out in which logs two nodes differ. Both run the same exchange; nothing is asked, each tells.
 ///
-/// Where both remember the same of last time, each sends the heads that changed. Otherwise, and wherever the digests
+/// Where both remember the same of last time, each sends the heads that changed, if any did. Otherwise, and wherever the digests
 /// of the hello do not bear out what was told, each sends its nodes of the heads tree for every range in which the
 /// two differ: children of inner nodes, heads of leaves. A side that has a leaf where the other has an inner node
 /// gets all heads of that range. A node is only taken where one is due, and only if it has the hash that was claimed
@@ -61,7 +61,7 @@ package struct HeadsExchange {
     // MARK: The hello
 
     /// Takes in the peer's hello. Answers what to send.
-    package mutating func receive(_ hello: Hello, communities: [String], sentMemory: SHA256Digest?) -> [HeadsPart] {
+    package mutating func receive(_ hello: Hello, communities: [String]) -> [HeadsPart] {
         claimed = Dictionary(
             hello.communities.map { ($0.name, $0.digest) }, uniquingKeysWith: { first, _ in first })
         common = communities.filter { claimed[$0] != nil }.sorted()
@@ -70,7 +70,7 @@ package struct HeadsExchange {
             told.set(Head(log: head.log, size: 0, root: .zero), community: community)
         }
         trees = told.trees(common)
-        guard let memory, let remembered = hello.memory, remembered == sentMemory, remembered == memory.digest else {
+        guard let memory, hello.memory == memory.digest else {
             self.memory = nil
             return descend(into: common)
         }
@@ -81,12 +81,10 @@ package struct HeadsExchange {
         let changes = ownChanges(since: memory)
         let trees = heard.trees(common)
         let peerChanged = common.contains { trees[$0]?.root != claimed[$0] }
-        guard peerChanged || !changes.isEmpty else {
-            isComplete = true
-            return []
-        }
-        awaitsChanges = true
-        return HeadsPart.changes(changes)
+        // A side that has not changed has nothing to tell, and the other sees that by its digest.
+        awaitsChanges = peerChanged
+        isComplete = !peerChanged
+        return changes.isEmpty ? [] : HeadsPart.changes(changes)
     }
 
     private func ownChanges(since memory: SessionMemory) -> [(community: String, head: Head)] {
@@ -260,7 +258,7 @@ package struct HeadsExchange {
 
     /// The digest for both sides to remember, as of now.
     package var agreement: SHA256Digest {
-        SessionMemory.digest(communities: common, told: told, heard: heard, isFirst: isFirst)
+        SessionMemory.digest(told: told, heard: heard, isFirst: isFirst)
     }
 }
 
@@ -298,13 +296,13 @@ package enum HeadsPart {
         }
     }
 
-    /// Messages that carry these parts, each within a frame.
-    package static func messages(_ parts: [HeadsPart], settled: Bool) -> [Message] {
+    /// Messages that carry these parts, each within a frame. Whether the sender is settled is said later.
+    package static func messages(_ parts: [HeadsPart]) -> [Message] {
         var messages: [Message] = []
         var nodes: [RangeNode] = []
         var cost = 0
         func flush() {
-            if !nodes.isEmpty { messages.append(.ranges(nodes, settled: settled)) }
+            if !nodes.isEmpty { messages.append(.ranges(nodes, settled: false)) }
             nodes = []
             cost = 0
         }
@@ -321,7 +319,7 @@ package enum HeadsPart {
                 cost += size
             case .heads(let community, let heads, let isLast):
                 flush()
-                messages.append(.heads(community: community, heads, complete: isLast, settled: settled))
+                messages.append(.heads(community: community, heads, complete: isLast, settled: false))
             }
         }
         flush()

@@ -67,12 +67,10 @@ package struct HeadsView: Sendable {
 }
 
 extension SessionMemory {
-    /// `SHA-256(0x04 || for each common community by name: length of the name (1 byte) || name || root of the side
-    /// whose name sorts first || root of the other)`.
-    static func digest(
-        communities: some Sequence<String>, told: HeadsView, heard: HeadsView, isFirst: Bool
-    ) -> SHA256Digest {
-        let names = communities.sorted()
+    /// `SHA-256(0x04 || for each community of which either side holds a log, by name: length of the name (1 byte) ||
+    /// name || root of the side whose name sorts first || root of the other)`.
+    static func digest(told: HeadsView, heard: HeadsView, isFirst: Bool) -> SHA256Digest {
+        let names = Set(told.communities.values).union(heard.communities.values).sorted()
         let own = told.trees(names)
         let other = heard.trees(names)
         var bytes: [UInt8] = [0x04]
@@ -83,5 +81,16 @@ extension SessionMemory {
             bytes += (isFirst ? roots : roots.reversed()).flatMap(\.bytes)
         }
         return SHA256.hash(bytes)
+    }
+
+    /// Whether the entries are those of the digest: rows of a database may have been changed.
+    package func isSound(isFirst: Bool) -> Bool {
+        var told = HeadsView()
+        var heard = HeadsView()
+        for entry in entries.values {
+            if let head = entry.told { told.set(head, community: entry.community) }
+            if let head = entry.heard { heard.set(head, community: entry.community) }
+        }
+        return SessionMemory.digest(told: told, heard: heard, isFirst: isFirst) == digest
     }
 }

@@ -49,7 +49,7 @@ extension Session {
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
         }
-        take(head, of: log, offer, &actions)
+        try take(head, of: log, offer, &actions)
     }
 
     static let maximumRepeatedOffers = 64
@@ -57,7 +57,7 @@ extension Session {
     /// A checkpoint that continues what is held.
     private mutating func take(
         _ head: Head, of log: LocalLog, _ offer: Offer, _ actions: inout [SessionAction]
-    ) {
+    ) throws {
         let isLarger = head.size > (log.head?.size ?? 0)
         if isLarger, log.isOwn {
             expectPush(offer, size: head.size, isWanted: false)
@@ -70,6 +70,9 @@ extension Session {
             expectPush(offer, size: head.size, isWanted: false)
             refresh(log.id, &actions)
             return
+        }
+        guard fetches.count < Session.maximumFetches else {
+            throw ProtocolViolation("more than \(Session.maximumFetches) offers at once")
         }
         expectPush(offer, size: head.size, isWanted: true)
         fetches[log.id] = Fetch(target: head)
@@ -115,8 +118,12 @@ extension Session {
             range.end <= request.end, range.treeSize == request.treeSize
         else { throw ProtocolViolation("entries that were not asked for") }
         requests[0] = RangeRequest(log: range.log, start: range.end, end: request.end, treeSize: request.treeSize)
-        if range.end == request.end { requests.removeFirst() }
+        if range.end == request.end {
+            requests.removeFirst()
+            outstandingCount -= 1
+        }
         outstanding[range.log] = requests.isEmpty ? nil : requests
+        defer { feedStarved(&actions) }
         // What was asked for before a log was left out, or came from another peer meanwhile, may still arrive.
         guard let fetch = fetches[range.log], fetch.isPinned, fetch.target.size == range.treeSize else { return }
         actions.append(.commit(entries))
@@ -142,7 +149,9 @@ extension Session {
             refused.end == request.end
         else { throw ProtocolViolation("a refusal of what was not asked for") }
         requests.removeFirst()
+        outstandingCount -= 1
         outstanding[refused.log] = requests.isEmpty ? nil : requests
+        defer { feedStarved(&actions) }
         guard let log = logs[refused.log], fetches[refused.log]?.isPinned == true else { return }
         actions.append(.giveBack(request))
         leaveOut(
@@ -154,19 +163,35 @@ extension Session {
         guard fetches[id]?.isPinned == true else { return }
         // A push that is still on its way may bring all there is.
         if case .announced(_, isWanted: true) = pushes[id] { return }
-        let underWay = (outstanding[id] ?? []).reduce(0) { $0 + ($1.end - $1.start) }
-        // Asked for in pieces of a request, and not for every frame.
-        guard underWay + configuration.requestSize <= configuration.window else { return }
-        actions.append(.assign(id, limit: configuration.window - underWay))
+        let room = configuration.requestsOfOneLog - (outstanding[id]?.count ?? 0)
+        guard room > 0, reserved[id] == nil else { return }
+        let roomOfAll = configuration.requestsOfAll - outstandingCount - reserved.values.reduce(0, +)
+        guard roomOfAll > 0 else {
+            starved.insert(id)
+            return
+        }
+        reserved[id] = min(room, roomOfAll)
+        actions.append(.assign(id, ranges: min(room, roomOfAll)))
+    }
+
+    /// Asks for more of the logs that had to wait.
+    private mutating func feedStarved(_ actions: inout [SessionAction]) {
+        guard !starved.isEmpty, outstandingCount < configuration.requestsOfAll else { return }
+        let waiting = starved.sorted()
+        starved = []
+        for id in waiting { requestMore(of: id, &actions) }
     }
 
     private mutating func request(_ ranges: [Range<UInt64>], of id: LogID, _ actions: inout [SessionAction]) {
-        guard let fetch = fetches[id] else { return }
+        reserved[id] = nil
+        defer { feedStarved(&actions) }
+        guard let fetch = fetches[id], !ranges.isEmpty else { return }
         if outstanding.isEmpty { roundTrips += 1 }
         for range in ranges {
             let wanted = RangeRequest(
                 log: id, start: range.lowerBound, end: range.upperBound, treeSize: fetch.target.size)
             outstanding[id, default: []].append(wanted)
+            outstandingCount += 1
             actions.append(.send(.request(wanted)))
         }
     }

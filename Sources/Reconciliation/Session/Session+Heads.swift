@@ -6,8 +6,7 @@ extension Session {
     mutating func tell(_ parts: [HeadsPart], _ actions: inout [SessionAction]) {
         guard !parts.isEmpty else { return }
         roundTrips += 1
-        toldSettled = isSettled
-        actions += HeadsPart.messages(parts, settled: toldSettled).map { .send($0) }
+        actions += HeadsPart.messages(parts).map { .send($0) }
     }
 
     mutating func receive(
@@ -45,6 +44,7 @@ extension Session {
         peerPinned[head.log] = head.pinnedSize > 0 ? head.pinnedSize : nil
         // Where it is still behind, it has not taken what was offered: it is offered again.
         offered[head.log] = nil
+        openOffers.remove(head.log)
         unresumable.remove(head.log)
         // The peer has the log after all.
         unknownThere.remove(head.log)
@@ -52,6 +52,7 @@ extension Session {
 
     /// Both sides know what the other holds.
     mutating func exchanged(_ actions: inout [SessionAction]) {
+        hasCompared = true
         let isKnown: (LogID) -> Bool = { [agreed, exchange] log in
             // Told last time already, and the peer remembers.
             agreed?.entries[log]?.heard == exchange.heard[log]?.settled && agreed?.entries[log]?.told == nil
@@ -103,6 +104,10 @@ extension Session {
 
     private mutating func offer(_ log: LocalLog, _ actions: inout [SessionAction]) {
         guard let head = log.head, offered[log.id] != head.size else { return }
+        guard openOffers.contains(log.id) || openOffers.count < configuration.openOffers else {
+            waitingOffers.append(log.id)
+            return
+        }
         let theirs = exchange.heard[log.id]?.size ?? 0
         let pinned = peerPinned[log.id] ?? 0
         if pinned > head.size {
@@ -116,8 +121,18 @@ extension Session {
             pinned == 0 && theirs > 0 && exchange.told[log.id]?.size == theirs
             && head.size - theirs <= configuration.pushSize
         offered[log.id] = head.size
+        openOffers.insert(log.id)
         exchange.tell(offered: head, community: log.community)
         actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
+    }
+
+    /// Offers that waited for the peer to take up others.
+    mutating func sendWaitingOffers(_ actions: inout [SessionAction]) {
+        guard !waitingOffers.isEmpty, openOffers.count < configuration.openOffers else { return }
+        var waiting = waitingOffers[...]
+        waitingOffers = []
+        while openOffers.count < configuration.openOffers, let id = waiting.popFirst() { refresh(id, &actions) }
+        waitingOffers = Array(waiting) + waitingOffers
     }
 
     /// The two hold different roots at one size.
@@ -138,6 +153,7 @@ extension Session {
     /// Nothing more is expected of this log.
     private mutating func forget(_ id: LogID) {
         fetches[id] = nil
+        openOffers.remove(id)
         unequal.remove(id)
         awaitedAnswers.remove(id)
         if case .arrived = pushes[id] { pushes[id] = nil }
@@ -176,11 +192,10 @@ extension Session {
 
     /// Says what this side holds of a log now.
     mutating func announce(_ log: LocalLog, _ actions: inout [SessionAction]) {
-        toldSettled = isSettled
         toldPinned[log.id] = log.pinned?.size
         exchange.tell(log.announced, community: log.community)
         actions.append(
-            .send(.heads(community: log.community, [log.announced], complete: false, settled: toldSettled)))
+            .send(.heads(community: log.community, [log.announced], complete: false, settled: false)))
     }
 }
 

@@ -15,6 +15,8 @@ public struct Session {
     var exchange: HeadsExchange
     let memory: SessionMemory?
     var hasMet = false
+    /// Whether this side has gone through what the exchange found.
+    var hasCompared = false
     /// What both agreed on last, and what this side has proposed to agree on.
     var agreed: SessionMemory?
     var proposed: SessionMemory?
@@ -31,6 +33,9 @@ public struct Session {
     var toldPinned: [LogID: UInt64] = [:]
     /// The size last offered of each log.
     var offered: [LogID: UInt64] = [:]
+    /// Logs that were offered and that the peer has said nothing about since, and those that wait until it has.
+    var openOffers: Set<LogID> = []
+    var waitingOffers: [LogID] = []
     /// Offers that did not start from what is held here, by log.
     var repeatedOffers: [LogID: Int] = [:]
     /// Logs that come in towards another checkpoint.
@@ -38,6 +43,11 @@ public struct Session {
     var fetches: [LogID: Fetch] = [:]
     /// What the peer was asked for and has not sent yet, by log and in order.
     var outstanding: [LogID: [RangeRequest]] = [:]
+    var outstandingCount = 0
+    /// Requests that are being assigned, by log.
+    var reserved: [LogID: Int] = [:]
+    /// Logs for which there was no room to ask for more.
+    var starved: Set<LogID> = []
     /// Entries that came with an offer and wait until its checkpoint is pinned, or are still to come.
     var pushes: [LogID: Push] = [:]
     /// Cosignatures that the peer has from this side, or this side from the peer.
@@ -72,10 +82,11 @@ public struct Session {
     public init(configuration: SessionConfiguration, logs: [LocalLog], memory: SessionMemory? = nil) {
         self.configuration = configuration
         self.logs = Dictionary(logs.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        self.memory = memory
+        let isFirst = configuration.node < configuration.peer
+        self.memory = memory?.isSound(isFirst: isFirst) == true ? memory : nil
         exchange = HeadsExchange(
-            own: logs.map { ($0.community, $0.announced) }, memory: memory,
-            isFirst: configuration.node < configuration.peer, maximumLogs: configuration.maximumLogs)
+            own: logs.map { ($0.community, $0.announced) }, memory: self.memory, isFirst: isFirst,
+            maximumLogs: configuration.maximumLogs)
     }
 
     /// Whether both sides have named the same heads and neither wants anything more.
@@ -101,6 +112,8 @@ public struct Session {
             close(.violation("\(error)"), saying: "internal error", &actions)
             return actions
         }
+        sendWaitingOffers(&actions)
+        sayWhetherSettled(&actions)
         finishIfConverged(&actions)
         return actions
     }
@@ -112,14 +125,13 @@ public struct Session {
             enqueue(log.wantedBlobs)
             toldPinned[log.id] = log.pinned?.size
         }
-        toldSettled = isSettled
         roundTrips += 1
         actions.append(
             .send(
                 .hello(
                     Hello(
                         node: configuration.node, communities: exchange.digests(of: configuration.communities),
-                        memory: memory?.digest, once: configuration.once, settled: toldSettled))))
+                        memory: memory?.digest, once: configuration.once, settled: false))))
     }
 
     private mutating func receive(_ hello: Hello, _ actions: inout [SessionAction]) throws {
@@ -133,8 +145,7 @@ public struct Session {
         }
         hasMet = true
         peerIsSettled = hello.settled
-        let parts = exchange.receive(
-            hello, communities: configuration.communities, sentMemory: memory?.digest)
+        let parts = exchange.receive(hello, communities: configuration.communities)
         let common = Set(exchange.common)
         logs = logs.filter { common.contains($0.value.community) }
         if hello.memory != nil, hello.memory == memory?.digest {
@@ -185,13 +196,24 @@ public struct Session {
         }
     }
 
-    private mutating func finishIfConverged(_ actions: inout [SessionAction]) {
-        guard end == nil, hasMet else { return }
-        if isSettled != toldSettled {
-            toldSettled = isSettled
-            actions.append(.send(.heads(community: "", [], complete: false, settled: toldSettled)))
+    /// Every message that says whether this side is settled says how it is after all that this event has led to.
+    private mutating func sayWhetherSettled(_ actions: inout [SessionAction]) {
+        guard end == nil else { return }
+        let settled = isSettled
+        for position in actions.indices {
+            guard case .send(let message) = actions[position], let said = message.saying(settled: settled) else {
+                continue
+            }
+            actions[position] = .send(said)
+            toldSettled = settled
         }
-        guard configuration.once, configuration.isInitiator, isConverged else { return }
+        guard hasMet, toldSettled != settled else { return }
+        toldSettled = settled
+        actions.append(.send(.heads(community: "", [], complete: false, settled: settled)))
+    }
+
+    private mutating func finishIfConverged(_ actions: inout [SessionAction]) {
+        guard end == nil, configuration.once, configuration.isInitiator, isConverged else { return }
         let agreement = exchange.agreement
         remember(snapshot(agreement), &actions)
         close(.done, saying: "done", memory: agreement, &actions)
@@ -210,7 +232,7 @@ public struct Session {
     /// Whether this side has nothing under way and wants nothing.
     var isSettled: Bool {
         // Until the heads are compared nobody knows what is wanted.
-        (!hasMet || exchange.isComplete) && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
+        (!hasMet || hasCompared) && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty
     }
@@ -222,6 +244,8 @@ public struct Session {
 
     /// At most this many requests of a peer's are answered at once.
     static let maximumServing = 64
+    /// More logs than this are not brought in from one peer at once: an honest one waits with its offers.
+    static let maximumFetches = 64
 
     mutating func beginServing() throws {
         serving += 1

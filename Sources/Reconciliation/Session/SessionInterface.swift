@@ -11,10 +11,14 @@ public struct SessionConfiguration: Sendable, Hashable {
     public let isInitiator: Bool
     /// Whether to close once both sides hold the same.
     public let once: Bool
-    /// Entries that may be asked for and not have arrived yet: what fills a link of 200 ms.
-    public var window: UInt64 = 262_144
     /// Entries that one request asks for.
     public var requestSize: UInt64 = 16_384
+    /// Requests for one log that may not have been answered yet: enough to fill a link of 200 ms.
+    public var requestsOfOneLog = 16
+    /// Requests for all logs that may not have been answered yet.
+    public var requestsOfAll = 48
+    /// Offers that the peer may not have taken up yet.
+    public var openOffers = 48
     /// Entries that are sent with the offer that tells of them, unasked, to a peer that had all before.
     public var pushSize: UInt64 = 256
     /// Blobs that may be asked for and not have arrived yet.
@@ -44,7 +48,7 @@ public enum SessionEvent: Sendable {
     case pinned(LocalLog)
     /// The log is being brought in towards another checkpoint, or came in meanwhile.
     case pinDeferred(LocalLog)
-    /// What to ask the peer for, in answer to ``SessionAction/assign(_:limit:)``.
+    /// What to ask the peer for, in answer to ``SessionAction/assign(_:ranges:)``.
     case assigned(LogID, [Range<UInt64>])
     /// There may be something to ask for again.
     case assignable(LogID)
@@ -70,8 +74,8 @@ public enum SessionAction: Sendable, Hashable {
     case offer(LogID, fromSize: UInt64, pushing: Bool)
     /// Make this the checkpoint that ranges are proved against; answer `pinned`, `pinDeferred` or `failed`.
     case pin(Head, note: String)
-    /// Say what to ask this peer for, of at most so many entries; answer `assigned`.
-    case assign(LogID, limit: UInt64)
+    /// Say what to ask this peer for, in at most so many requests; answer `assigned`.
+    case assign(LogID, ranges: Int)
     /// Verify and commit in turn; answer `committed`, `rejected` or `failed`. When that completes a checkpoint, cosign
     /// it before the answer.
     case commit(EntryRange)

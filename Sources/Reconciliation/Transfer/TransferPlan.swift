@@ -43,20 +43,18 @@ public struct TransferPlan: Sendable {
         for range in assigned.removeValue(forKey: session) ?? [] { giveBack(range) }
     }
 
-    /// The next ranges for a session, of at most so many entries in all; empty where there is nothing to ask for now.
-    public mutating func assign(_ session: SessionID, limit: UInt64) -> [Range<UInt64>] {
+    /// The next ranges for a session, at most so many; none where there is nothing to ask for now.
+    public mutating func assign(_ session: SessionID, ranges limit: Int) -> [Range<UInt64>] {
         guard participants.contains(session) else { return [] }
         var ranges: [Range<UInt64>] = []
-        var room = limit
-        while room > 0, let range = nextRange(room) {
+        while ranges.count < limit, let range = nextRange() {
             ranges.append(range)
             assigned[session, default: []].append(range)
-            room -= min(room, UInt64(range.count))
         }
         return ranges
     }
 
-    private mutating func nextRange(_ room: UInt64) -> Range<UInt64>? {
+    private mutating func nextRange() -> Range<UInt64>? {
         if !returned.isEmpty { return returned.removeFirst() }
         guard next < target.size, participants.count < 2 || next < frontier + TransferPlan.lookahead else { return nil }
         // Up to the next multiple, so that all but the first and last ranges hold whole bundles.
