@@ -96,6 +96,27 @@ import TransparencyLog
         #expect(report.received == 100_000 - held)
         #expect(try us.heads() == kr.heads())
     }
+
+    @Test func severalPeersShareTheWorkOfOneLog() async throws {
+        let us = try TestNode("us.example", partners: ["kr.example", "jp.example", "in.example"])
+        let kr = try TestNode("kr.example", partners: ["us.example", "jp.example", "in.example"])
+        let jp = try TestNode("jp.example", partners: ["us.example", "kr.example", "in.example"])
+        let india = try TestNode("in.example", partners: ["us.example", "kr.example", "jp.example"])
+        let all = [us, kr, jp, india]
+        for one in all { for other in all where one !== other { try one.know(other) } }
+        try us.append(100_000)
+        #expect(try await synchronise(kr, us).0.error == nil)
+        #expect(try await synchronise(jp, us).0.error == nil)
+        async let first = synchronise(india, kr, requestSize: 1_024)
+        async let second = synchronise(india, jp, requestSize: 1_024)
+        let reports = try await [first, second]
+        #expect(reports.allSatisfy { $0.0.error == nil && $0.1.error == nil })
+        #expect(try india.store.log(us.log.origin)?.head == us.store.log(us.log.origin)?.head)
+        // Both have brought entries of it, and none came twice.
+        let brought = reports.map(\.1.sent)
+        #expect(brought.allSatisfy { $0 > 4_000 }, "\(brought)")
+        #expect(brought.reduce(0, +) <= 100_000 + 10)
+    }
 }
 
 /// A node in a temporary folder, with one own log.
@@ -161,7 +182,7 @@ final class TestNode: Sendable {
 
 /// One session between two nodes, begun by the first; their reports.
 func synchronise(
-    _ initiator: TestNode, _ responder: TestNode, cutAfter limit: Int? = nil
+    _ initiator: TestNode, _ responder: TestNode, cutAfter limit: Int? = nil, requestSize: UInt64 = 16_384
 ) async throws -> (SessionReport, SessionReport) {
     let group = MultiThreadedEventLoopGroup.singleton
     let (accepted, accept) = AsyncStream.makeStream(of: (any Channel).self)
@@ -181,11 +202,11 @@ func synchronise(
                 }
             }
             .connect(to: address).get()
-        return await run(initiator, with: responder.name, isInitiator: true, channel)
+        return await run(initiator, with: responder.name, isInitiator: true, requestSize, channel)
     }()
     async let second: SessionReport = {
         for await channel in accepted {
-            return await run(responder, with: initiator.name, isInitiator: false, channel)
+            return await run(responder, with: initiator.name, isInitiator: false, requestSize, channel)
         }
         return SessionReport(peer: initiator.name)
     }()
@@ -195,13 +216,14 @@ func synchronise(
 }
 
 private func run(
-    _ node: TestNode, with peer: String, isInitiator: Bool, _ channel: any Channel
+    _ node: TestNode, with peer: String, isInitiator: Bool, _ requestSize: UInt64, _ channel: any Channel
 ) async -> SessionReport {
-    await SessionRunner(
-        context: node.context,
-        configuration: SessionConfiguration(
-            node: node.name, peer: peer, communities: node.context.communities(admitting: peer),
-            isInitiator: isInitiator, once: true),
+    var configuration = SessionConfiguration(
+        node: node.name, peer: peer, communities: node.context.communities(admitting: peer),
+        isInitiator: isInitiator, once: true)
+    configuration.requestSize = requestSize
+    return await SessionRunner(
+        context: node.context, configuration: configuration,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ).run(over: channel)
 }

@@ -4,6 +4,9 @@ import Reconciliation
 final class LiveSessions: Sendable {
     struct Session: Sendable {
         let peer: String
+        var isInitiator = false
+        /// Whether both sides mean to stay connected; known once they have met.
+        var stays = false
         let notify: @Sendable (Change) -> Void
     }
 
@@ -25,6 +28,21 @@ final class LiveSessions: Sendable {
         sessions.update { $0[id] = session }
         return id
     }
+
+    /// Two nodes that both connect need one connection: the one that the node whose name sorts first has opened stays,
+    /// and the other is closed by whoever opened it.
+    func stays(_ id: UInt64, node: String) {
+        let superfluous = sessions.update { sessions -> Session? in
+            sessions[id]?.stays = true
+            guard let peer = sessions[id]?.peer, node > peer else { return nil }
+            let all = sessions.values.filter { $0.peer == peer && $0.stays }
+            guard all.contains(where: { !$0.isInitiator }) else { return nil }
+            return all.first(where: \.isInitiator)
+        }
+        superfluous?.notify(.disconnect(reason: LiveSessions.superfluous))
+    }
+
+    static let superfluous = "another connection with this partner is open"
 
     func remove(_ id: UInt64) {
         sessions.update { $0[id] = nil }

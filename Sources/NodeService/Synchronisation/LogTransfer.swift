@@ -10,6 +10,8 @@ struct TransferParticipant: Sendable {
     let feed: @Sendable (SessionEvent) -> Void
     /// Hears how the log stands once entries of it are committed; `count` of them were this session's.
     let committed: @Sendable (_ log: StoredLog, _ count: UInt64) -> Void
+    /// Hears that another process has brought entries of this log meanwhile.
+    let overtaken: @Sendable (_ log: LogID) -> Void
 }
 
 /// A range on its way through a transfer, with what to do when its bytes are no longer held.

@@ -85,7 +85,9 @@ package final class SessionRunner: Sendable {
     func run(_ channel: NIOAsyncChannel<RawFrame, ByteBuffer>) async -> SessionReport {
         let begin = ContinuousClock.now
         let id = context.sessions.add(
-            .init(peer: configuration.peer) { [weak self] change in self?.take(change) })
+            .init(peer: configuration.peer, isInitiator: configuration.isInitiator) { [weak self] change in
+                self?.take(change)
+            })
         state.update { $0.id = id }
         do {
             let end = try await channel.executeThenClose { inbound, outbound in
@@ -134,6 +136,7 @@ package final class SessionRunner: Sendable {
             }
             group.addTask {
                 var session = Session(configuration: self.configuration, logs: logs, memory: memory)
+                var stays = false
                 defer { self.logsNow(session) }
                 for await event in self.events {
                     for action in session.handle(event) {
@@ -143,6 +146,10 @@ package final class SessionRunner: Sendable {
                         throw SessionFailure(.notPermitted, reason)
                     }
                     self.owed.value = session.isOwed
+                    if !stays, !self.configuration.once, session.peerStays {
+                        stays = true
+                        self.context.sessions.stays(self.state.value.id, node: self.configuration.node)
+                    }
                 }
                 throw SessionFailure(.unreachable, "the connection ended before both sides held the same")
             }
@@ -330,6 +337,10 @@ package final class SessionRunner: Sendable {
                 state.update { $0.report.received += count }
                 progress?(.committed(origin: log.origin, held: log.size))
                 reload(log.id) { .committed($0) }
+            },
+            overtaken: { [self] id in
+                reload(id) { .pinDeferred($0) }
+                reload(id) { .changed([$0]) }
             })
     }
 

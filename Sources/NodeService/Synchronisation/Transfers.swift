@@ -69,6 +69,8 @@ final class Transfers: Sendable {
         case .success(let log):
             onComplete(log)
             for participant in transfer.participants { participant.committed(log, 0) }
+        case .failure(StoreError.notContiguous):
+            for participant in transfer.participants { participant.overtaken(transfer.target.log) }
         case .failure(let error):
             for participant in transfer.participants {
                 participant.feed(.failed(transfer.target.log, reason: "\(error)"))

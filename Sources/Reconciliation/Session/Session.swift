@@ -61,6 +61,8 @@ public struct Session {
     var knownBlobs: Set<BlobKey> = []
     /// Requests of the peer's that are being answered.
     var serving = 0
+    /// Whether the peer means to stay connected; false until it has said so.
+    public internal(set) var peerStays = false
     var peerIsSettled = false
     var toldSettled = false
     public internal(set) var end: SessionEnd?
@@ -144,6 +146,7 @@ public struct Session {
                 "the peer calls itself \(hello.node) but its certificate is \(configuration.peer)'s")
         }
         hasMet = true
+        peerStays = !hello.once
         peerIsSettled = hello.settled
         let parts = exchange.receive(hello, communities: configuration.communities)
         let common = Set(exchange.common)
