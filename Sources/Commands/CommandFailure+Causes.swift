@@ -47,7 +47,7 @@ extension ExitStatus {
     init(_ error: StoreError) {
         switch error {
         case .busy: self = .busy
-        case .full, .readOnly, .io, .damaged: self = .io
+        case .full, .readOnly, .io, .damaged, .damagedEntries: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
         case .rolledBack, .contradictsSigned, .frozen, .cosignedBeyond: self = .notPermitted
         case .unknownLog: self = .noInput

@@ -94,13 +94,7 @@ public final class RangeVerifier {
         let number = first / UInt64(EntryBundle.maximumEntries)
         // Each bundle but the last reaches to the end of its place in the log.
         let expected = min(end, (number + 1) * UInt64(EntryBundle.maximumEntries)) - min(end, first)
-        guard expected > 0, UInt64(exactly: bundle.entries) == expected else {
-            throw StoreError.badBundle(number: number, reason: "\(bundle.entries) entries where \(expected) belong")
-        }
-        if !bundle.isCompressed, bundle.data.count > BundleCodec.maximumRawSize {
-            throw StoreError.badBundle(number: number, reason: "too large")
-        }
-        let raw = bundle.isCompressed ? try codec.decompress(bundle.data, number: number) : bundle.data
+        let raw = try bundle.raw(number: number, expected: expected, codec: codec)
         do {
             let ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
             guard ranges.count == bundle.entries else {

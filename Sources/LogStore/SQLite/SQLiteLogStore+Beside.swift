@@ -100,6 +100,8 @@ extension SQLiteLogStore {
             guard try Self.root(db, row: row, log: stored, size: head.size) == head.root else {
                 throw StoreError.notProved(origin: stored.origin, start: 0, end: head.size)
             }
+            // What is damaged is not held.
+            try Self.checkUndamaged(db, row: row, log: stored)
             return stored.origin
         }
         return try marks.cosign(head, log: log, origin: origin, time: time)
@@ -115,7 +117,15 @@ extension SQLiteLogStore {
     public func wantedBlobs(of log: SHA256Digest) throws -> [BlobReference] {
         try database.read { db in
             try Row.fetchAll(
-                db, sql: "SELECT entry, sha256, size FROM blob WHERE log = ? AND data IS NULL ORDER BY entry",
+                db,
+                sql: """
+                    SELECT entry, sha256, size FROM blob WHERE log = ?1 AND data IS NULL
+                    UNION
+                    SELECT entry, sha256, size FROM blob
+                    JOIN damage ON damage.log = blob.log AND kind = 'blob' AND level = 0 AND number = entry
+                    WHERE blob.log = ?1
+                    ORDER BY entry
+                    """,
                 arguments: [Self.rowID(db, log)]
             ).map {
                 BlobReference(
@@ -125,7 +135,7 @@ extension SQLiteLogStore {
     }
 
     public func blob(_ reference: BlobReference) throws -> [UInt8]? {
-        try database.read { db in
+        let bytes = try database.read { db in
             try Data.fetchOne(
                 db, sql: "SELECT data FROM blob WHERE log = ? AND entry = ? AND sha256 = ? AND data IS NOT NULL",
                 arguments: [
@@ -134,6 +144,8 @@ extension SQLiteLogStore {
                 ]
             ).map { [UInt8]($0) }
         }
+        // Bytes that have rotted are not those that the record names: they are shown and sent to nobody.
+        return bytes.flatMap { SHA256.hash($0) == reference.sha256 ? $0 : nil }
     }
 
     public func store(_ bytes: [UInt8], for reference: BlobReference) throws {
@@ -153,6 +165,7 @@ extension SQLiteLogStore {
                     Data(bytes), Self.rowID(db, reference.log), Int64(clamping: reference.index),
                     reference.sha256.databaseBytes,
                 ])
+            try Self.clear(.blob(entry: reference.index), row: Self.rowID(db, reference.log), db)
         }
     }
 }
@@ -172,6 +185,8 @@ extension SQLiteLogStore {
     /// Who may have the blob with this hash, if the record at this index names it. The right comes from the record
     /// alone: the same bytes named elsewhere give none.
     public func blobReaders(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> BlobReaders? {
+        // A damaged record gives nobody a right.
+        guard try !isDamaged(.bundle(index / UInt64(EntryBundle.maximumEntries)), of: log) else { return nil }
         guard let body = try body(of: log, at: index),
             case .sealed(_, sha256, _, let recipients) = body.withUnsafeBytes({ EntryFinding(body: $0, index: index) })
         else { return nil }

@@ -171,15 +171,20 @@ extension SQLiteLogStore {
             }
             partialBundle = [UInt8](data)
         }
+        let edge: TreeEdge
         do {
-            return LogGrowth(
-                edge: try TreeEdge(size: log.size, partialTiles: partialTiles), partialBundle: partialBundle)
+            edge = try TreeEdge(size: log.size, partialTiles: partialTiles)
         } catch {
             throw StoreError.damaged(path: log.origin, reason: "\(error)")
         }
+        // Grown from tiles that have rotted, the next checkpoint would contradict this one.
+        if let head = log.head, head.size == log.size, head.root != edge.root(hasher: MerkleHasher()) {
+            throw StoreError.damaged(path: log.origin, reason: "the tiles at its edge do not have the signed root")
+        }
+        return LogGrowth(edge: edge, partialBundle: partialBundle)
     }
 
-    private static func write(_ writes: LogGrowth.Writes, row: Int64, size: UInt64, _ db: Database) throws {
+    static func write(_ writes: LogGrowth.Writes, row: Int64, size: UInt64, _ db: Database) throws {
         let bundle = try db.cachedStatement(
             sql: """
                 INSERT INTO bundle (log, number, entries, compressed, data) VALUES (?, ?, ?, ?, ?)

@@ -27,3 +27,35 @@ extension SQLiteLogStore {
         }
     }
 }
+
+extension SQLiteLogStore {
+    /// Flips one bit of a stored row, as a failing disk would: of the bundle as it is stored, a tile, a sealed part.
+    package func flip(_ place: Damage.Place, of log: SHA256Digest, byte: Int) throws {
+        try database.write { db in
+            let (table, condition) = try Self.row(place, of: log, db)
+            let data = try Data.fetchOne(db, sql: "SELECT data FROM \(table) WHERE \(condition)")
+            guard var data, data.indices.contains(byte) else { throw StoreError.unknownLog(log.hex) }
+            data[byte] ^= 1
+            try db.execute(sql: "UPDATE \(table) SET data = ? WHERE \(condition)", arguments: [data])
+        }
+    }
+
+    /// Deletes a stored row.
+    package func lose(_ place: Damage.Place, of log: SHA256Digest) throws {
+        try database.write { db in
+            let (table, condition) = try Self.row(place, of: log, db)
+            try db.execute(sql: "DELETE FROM \(table) WHERE \(condition)")
+        }
+    }
+
+    private static func row(
+        _ place: Damage.Place, of log: SHA256Digest, _ db: Database
+    ) throws -> (table: String, condition: String) {
+        let row = try rowID(db, log)
+        return switch place {
+        case .bundle(let number): ("bundle", "log = \(row) AND number = \(number)")
+        case .tile(let level, let number): ("tile", "log = \(row) AND level = \(level) AND number = \(number)")
+        case .blob(let entry): ("blob", "log = \(row) AND entry = \(entry)")
+        }
+    }
+}

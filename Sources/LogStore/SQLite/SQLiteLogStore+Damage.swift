@@ -1,0 +1,180 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+// Damage that is known: marked, listed, kept from partners, and forgotten once it is mended.
+
+extension SQLiteLogStore {
+    /// The known damage of a log: bundles, tiles, blobs, in order.
+    public func damage(of log: SHA256Digest) throws -> [Damage] {
+        try database.read { db in try Self.damage(db, row: Self.rowID(db, log)) }
+    }
+
+    static func damage(_ db: Database, row: Int64) throws -> [Damage] {
+        try Row.fetchAll(
+            db.cachedStatement(sql: "SELECT kind, level, number, reason, found FROM damage WHERE log = ?"),
+            arguments: [row]
+        ).map { row in
+            let number = row.size("number")
+            let place: Damage.Place =
+                switch try row.text("kind") {
+                case "bundle": .bundle(number)
+                case "tile": .tile(level: Int(clamping: row.size("level")), number: number)
+                default: .blob(entry: number)
+                }
+            return Damage(place: place, reason: try row.text("reason"), found: row.size("found"))
+        }.sorted { $0.place < $1.place }
+    }
+
+    func isDamaged(_ place: Damage.Place, of log: SHA256Digest) throws -> Bool {
+        try database.read { db in
+            try Bool.fetchOne(
+                db.cachedStatement(
+                    sql: "SELECT 1 FROM damage WHERE log = ? AND kind = ? AND level = ? AND number = ?"),
+                arguments: place.key(Self.rowID(db, log))) ?? false
+        }
+    }
+
+    /// Marks damage; what is marked already keeps its first date.
+    public func mark(_ damage: [Damage], of log: SHA256Digest) throws {
+        guard !damage.isEmpty else { return }
+        try database.write { db in
+            let row = try Self.rowID(db, log)
+            for each in damage {
+                try db.cachedStatement(
+                    sql: """
+                        INSERT INTO damage (log, kind, level, number, reason, found) VALUES (?, ?, ?, ?, ?, ?)
+                        ON CONFLICT (log, kind, level, number) DO UPDATE SET reason = excluded.reason
+                        """
+                ).execute(arguments: each.place.key(row) + [each.reason, Int64(clamping: each.found)])
+            }
+        }
+    }
+
+    /// Takes back marks of what was found sound again.
+    public func clear(_ places: [Damage.Place], of log: SHA256Digest) throws {
+        guard !places.isEmpty else { return }
+        try database.write { db in
+            let row = try Self.rowID(db, log)
+            for place in places { try Self.clear(place, row: row, db) }
+        }
+    }
+
+    static func clear(_ place: Damage.Place, row: Int64, _ db: Database) throws {
+        try db.cachedStatement(
+            sql: "DELETE FROM damage WHERE log = ? AND kind = ? AND level = ? AND number = ?"
+        ).execute(arguments: place.key(row))
+    }
+
+    /// The entries whose bodies are damaged, as ranges of whole bundles, cut at the end of the log.
+    public func damagedRanges(of log: SHA256Digest) throws -> [Range<UInt64>] {
+        try database.read { db in
+            let (row, log) = try Self.fetch(db, log)
+            var ranges: [Range<UInt64>] = []
+            for case .bundle(let number) in try Self.damage(db, row: row).map(\.place) {
+                let range = Damage.Place.bundle(number).entries(size: log.size)
+                if let last = ranges.last, last.upperBound == range.lowerBound {
+                    ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+                } else if !range.isEmpty {
+                    ranges.append(range)
+                }
+            }
+            return ranges
+        }
+    }
+
+    /// The bundles that hold these entries, as ``bundles(of:entries:)``, for whoever passes them on: up to the first
+    /// one that is known to be damaged.
+    ///
+    /// Throws ``StoreError/damagedEntries(origin:start:end:)`` where the first entry is damaged.
+    public func undamagedBundles(of log: SHA256Digest, entries range: Range<UInt64>) throws -> [StoredBundle] {
+        guard !range.isEmpty else { return [] }
+        let width = UInt64(EntryBundle.maximumEntries)
+        let first = range.lowerBound / width
+        let damaged = try database.read { db in
+            try Int64.fetchOne(
+                db.cachedStatement(
+                    sql: """
+                        SELECT min(number) FROM damage WHERE log = ? AND kind = 'bundle' AND number BETWEEN ? AND ?
+                        """),
+                arguments: [
+                    Self.rowID(db, log), Int64(clamping: first), Int64(clamping: (range.upperBound - 1) / width),
+                ])
+        }.map { UInt64(clamping: $0) }
+        guard let damaged else { return try bundles(of: log, entries: range) }
+        guard damaged > first else {
+            let stored = try database.read { db in try Self.fetch(db, log).log }
+            let entries = Damage.Place.bundle(damaged).entries(size: stored.size)
+            throw StoreError.damagedEntries(
+                origin: stored.origin, start: entries.lowerBound, end: entries.upperBound)
+        }
+        return try bundles(of: log, entries: range.lowerBound..<(damaged * width))
+    }
+
+    /// Throws where entries or tiles of the log are known to be damaged: it is not held completely then.
+    static func checkUndamaged(_ db: Database, row: Int64, log: StoredLog) throws {
+        guard let first = try damage(db, row: row).first(where: { $0.place.isOfLog }) else { return }
+        let entries = first.place.entries(size: log.size)
+        throw StoreError.damagedEntries(origin: log.origin, start: entries.lowerBound, end: entries.upperBound)
+    }
+
+    // MARK: Sealed parts
+
+    /// The sealed parts that the records of a bundle name and that this node is to hold beside the log.
+    package func expectedBlobs(in bundle: StoredBundle, of log: StoredLog) throws -> [BlobReference] {
+        let raw = try raw(bundle)
+        guard raw.withUnsafeBytes({ EntryFinding.isCandidate($0) }) else { return [] }
+        let first = bundle.number * UInt64(EntryBundle.maximumEntries)
+        let carriedFrom = try database.read { db in
+            try Int64.fetchOne(
+                db, sql: "SELECT entry FROM membership WHERE log = ? AND members_carry = 1",
+                arguments: [Self.rowID(db, log.id)])
+        }.map { UInt64(clamping: $0) }
+        let ranges: [Range<Int>]
+        do {
+            ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
+        } catch {
+            throw StoreError.badBundle(number: bundle.number, reason: "\(error)")
+        }
+        return raw.withUnsafeBytes { bytes in
+            ranges.enumerated().compactMap { position, range in
+                let index = first + UInt64(position)
+                guard
+                    case .sealed(_, let sha256, let size, let recipients)? = EntryFinding(
+                        body: UnsafeRawBufferPointer(rebasing: bytes[range]), index: index),
+                    log.isOwn || recipients.contains(node) || carriedFrom.map({ $0 < index }) ?? false
+                else { return nil }
+                return BlobReference(log: log.id, index: index, sha256: sha256, size: size)
+            }
+        }
+    }
+
+    /// Makes the row of a sealed part that is gone, so that its bytes are wanted again.
+    package func restoreBlobRow(_ reference: BlobReference) throws {
+        try database.write { db in
+            try db.execute(
+                sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, NULL)",
+                arguments: [
+                    Self.rowID(db, reference.log), Int64(clamping: reference.index),
+                    reference.sha256.databaseBytes, reference.size,
+                ])
+        }
+    }
+}
+
+extension Damage.Place {
+    /// Whether entries or their hashes are damaged, not what lies beside the log.
+    public var isOfLog: Bool {
+        if case .blob = self { false } else { true }
+    }
+
+    fileprivate func key(_ row: Int64) -> StatementArguments {
+        switch self {
+        case .bundle(let number): [row, "bundle", 0, Int64(clamping: number)]
+        case .tile(let level, let number): [row, "tile", level, Int64(clamping: number)]
+        case .blob(let entry): [row, "blob", 0, Int64(clamping: entry)]
+        }
+    }
+}
