@@ -23,7 +23,8 @@ package struct EntenteCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
             ImportCommand.self, AssessCommand.self, WithdrawCommand.self, SearchCommand.self, ShowCommand.self,
-            SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ProveCommand.self,
+            SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
+            ProveCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])
 

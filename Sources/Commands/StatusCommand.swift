@@ -26,6 +26,9 @@ struct StatusCommand: ParsableCommand {
         var alarms = try node.store.rollbacks().map(\.description)
         alarms += node.cardProblems.map(\.description)
         alarms += logs.compactMap { log in log.frozen.map { "\(log.origin) is frozen: \($0)" } }
+        for log in logs {
+            if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }
+        }
         for log in logs where !log.isOwn {
             guard let published = try node.store.membership(of: log.id)?.members,
                 let own = node.configuration.community(log.community)?.members
@@ -84,6 +87,16 @@ struct StatusCommand: ParsableCommand {
 }
 
 extension StoredLog {
+    /// What `status` says of damage that is known; `nil` if there is none.
+    func damageAlarm(_ damage: [Damage]) -> String? {
+        guard !damage.isEmpty else { return nil }
+        var seen: Set<String> = []
+        let references = damage.map { ScrubReport.Finding($0, of: self).reference }.filter { seen.insert($0).inserted }
+        let shown = references.prefix(3)
+        let more = references.count > shown.count ? " and \(references.count - shown.count) more places" : ""
+        return "\(origin) is damaged here: \(shown.joined(separator: ", "))\(more); run `entente scrub --repair`"
+    }
+
     /// `own`, `replica`, `receiving` or `frozen`.
     var stateText: String {
         if frozen != nil { return "frozen" }

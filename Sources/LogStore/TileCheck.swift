@@ -49,6 +49,19 @@ extension ArrivingRange {
 
         var number: UInt64 { first / UInt64(EntryBundle.maximumEntries) }
         var entries: Range<UInt64> { first..<(first + UInt64(bodies.count)) }
+
+        /// The sealed parts that its records name: their rows may be gone as well.
+        var sealedParts: [EntryFinding] {
+            raw.withUnsafeBytes { bytes in
+                guard EntryFinding.isCandidate(bytes) else { return [] }
+                return bodies.enumerated().compactMap { position, range in
+                    let body = UnsafeRawBufferPointer(rebasing: bytes[range])
+                    let finding = EntryFinding(body: body, index: first + UInt64(position))
+                    if case .sealed = finding { return finding }
+                    return nil
+                }
+            }
+        }
     }
 
     /// The bundles one by one; each but the last reaches to the end of its place in the log.

@@ -167,12 +167,16 @@ final class TestNode: Sendable {
                     body: [UInt8]("{\"v\":1,\"type\":\"test\",\"n\":\(base + UInt64($0)),\"of\":\"\(name)\"}".utf8))
             }
             index += batch.count
-            _ = try store.append(
-                batch, to: log.origin,
-                options: AppendOptions { [signer, log] size, root in
-                    try Checkpoint(origin: log.origin, size: size, root: root).sign(with: signer).serialized
-                })
+            try append(batch)
         }
+    }
+
+    func append(_ entries: [NewEntry]) throws {
+        _ = try store.append(
+            entries, to: log.origin,
+            options: AppendOptions { [signer, log] size, root in
+                try Checkpoint(origin: log.origin, size: size, root: root).sign(with: signer).serialized
+            })
     }
 
     func heads() throws -> [SignedHead?] {

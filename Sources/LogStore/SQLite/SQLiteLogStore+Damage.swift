@@ -151,15 +151,31 @@ extension SQLiteLogStore {
         }
     }
 
-    /// Makes the row of a sealed part that is gone, so that its bytes are wanted again.
+    /// Which of these sealed parts have no row here, held or wanted, that says of them what their records say.
+    package func missingBlobRows(among references: [BlobReference]) throws -> [BlobReference] {
+        try database.read { db in
+            try references.filter { reference in
+                try Bool.fetchOne(
+                    db.cachedStatement(
+                        sql: "SELECT 1 FROM blob WHERE log = ? AND entry = ? AND sha256 = ? AND size = ?"),
+                    arguments: [
+                        Self.rowID(db, reference.log), Int64(clamping: reference.index),
+                        reference.sha256.databaseBytes, reference.size,
+                    ]) == nil
+            }
+        }
+    }
+
+    /// Makes the row of a sealed part that is gone, or says something else than its record, so that its bytes are
+    /// wanted again.
     package func restoreBlobRow(_ reference: BlobReference) throws {
         try database.write { db in
+            let row = try Self.rowID(db, reference.log)
+            let index = Int64(clamping: reference.index)
+            try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ?", arguments: [row, index])
             try db.execute(
-                sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, NULL)",
-                arguments: [
-                    Self.rowID(db, reference.log), Int64(clamping: reference.index),
-                    reference.sha256.databaseBytes, reference.size,
-                ])
+                sql: "INSERT INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, NULL)",
+                arguments: [row, index, reference.sha256.databaseBytes, reference.size])
         }
     }
 }

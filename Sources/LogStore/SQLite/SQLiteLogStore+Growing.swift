@@ -219,7 +219,7 @@ extension SQLiteLogStore {
         else { throw StoreError.wrongBlob(index: index) }
     }
 
-    private func store(
+    func store(
         _ finding: EntryFinding, row: Int64, log: StoredLog, blob: NewBlob?, _ db: Database
     ) throws {
         switch finding {

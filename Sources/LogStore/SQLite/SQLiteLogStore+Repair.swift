@@ -42,6 +42,7 @@ extension SQLiteLogStore {
                     try Self.clear(place, row: row, db)
                     mended.append(place)
                 }
+                for finding in whole.sealedParts { try store(finding, row: row, log: log, blob: nil, db) }
             }
             return mended + (try Self.mendTiles(db, row: row, log: log))
         }

@@ -78,15 +78,8 @@ public struct LogAuditor {
         DispatchQueue.concurrentPerform(iterations: numbers.count) { [store] offset in
             let number = numbers.lowerBound + UInt64(offset)
             let result = Result { () throws -> [SHA256Digest] in
-                guard let bundle = bundles[number] else {
-                    throw StoreError.badBundle(number: number, reason: "missing")
-                }
                 let expected = min(width, log.size - number * width)
-                let hashes = try EntryBundle.leafHashes(of: store.raw(bundle), hasher: MerkleHasher())
-                guard hashes.count == Int(expected), bundle.entries == hashes.count else {
-                    throw StoreError.badBundle(number: number, reason: "\(hashes.count) entries, not \(expected)")
-                }
-                return hashes
+                return try store.leafHashes(of: bundles[number], number: number, count: expected...expected)
             }
             results.update { $0[number] = result }
         }
