@@ -55,6 +55,7 @@ struct SyncCommand: AsyncParsableCommand {
         } else {
             Output.line(
                 "\(report.peer): received \(grouped(report.received)), sent \(grouped(report.sent)) records; "
+                    + (report.repaired > 0 ? "mended \(grouped(report.repaired)) damaged places; " : "")
                     + "\(grouped(report.bytesIn)) bytes in, \(grouped(report.bytesOut)) out, "
                     + "\(seconds(report.seconds)) s")
         }
@@ -72,6 +73,7 @@ extension SessionReport {
             JSONMember("error", error.map { .string($0.description) } ?? .null),
             JSONMember("received", .integer(Int64(clamping: received))),
             JSONMember("sent", .integer(Int64(clamping: sent))),
+            JSONMember("repaired", .integer(Int64(repaired))),
             JSONMember("bytes_in", .integer(Int64(bytesIn))), JSONMember("bytes_out", .integer(Int64(bytesOut))),
             JSONMember("round_trips", .integer(Int64(roundTrips))),
             JSONMember("seconds", .number(Commands.seconds(seconds))),

@@ -38,6 +38,16 @@ public enum StoreError: Error, Hashable, Sendable {
     case cosignedBeyond(origin: String, size: UInt64)
 }
 
+extension StoreError {
+    /// Whether what a partner sent is at fault, and not this node.
+    public var convictsSender: Bool {
+        switch self {
+        case .badBundle, .notProved: true
+        default: false
+        }
+    }
+}
+
 extension StoreError: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -129,6 +129,15 @@ final class Place {
         return process
     }
 
+    /// Ends every `run` that was started.
+    func stop() {
+        for process in running {
+            process.terminate()
+            process.waitUntilExit()
+        }
+        running = []
+    }
+
     static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }

@@ -28,6 +28,29 @@ extension SQLiteLogStore {
         }.sorted { $0.place < $1.place }
     }
 
+    /// Whether entries or hashes of a log are known to be damaged.
+    public func isDamaged(_ log: SHA256Digest) throws -> Bool {
+        try database.read { db in
+            try Bool.fetchOne(
+                db.cachedStatement(sql: "SELECT 1 FROM damage WHERE log = ? AND kind IN ('bundle', 'tile') LIMIT 1"),
+                arguments: [Self.rowID(db, log)]) ?? false
+        }
+    }
+
+    /// How many marks each damaged log has: what a running node looks at now and then.
+    public func damageCounts() throws -> [SHA256Digest: Int] {
+        try database.read { db in
+            let rows = try Row.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT log_id, count(*) AS marks FROM damage JOIN log ON log.id = damage.log GROUP BY log_id
+                        """))
+            return Dictionary(
+                try rows.map { (try $0.digest("log_id"), Int(clamping: $0.size("marks"))) },
+                uniquingKeysWith: { first, _ in first })
+        }
+    }
+
     func isDamaged(_ place: Damage.Place, of log: SHA256Digest) throws -> Bool {
         try database.read { db in
             try Bool.fetchOne(
@@ -72,16 +95,21 @@ extension SQLiteLogStore {
     public func damagedRanges(of log: SHA256Digest) throws -> [Range<UInt64>] {
         try database.read { db in
             let (row, log) = try Self.fetch(db, log)
-            var ranges: [Range<UInt64>] = []
-            for case .bundle(let number) in try Self.damage(db, row: row).map(\.place) {
-                let range = Damage.Place.bundle(number).entries(size: log.size)
-                if let last = ranges.last, last.upperBound == range.lowerBound {
-                    ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
-                } else if !range.isEmpty {
-                    ranges.append(range)
-                }
+            return try Self.damagedRanges(db, row: row, log: log)
+        }
+    }
+
+    static func damagedRanges(_ db: Database, row: Int64, log: StoredLog) throws -> [Range<UInt64>] {
+        let numbers = try Int64.fetchAll(
+            db.cachedStatement(sql: "SELECT number FROM damage WHERE log = ? AND kind = 'bundle' ORDER BY number"),
+            arguments: [row])
+        return numbers.reduce(into: [Range<UInt64>]()) { ranges, number in
+            let range = Damage.Place.bundle(UInt64(clamping: number)).entries(size: log.size)
+            if let last = ranges.last, last.upperBound == range.lowerBound {
+                ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+            } else if !range.isEmpty {
+                ranges.append(range)
             }
-            return ranges
         }
     }
 

@@ -12,6 +12,8 @@ public struct LogSurroundings: Sendable {
     /// The newest cosignature of each cosigner, by name.
     public let cosignatures: [StoredCosignature]
     public let wantedBlobs: [BlobReference]
+    /// Entries whose bodies are damaged here, as ranges of whole bundles.
+    public let damaged: [Range<UInt64>]
 }
 
 /// What this node and a partner said to each other when they last agreed, of one log. What they said is bytes to the
@@ -66,7 +68,12 @@ extension SQLiteLogStore {
                 db.cachedStatement(
                     sql: """
                         SELECT log, entry, sha256, size FROM blob
-                        WHERE data IS NULL \(only == nil ? "" : "AND log = ?") ORDER BY log, entry
+                        WHERE data IS NULL \(only == nil ? "" : "AND log = ?1")
+                        UNION
+                        SELECT blob.log, entry, sha256, size FROM blob
+                        JOIN damage ON damage.log = blob.log AND kind = 'blob' AND level = 0 AND number = entry
+                        \(only == nil ? "" : "WHERE blob.log = ?1")
+                        ORDER BY 1, 2
                         """), arguments: arguments)
             {
                 guard let log = ids[row["log"]] else { continue }
@@ -75,11 +82,21 @@ extension SQLiteLogStore {
                         log: log, index: row.size("entry"), sha256: try row.digest("sha256"),
                         size: Int(row.size("size"))))
             }
+            let damaged = Set(
+                try Int64.fetchAll(
+                    db.cachedStatement(
+                        sql: """
+                            SELECT DISTINCT log FROM damage
+                            WHERE kind = 'bundle' \(only == nil ? "" : "AND log = ?")
+                            """),
+                    arguments: arguments))
             return try logs.map { row in
                 let id: Int64 = row["id"]
+                let log = try Self.log(from: row)
                 return LogSurroundings(
-                    log: try Self.log(from: row), membership: memberships[id], cosignatures: cosignatures[id] ?? [],
-                    wantedBlobs: wanted[id] ?? [])
+                    log: log, membership: memberships[id], cosignatures: cosignatures[id] ?? [],
+                    wantedBlobs: wanted[id] ?? [],
+                    damaged: damaged.contains(id) ? try Self.damagedRanges(db, row: id, log: log) : [])
             }
         }
     }

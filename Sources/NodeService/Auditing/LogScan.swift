@@ -113,10 +113,9 @@ struct LogScan {
         }
         guard let truth = evidence.truth(root: head.root) else {
             // Several rows are wrong in ways that agree with each other: none of them can be believed.
-            for number in 0..<UInt64(evidence.units.count) {
-                found[.bundle(number)] = "the log's entries do not have the signed root"
-                found[.tile(level: 0, number: number)] = "the log's entries do not have the signed root"
-            }
+            let reason = "the log's entries do not have the signed root"
+            for number in 0..<UInt64(evidence.units.count) { found[.bundle(number)] = reason }
+            for tile in TileList(size: head.size) { found[.tile(level: tile.level, number: tile.number)] = reason }
             return UInt64(evidence.units.count)
         }
         for (number, hash) in truth.enumerated().map({ (UInt64($0.offset), $0.element) }) {

@@ -22,6 +22,8 @@ struct TreeEvidence {
     func truth(root: SHA256Digest) -> [SHA256Digest]? {
         let hasher = MerkleHasher()
         let choices: [(Unit) -> SHA256Digest?] = [
+            { $0.agreed ?? $0.above ?? $0.leaves ?? $0.bodies },
+            { $0.agreed ?? $0.above ?? $0.bodies ?? $0.leaves },
             { $0.agreed ?? $0.leaves ?? $0.bodies ?? $0.above },
             { $0.agreed ?? $0.bodies ?? $0.leaves ?? $0.above },
             { $0.above ?? $0.leaves ?? $0.bodies },

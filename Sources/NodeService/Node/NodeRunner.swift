@@ -17,6 +17,7 @@ public final class NodeRunner: Sendable {
     private let lock: RunLock
     private let dialling = Guarded<[String: Attempt]>([:])
     private let heads = Guarded<[LogID: UInt64]>([:])
+    private let damaged = Guarded<[LogID: Int]>([:])
     private let wake: AsyncStream<Void>
     private let waker: AsyncStream<Void>.Continuation
     private let logger: Logger
@@ -108,7 +109,14 @@ public final class NodeRunner: Sendable {
                 heads = now
                 return changed
             }
-            if !changed.isEmpty { context.sessions.notify(.logs(changed)) }
+            // What a scrub in another process has found or mended.
+            let counts = try context.store.damageCounts()
+            let marked = damaged.update { damaged in
+                let marked = Set(damaged.merging(counts) { $1 }.keys.filter { damaged[$0] != counts[$0] })
+                damaged = counts
+                return marked
+            }
+            if !changed.isEmpty || !marked.isEmpty { context.sessions.notify(.logs(changed.union(marked))) }
         } catch {
             logger.error("the logs cannot be read", metadata: ["error": "\(error)"])
         }

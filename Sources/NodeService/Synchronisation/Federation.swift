@@ -77,6 +77,17 @@ public final class SyncContext: Sendable {
         _ = sessions.add(.init(peer: "") { _ in body() })
     }
 
+    /// Damage of a log was mended: other sessions need not ask for it, and a log that is whole again is cosigned.
+    func mended(_ id: LogID, except session: UInt64) throws {
+        guard let log = try store.log(id: id) else { return }
+        if try !log.isOwn && !store.isDamaged(id) && cosignature(of: log) == nil { _ = try cosign(id) }
+        sessions.notify(.logs([id]), except: session)
+    }
+
+    private func cosignature(of log: StoredLog) throws -> StoredCosignature? {
+        try log.head.flatMap { try store.cosignature(of: log.id, by: cosigner.verifierKey.name, size: $0.size) }
+    }
+
     /// The communities in which this node admits a peer, as configured now.
     package func communities(admitting peer: String) -> [String] {
         federation.value.communities(admitting: peer)
@@ -118,14 +129,17 @@ public final class SyncContext: Sendable {
             },
             wantedBlobs: surroundings.wantedBlobs.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
-            })
+            },
+            damaged: surroundings.damaged)
     }
 
     // MARK: Cosignatures
 
     /// Cosigns the head of a log that is held completely, after recording that it will.
     func cosign(_ id: SHA256Digest) throws -> CosignatureLine? {
-        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size else { return nil }
+        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size,
+            try !store.isDamaged(id)
+        else { return nil }
         let time = max(now(), try store.lastCosigned(id))
         // A clock that is far behind the last cosignature is wrong: say nothing rather than something undated.
         guard time <= now() + SyncContext.clockTolerance else { return nil }

@@ -16,25 +16,26 @@ struct RangeServer {
     func frame(for request: RangeRequest) throws -> EntryRange {
         let width = UInt64(EntryBundle.maximumEntries)
         let boundary = (request.start / width + RangeServer.bundlesInFrame) * width
-        var end = min(request.end, boundary)
+        let limit = min(request.end, boundary)
         var pieces: [BundlePiece] = []
         var bytes = 0
-        for bundle in try store.bundles(of: request.log, entries: request.start..<end) {
+        var reached = request.start
+        for bundle in try store.undamagedBundles(of: request.log, entries: request.start..<limit) {
             let first = bundle.number * width
-            let range = max(request.start, first)..<min(end, first + UInt64(bundle.entries))
-            guard !range.isEmpty else { continue }
+            let (lower, upper) = (max(request.start, first), min(limit, first + UInt64(bundle.entries)))
+            // What lies behind damage is sent only when it is asked for.
+            guard lower == reached, lower < upper else { break }
+            let range = lower..<upper
             let piece = try cut(bundle, to: Int(range.lowerBound - first)..<Int(range.upperBound - first))
-            if !pieces.isEmpty, bytes + piece.data.count > RangeServer.frameBytes {
-                end = range.lowerBound
-                break
-            }
+            if !pieces.isEmpty, bytes + piece.data.count > RangeServer.frameBytes { break }
             bytes += piece.data.count
             pieces.append(piece)
+            reached = range.upperBound
         }
-        let held = pieces.reduce(request.start) { $0 + UInt64($1.entries) }
-        guard held == end else {
-            throw StoreError.damaged(path: request.log.hex, reason: "entries \(held)..<\(end) are missing")
+        guard reached > request.start else {
+            throw StoreError.damaged(path: request.log.hex, reason: "entry \(request.start) is missing")
         }
+        let end = reached
         let proof = try RangeProof.make(
             start: request.start, end: end, size: request.treeSize,
             from: StoredNodes(store: store, log: request.log), hasher: MerkleHasher())

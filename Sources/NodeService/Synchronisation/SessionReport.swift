@@ -9,6 +9,8 @@ public struct SessionReport: Sendable {
     public var received: UInt64 = 0
     /// Entries sent to the peer.
     public var sent: UInt64 = 0
+    /// Damaged bundles and tiles that were mended with what came from the peer.
+    public var repaired = 0
     public var bytesIn = 0
     public var bytesOut = 0
     /// How often this side waited for the other: its requests that began a new exchange.

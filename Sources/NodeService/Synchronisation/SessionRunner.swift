@@ -246,6 +246,7 @@ package final class SessionRunner: Sendable {
         case .giveBack(let range):
             context.transfers.transfer(of: range.log)?.giveBack(range.start..<range.end, by: state.value.id)
         case .commit(let entries): commit(entries)
+        case .repair(let entries): repair(entries)
         case .serve(let request): requestFeed.yield(.entries(request))
         case .serveBlob(let key): requestFeed.yield(.blob(key))
         case .storeBlob(let key, let bytes):
@@ -302,9 +303,13 @@ package final class SessionRunner: Sendable {
         }
         var push: EntryRange?
         if pushing, fromSize < head.size, head.size - fromSize <= configuration.pushSize {
-            let frame = try RangeServer(store: context.store).frame(
-                for: RangeRequest(log: id, start: fromSize, end: head.size, treeSize: head.size))
-            if frame.range.end == head.size { push = frame }
+            do {
+                let frame = try RangeServer(store: context.store).frame(
+                    for: RangeRequest(log: id, start: fromSize, end: head.size, treeSize: head.size))
+                if frame.range.end == head.size { push = frame }
+            } catch StoreError.damagedEntries {
+                // The offer stands: others may have the entries.
+            }
         }
         return (
             Offer(log: id, checkpoint: head.note, fromSize: fromSize, proof: proof, isPushed: push != nil), push
@@ -378,6 +383,25 @@ package final class SessionRunner: Sendable {
         guard let transfer = context.transfers.transfer(of: entries.range.log) else { return credit.give(bytes) }
         transfer.arrived(
             TransferFrame(entries: entries, owner: participant, byteCount: bytes) { [credit] in credit.give(bytes) })
+    }
+
+    /// Puts right what is damaged here with what the peer has sent.
+    private func repair(_ entries: EntryRange) {
+        let id = entries.range.log
+        context.transfers.storing.async { [self] in
+            defer { credit.give(entries.bundles.reduce(0) { $0 + $1.data.count }) }
+            do {
+                let mended = try context.store.repair(ArrivingRange(entries), treeSize: entries.range.treeSize)
+                state.update { $0.report.repaired += mended.filter(\.isOfLog).count }
+                if !mended.isEmpty { try context.mended(id, except: state.value.id) }
+                feed.yield(.repaired(id, try context.localLog(id, visibleTo: configuration.peer)))
+            } catch let error as StoreError where error.convictsSender {
+                feed.yield(.repairRejected(id, reason: "\(error)"))
+            } catch {
+                log.warning("not mended", metadata: ["peer": "\(configuration.peer)", "error": "\(error)"])
+                feed.yield(.repairFailed(id))
+            }
+        }
     }
 
     private func serve(

@@ -19,10 +19,13 @@ public struct LocalLog: Sendable, Hashable {
     public let cosignatures: [CosignatureLine]
     /// Blobs of this log that are wanted and not held.
     public let wantedBlobs: [BlobKey]
+    /// Entries that are damaged here, as ranges of whole bundles.
+    public let damaged: [Range<UInt64>]
 
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, verifierKeys: [VerifierKey], head: Head?,
-        held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], wantedBlobs: [BlobKey]
+        held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], wantedBlobs: [BlobKey],
+        damaged: [Range<UInt64>] = []
     ) {
         self.id = id
         self.origin = origin
@@ -34,6 +37,7 @@ public struct LocalLog: Sendable, Hashable {
         self.pinned = pinned
         self.cosignatures = cosignatures
         self.wantedBlobs = wantedBlobs
+        self.damaged = damaged
     }
 
     /// Digest of what lies beside the log; all zeros where nothing does.

@@ -13,6 +13,7 @@ extension Session {
             return
         }
         unknownThere.remove(log.id)
+        stalledThere.remove(log.id)
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
         let base = log.pinned ?? log.head
         let head: Head
@@ -108,6 +109,7 @@ extension Session {
 
     mutating func receive(_ entries: EntryRange, _ actions: inout [SessionAction]) throws {
         let range = entries.range
+        if receiveRepair(entries, &actions) { return }
         if case .announced(let expected, let isWanted) = pushes[range.log], range.start == expected.start,
             range.end <= expected.end, range.end == range.treeSize
         {
@@ -145,6 +147,7 @@ extension Session {
     }
 
     mutating func receiveRefusal(of refused: RangeRequest, _ actions: inout [SessionAction]) throws {
+        if receiveRepairRefusal(refused, &actions) { return }
         guard var requests = outstanding[refused.log], let request = requests.first, refused.start == request.start,
             refused.end == request.end
         else { throw ProtocolViolation("a refusal of what was not asked for") }
@@ -153,9 +156,8 @@ extension Session {
         outstanding[refused.log] = requests.isEmpty ? nil : requests
         defer { feedStarved(&actions) }
         guard let log = logs[refused.log], fetches[refused.log]?.isPinned == true else { return }
-        actions.append(.giveBack(request))
-        leaveOut(
-            log, .refusedByPeer(origin: log.origin, reason: "it cannot read all of it now"), tell: nil, &actions)
+        for request in [request] + requests { actions.append(.giveBack(request)) }
+        stall(log, &actions)
     }
 
     /// Keeps a window of entries on their way.
@@ -165,7 +167,7 @@ extension Session {
         if case .announced(_, isWanted: true) = pushes[id] { return }
         let room = configuration.requestsOfOneLog - (outstanding[id]?.count ?? 0)
         guard room > 0, reserved[id] == nil else { return }
-        let roomOfAll = configuration.requestsOfAll - outstandingCount - reserved.values.reduce(0, +)
+        let roomOfAll = configuration.requestsOfAll - requestsUnderWay
         guard roomOfAll > 0 else {
             starved.insert(id)
             return
@@ -176,7 +178,7 @@ extension Session {
 
     /// Asks for more of the logs that had to wait.
     private mutating func feedStarved(_ actions: inout [SessionAction]) {
-        guard !starved.isEmpty, outstandingCount < configuration.requestsOfAll else { return }
+        guard !starved.isEmpty, requestsUnderWay < configuration.requestsOfAll else { return }
         let waiting = starved.sorted()
         starved = []
         for id in waiting { requestMore(of: id, &actions) }
@@ -220,8 +222,15 @@ extension Session {
             leaveOut(log, .badOffer(origin: log.origin, reason: reason), tell: "cannot be stored now", &actions)
         case .served: serving = max(0, serving - 1)
         case .cosignaturesStored(let log): judged(log, &actions)
+        case .repaired(let id, let log):
+            if let log { repaired(log, &actions) } else { repairFailed(id, &actions) }
+        case .repairRejected(let id, let reason):
+            throw ProtocolViolation("\(logs[id]?.origin ?? "a log"): \(reason)")
+        case .repairFailed(let id): repairFailed(id, &actions)
         case .blobStored(let key):
             requestedBlobs.remove(key)
+            // It may be damaged here one day, and is asked for again then.
+            knownBlobs.remove(key)
             requestBlobs(&actions)
         case .blobRejected(let key, let reason):
             requestedBlobs.remove(key)

@@ -79,6 +79,7 @@ extension Session {
     /// Compares one log with what the peer holds of it, and says or offers what follows.
     mutating func refresh(_ id: LogID, _ actions: inout [SessionAction]) {
         guard let log = logs[id], exchange.isComplete, hasMet else { return }
+        mend(log, &actions)
         guard !isLeftOut(id) else {
             unequal.remove(id)
             return
@@ -154,13 +155,15 @@ extension Session {
     private mutating func forget(_ id: LogID) {
         fetches[id] = nil
         openOffers.remove(id)
+        repairs[id]?.isWanted = false
         unequal.remove(id)
         awaitedAnswers.remove(id)
         if case .arrived = pushes[id] { pushes[id] = nil }
     }
 
     func isLeftOut(_ log: LogID) -> Bool {
-        leftOut.contains(log) || unresumable.contains(log) || unknownThere.contains(log)
+        leftOut.contains(log) || unresumable.contains(log) || unknownThere.contains(log) || stalledHere.contains(log)
+            || stalledThere.contains(log)
     }
 
     mutating func receiveUnknown(_ ids: [LogID], _ actions: inout [SessionAction]) {
@@ -174,6 +177,7 @@ extension Session {
 
     mutating func receiveRefusal(_ id: LogID, _ reason: String, _ actions: inout [SessionAction]) {
         guard let log = logs[id] else { return }
+        if stallHere(log, &actions) { return }
         leaveOut(log, .refusedByPeer(origin: log.origin, reason: reason), tell: nil, &actions)
     }
 

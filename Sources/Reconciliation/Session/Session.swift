@@ -56,6 +56,14 @@ public struct Session {
     var awaitedAnswers: Set<LogID> = []
     /// Logs whose cosignatures from the peer are being judged.
     var judging: [LogID: Int] = [:]
+    /// Logs that the peer waits for until this side has mended them, and those that are damaged there.
+    var stalledHere: Set<LogID> = []
+    var stalledThere: Set<LogID> = []
+    /// What is being mended with this peer's help.
+    var repairs: [LogID: Repair] = [:]
+    /// Damaged logs for which there was no room to ask.
+    var starvedRepairs: Set<LogID> = []
+    private let beganDamaged: Bool
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -86,6 +94,7 @@ public struct Session {
         self.logs = Dictionary(logs.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         let isFirst = configuration.node < configuration.peer
         self.memory = memory?.isSound(isFirst: isFirst) == true ? memory : nil
+        beganDamaged = logs.contains { !$0.damaged.isEmpty }
         exchange = HeadsExchange(
             own: logs.map { ($0.community, $0.announced) }, memory: self.memory, isFirst: isFirst,
             maximumLogs: configuration.maximumLogs)
@@ -115,6 +124,7 @@ public struct Session {
             return actions
         }
         sendWaitingOffers(&actions)
+        requestStarvedRepairs(&actions)
         sayWhetherSettled(&actions)
         finishIfConverged(&actions)
         return actions
@@ -235,14 +245,16 @@ public struct Session {
     /// Whether this side has nothing under way and wants nothing.
     var isSettled: Bool {
         // Until the heads are compared nobody knows what is wanted.
-        (!hasMet || hasCompared) && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
+        (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
+            && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty
     }
 
     /// Whether the peer owes something that was asked for.
     public var isOwed: Bool {
-        !outstanding.isEmpty || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
+        !outstanding.isEmpty || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
+            || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
     }
 
     /// At most this many requests of a peer's are answered at once.

@@ -62,6 +62,12 @@ public enum SessionEvent: Sendable {
     case served
     /// Cosignatures of the peer's were judged; the log as it is now.
     case cosignaturesStored(LocalLog)
+    /// An answer to ``SessionAction/repair(_:)`` was judged, and what it mends is mended; the log as it is now.
+    case repaired(LogID, LocalLog?)
+    /// A repair does not hold what was signed: the peer is wrong or lies.
+    case repairRejected(LogID, reason: String)
+    /// This node cannot mend this log now.
+    case repairFailed(LogID)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
 }
@@ -79,6 +85,9 @@ public enum SessionAction: Sendable, Hashable {
     /// Verify and commit in turn; answer `committed`, `rejected` or `failed`. When that completes a checkpoint, cosign
     /// it before the answer.
     case commit(EntryRange)
+    /// Judge by what was signed, and put right what is damaged here; answer `repaired`, `repairRejected` or
+    /// `repairFailed`.
+    case repair(EntryRange)
     /// The peer cannot bring this range: somebody else has to.
     case giveBack(RangeRequest)
     /// Send these entries, in frames that cover the range in order, or a refusal of what is left of it; answer `served`.

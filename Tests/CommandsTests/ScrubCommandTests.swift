@@ -1,0 +1,88 @@
+import Cryptography
+import Foundation
+import LogStore
+import Testing
+
+/// Damage on the command line: found, shown, mended from partners.
+@Suite(.serialized) struct ScrubCommandTests {
+    private static let origin = "us.example/krus"
+    private static let log = SHA256.hash(origin)
+
+    /// us and kr with 1,500 records of us in both.
+    private func partners() throws -> Place {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let bodies = try Entente.run(["bench", "bodies", "--records", "1500"]).output
+        try place.must("us", "import", place.file("bodies.jsonl", bodies))
+        try place.serve("us")
+        try place.serve("kr")
+        try place.must("kr", "sync")
+        return place
+    }
+
+    /// Opens the logs of a home as a failing disk sees them.
+    private func store(_ node: String, in place: Place) throws -> SQLiteLogStore {
+        let home = "\(place.path)/\(node)"
+        return try SQLiteLogStore(
+            path: home + "/node.sqlite", signedPath: home + "/signed.sqlite", node: "\(node).example")
+    }
+
+    @Test(arguments: ["kr", "us"])
+    func damageIsListedAlarmedAndMended(node: String) throws {
+        let place = try partners()
+        #expect(try place.must(node, "scrub", "--json").objects.first?["ok"] as? Bool == true)
+        let store = try store(node, in: place)
+        let sound = try store.bundles(of: Self.log, entries: 0..<1_500)
+        try store.flip(.bundle(2), of: Self.log, byte: 100)
+        try store.lose(.bundle(5), of: Self.log)
+        try store.lose(.tile(level: 1, number: 0), of: Self.log)
+
+        // A running partner may mend it at any moment; while nobody runs, it stays.
+        place.stop()
+        let found = try place.run(node, "scrub", "--json")
+        #expect(found.status == 1)
+        #expect(found.objects.first?["damaged"] as? [String] == ["\(Self.origin)#512-767", "\(Self.origin)#1280-1501"])
+        #expect(found.objects.first?["repaired"] as? [String] == ["\(Self.origin)#0-1501"])
+        #expect(try place.run(node, "status", "--check").status == 1)
+        #expect(try place.run(node, "status").output.contains("\(Self.origin)#512-767"))
+        let people = try place.run(node, "scrub")
+        #expect(people.status == 1 && people.output.contains("\(Self.origin)#1280-1501"))
+        // Nobody to ask: it says so, and what cannot be mended is listed.
+        let alone = try place.run(node, "scrub", "--repair", "--json")
+        #expect(alone.status == 1 && (alone.objects.first?["damaged"] as? [String])?.count == 2)
+        #expect(alone.errors.contains("example"))
+
+        try place.serve(node == "kr" ? "us" : "kr")
+        let mended = try place.must(node, "scrub", "--repair", "--json").objects.first
+        #expect(mended?["damaged"] as? [String] == [])
+        #expect(mended?["repaired"] as? [String] == ["\(Self.origin)#512-767", "\(Self.origin)#1280-1501"])
+        #expect(try place.must(node, "verify", "--json").objects.first?["ok"] as? Bool == true)
+        #expect(try place.run(node, "status", "--check").status == 0)
+        #expect(try store.bundles(of: Self.log, entries: 0..<1_500) == sound)
+    }
+
+    @Test func theNextSyncMendsWhatAScrubHasFound() throws {
+        let place = try partners()
+        place.stop()
+        try store("kr", in: place).flip(.bundle(0), of: Self.log, byte: 50)
+        #expect(try place.run("kr", "scrub").status == 1)
+        try place.serve("us")
+        let report = try place.must("kr", "sync", "--json").objects.first
+        #expect(report?["ok"] as? Bool == true && report?["repaired"] as? Int == 1)
+        #expect(try place.must("kr", "scrub").status == 0)
+    }
+
+    @Test func aRunningNodeMendsWhatAScrubBesideItHasFound() throws {
+        let place = try partners()
+        try store("kr", in: place).lose(.bundle(1), of: Self.log)
+        // The scrub may end before the running node has mended it or after.
+        _ = try place.run("kr", "scrub")
+        var isMended = false
+        for _ in 0..<200 where !isMended {
+            isMended = try place.run("kr", "status", "--check").status == 0
+            if !isMended { usleep(50_000) }
+        }
+        #expect(isMended)
+        #expect(try place.must("kr", "verify", "--json").objects.first?["ok"] as? Bool == true)
+    }
+}
