@@ -125,16 +125,16 @@ final class TestNode: Sendable {
     let store: SQLiteLogStore
     let context: SyncContext
     let log: StoredLog
-    private let signer: NoteSigner
+    let signer: NoteSigner
     private let folder: String
 
-    init(_ name: String, partners: [String]) throws {
+    init(_ name: String, partners: [String], signer given: NoteSigner? = nil) throws {
         self.name = name
         folder = "/tmp/entente-test-\(RandomBytes.make(count: 8).map { String($0, radix: 16) }.joined())"
         mkdir(folder, 0o700)
         store = try SQLiteLogStore(
             path: folder + "/node.sqlite", signedPath: folder + "/signed.sqlite", node: name)
-        signer = try NoteSigner(name: "\(name)/krus", privateKey: Ed25519.PrivateKey())
+        signer = try given ?? NoteSigner(name: "\(name)/krus", privateKey: Ed25519.PrivateKey())
         log = try store.createLog(
             origin: "\(name)/krus", node: name, community: "krus", isOwn: true,
             verifierKey: signer.verifierKey.text)
@@ -158,13 +158,14 @@ final class TestNode: Sendable {
         context.know(other.context.cosigner.verifierKey)
     }
 
-    func append(_ count: Int) throws {
+    func append(_ count: Int, text: String = "") throws {
         let base = try store.log(log.origin)?.size ?? 0
         var index = 0
         while index < count {
             let batch = (index..<min(count, index + 4_096)).map {
                 NewEntry(
-                    body: [UInt8]("{\"v\":1,\"type\":\"test\",\"n\":\(base + UInt64($0)),\"of\":\"\(name)\"}".utf8))
+                    body: [UInt8](
+                        "{\"v\":1,\"type\":\"test\",\"n\":\(base + UInt64($0)),\"of\":\"\(name)\(text)\"}".utf8))
             }
             index += batch.count
             try append(batch)

@@ -201,7 +201,8 @@ public final class Node: Sendable {
     public func synchronisation() throws -> SyncContext {
         SyncContext(
             store: store, federation: federation,
-            cosigner: try Cosigner(name: name, privateKey: keystore.mirrorKey()), now: Clock.now)
+            cosigner: try Cosigner(name: name, privateKey: keystore.mirrorKey()), now: Clock.now,
+            evidenceFolder: home.evidenceFolder, logger: logger)
     }
 
     /// Certificate, key and the partners to believe.

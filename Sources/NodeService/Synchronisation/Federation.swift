@@ -42,13 +42,16 @@ public final class SyncContext: Sendable {
     let transfers: Transfers
     /// Unix seconds now.
     let now: @Sendable () -> UInt64
-    private let logger: Logger
+    let logger: Logger
+    /// Where evidence of forks is written as files.
+    let evidenceFolder: String?
 
     public init(
         store: SQLiteLogStore, federation: Federation, cosigner: Cosigner, now: @escaping @Sendable () -> UInt64,
-        logger: Logger = Node.quietLogger
+        evidenceFolder: String? = nil, logger: Logger = Node.quietLogger
     ) {
         self.logger = logger
+        self.evidenceFolder = evidenceFolder
         self.store = store
         self.federation = Guarded(federation)
         self.cosigner = cosigner

@@ -13,6 +13,8 @@ final class LiveSessions: Sendable {
     enum Change: Sendable {
         /// These logs have grown here, or may be brought in again.
         case logs(Set<LogID>)
+        /// The owner of this log has signed two histories.
+        case frozen(LogID)
         /// The peer is no longer admitted as it was.
         case disconnect(reason: String)
     }

@@ -9,6 +9,16 @@ func onQueue<Value: Sendable>(
     }
 }
 
+/// As above, for work that does not fail.
+func onQueue(_ queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) async {
+    await withCheckedContinuation { continuation in
+        queue.async {
+            work()
+            continuation.resume()
+        }
+    }
+}
+
 /// Waits until everything that was handed to the queue before is done.
 func drained(_ queue: DispatchQueue) async {
     await withCheckedContinuation { continuation in

@@ -37,6 +37,8 @@ package final class SessionRunner: Sendable {
     private enum PeerRequest: Sendable {
         case entries(RangeRequest)
         case blob(BlobKey)
+        case prefix(PrefixRequest)
+        case nodes(SubtreeRequest)
     }
 
     /// What the parts of a running session share.
@@ -112,9 +114,10 @@ package final class SessionRunner: Sendable {
     private func converse(
         _ inbound: NIOAsyncChannelInboundStream<RawFrame>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws -> SessionEnd {
-        let (logs, memory) = try await onQueue(reading) {
+        let (logs, frozen, memory) = try await onQueue(reading) {
             (
                 try self.context.logs(visibleTo: self.configuration.peer),
+                try self.context.frozenLogs(visibleTo: self.configuration.peer),
                 try self.context.memory(of: self.configuration.peer)
             )
         }
@@ -129,13 +132,22 @@ package final class SessionRunner: Sendable {
                     switch request {
                     case .entries(let request): await self.serve(request, outbound)
                     case .blob(let key): await self.serve(key, outbound)
+                    case .prefix(let request):
+                        await self.answer(request.log, outbound) {
+                            try self.context.prefix(request, for: self.configuration.peer).map { .prefix(request, $0) }
+                        }
+                    case .nodes(let request):
+                        await self.answer(request.log, outbound) {
+                            try self.context.nodes(request, for: self.configuration.peer).map { .nodes(request, $0) }
+                        }
                     }
                     self.feed.yield(.served)
                 }
                 return nil
             }
             group.addTask {
-                var session = Session(configuration: self.configuration, logs: logs, memory: memory)
+                var session = Session(
+                    configuration: self.configuration, logs: logs, frozen: frozen, memory: memory)
                 var stays = false
                 defer { self.logsNow(session) }
                 for await event in self.events {
@@ -277,6 +289,9 @@ package final class SessionRunner: Sendable {
                     log.warning("what was agreed on could not be kept", metadata: ["error": "\(error)"])
                 }
             }
+        case .freeze, .judgeEvidence, .sendEvidence, .readNodes: try await performInquiry(action, outbound)
+        case .servePrefix(let request): requestFeed.yield(.prefix(request))
+        case .serveNodes(let request): requestFeed.yield(.nodes(request))
         case .report(let finding):
             log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(finding.text)"])
             state.update { state in
@@ -446,6 +461,50 @@ package final class SessionRunner: Sendable {
             BlobReference(log: key.log, index: key.index, sha256: key.sha256, size: 0))
     }
 
+    // MARK: Forks
+
+    /// Answers a question about a log; in the same way for a log that is not here and one that the peer may not see.
+    private func answer(
+        _ id: LogID, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>,
+        _ read: @escaping @Sendable () throws -> Message?
+    ) async {
+        let message = try? await onQueue(reading, read)
+        try? await write((message ?? nil) ?? .unknown([id]), outbound)
+    }
+
+    private func performInquiry(
+        _ action: SessionAction, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        let storing = context.transfers.storing
+        switch action {
+        case .freeze(let id, let proof):
+            // What follows tells the peer of it.
+            await onQueue(storing) { [context, log] in
+                do {
+                    try context.freeze(id, proof)
+                } catch {
+                    log.error("evidence of a fork cannot be kept", metadata: ["error": "\(error)"])
+                }
+            }
+        case .judgeEvidence(let id, let bytes):
+            storing.async { [self] in
+                do {
+                    feed.yield(.evidenceJudged(id, holds: try context.judge(bytes, against: id)))
+                } catch {
+                    log.error("evidence of a fork cannot be kept", metadata: ["error": "\(error)"])
+                }
+            }
+        case .sendEvidence(let id):
+            let evidence = try await onQueue(storing) { [context] in try context.store.fork(of: id)?.evidence }
+            if let evidence { try await write(.fork(id, evidence: evidence), outbound) }
+        case .readNodes(let id, let nodes):
+            reading.async { [self] in
+                feed.yield(.nodes(id, (try? context.store.hashes(of: id, at: nodes)) ?? []))
+            }
+        default: break
+        }
+    }
+
     // MARK: Changes in the node
 
     private func take(_ change: LiveSessions.Change) {
@@ -454,6 +513,7 @@ package final class SessionRunner: Sendable {
             state.update { $0.disconnect = reason }
             // Wakes the session's task; the event itself changes nothing.
             feed.yield(.changed([]))
+        case .frozen(let id): feed.yield(.frozen(id))
         case .logs(let ids):
             reading.async { [self] in
                 do {

@@ -9,9 +9,11 @@ extension Session {
         }
         guard let log = logs[offer.log], !leftOut.contains(offer.log) else {
             expectPush(offer, size: nil, isWanted: false)
+            if frozenHere.contains(offer.log) { tellFork(offer.log, &actions) }
             actions.append(.send(.unknown([offer.log])))
             return
         }
+        contradicted.remove(log.id)
         unknownThere.remove(log.id)
         stalledThere.remove(log.id)
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
@@ -24,6 +26,9 @@ extension Session {
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
+        }
+        guard head.size >= offer.fromSize else {
+            throw ProtocolViolation("an offer of \(head.size) entries from size \(offer.fromSize)")
         }
         exchange.hear(offered: head, community: log.community)
         guard offer.fromSize == base?.size ?? 0 else {
@@ -46,8 +51,7 @@ extension Session {
             }
         } catch {
             expectPush(offer, size: head.size, isWanted: false)
-            leaveOut(
-                log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
+            if let base { inquire(log, base: base, offered: head, note: offer.checkpoint, &actions) }
             return
         }
         try take(head, of: log, offer, &actions)
@@ -221,6 +225,9 @@ extension Session {
             guard let log = logs[id] else { return }
             leaveOut(log, .badOffer(origin: log.origin, reason: reason), tell: "cannot be stored now", &actions)
         case .served: serving = max(0, serving - 1)
+        case .nodes(let id, let hashes): try read(hashes, of: id, &actions)
+        case .frozen(let id): frozen(id, &actions)
+        case .evidenceJudged(let id, let holds): try judged(evidenceOf: id, holds: holds, &actions)
         case .cosignaturesStored(let log): judged(log, &actions)
         case .repaired(let id, let log):
             if let log { repaired(log, &actions) } else { repairFailed(id, &actions) }

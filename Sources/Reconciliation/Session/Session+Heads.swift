@@ -45,6 +45,7 @@ extension Session {
         // Where it is still behind, it has not taken what was offered: it is offered again.
         offered[head.log] = nil
         openOffers.remove(head.log)
+        contradicted.remove(head.log)
         unresumable.remove(head.log)
         // The peer has the log after all.
         unknownThere.remove(head.log)
@@ -68,7 +69,8 @@ extension Session {
         }
     }
 
-    private func sendUnknown(_ logs: [LogID], _ actions: inout [SessionAction]) {
+    private mutating func sendUnknown(_ logs: [LogID], _ actions: inout [SessionAction]) {
+        for log in logs where frozenHere.contains(log) { tellFork(log, &actions) }
         var rest = logs[...]
         while !rest.isEmpty {
             actions.append(.send(.unknown(Array(rest.prefix(FrameLimits.maximumUnknown)))))
@@ -136,10 +138,13 @@ extension Session {
         waitingOffers = Array(waiting) + waitingOffers
     }
 
-    /// The two hold different roots at one size.
+    /// The two hold different roots at one size, as the peer says: its checkpoint is not seen yet. Each shows its own.
     private mutating func contradict(_ log: LocalLog, _ actions: inout [SessionAction]) {
-        leaveOut(
-            log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: "two roots at one size", &actions)
+        guard let head = log.head, offered[log.id] != head.size else { return }
+        unequal.insert(log.id)
+        contradicted.insert(log.id)
+        offered[log.id] = head.size
+        actions.append(.offer(log.id, fromSize: head.size, pushing: false))
     }
 
     mutating func leaveOut(
@@ -155,6 +160,7 @@ extension Session {
     private mutating func forget(_ id: LogID) {
         fetches[id] = nil
         openOffers.remove(id)
+        contradicted.remove(id)
         repairs[id]?.isWanted = false
         unequal.remove(id)
         awaitedAnswers.remove(id)

@@ -1,4 +1,4 @@
-import Cryptography
+public import Cryptography
 import TransparencyLog
 
 /// One conversation between two nodes, without sockets, clocks or database: events go in, actions come out.
@@ -64,6 +64,14 @@ public struct Session {
     /// Damaged logs for which there was no room to ask.
     var starvedRepairs: Set<LogID> = []
     private let beganDamaged: Bool
+    /// Logs in which the two sides contradict each other, until it is known where.
+    var inquiries: [LogID: Inquiry] = [:]
+    /// Logs of which the peer says another root at the size held here, until it shows its checkpoint.
+    var contradicted: Set<LogID> = []
+    /// Logs that are frozen here, and those of which evidence was sent or came.
+    var frozenHere: Set<LogID>
+    var toldForks: Set<LogID> = []
+    var heardForks: Set<LogID> = []
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -89,7 +97,10 @@ public struct Session {
         case arrived(EntryRange)
     }
 
-    public init(configuration: SessionConfiguration, logs: [LocalLog], memory: SessionMemory? = nil) {
+    public init(
+        configuration: SessionConfiguration, logs: [LocalLog], frozen: Set<LogID> = [], memory: SessionMemory? = nil
+    ) {
+        frozenHere = frozen
         self.configuration = configuration
         self.logs = Dictionary(logs.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         let isFirst = configuration.node < configuration.peer
@@ -203,7 +214,16 @@ public struct Session {
         case .agree(let digest): receiveAgreement(digest, &actions)
         case .ping(let nonce, let isReply):
             if !isReply { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
-        case .receipts, .prefixRequest, .prefix, .nodesRequest, .nodes, .fork: break
+        case .prefixRequest(let request):
+            try beginServing()
+            actions.append(.servePrefix(request))
+        case .prefix(let request, let hashes): try receive(request, hashes, &actions)
+        case .nodesRequest(let request):
+            try beginServing()
+            actions.append(.serveNodes(request))
+        case .nodes(let request, let hashes): try receive(request, hashes, &actions)
+        case .fork(let log, let evidence): receiveEvidence(log, evidence, &actions)
+        case .receipts: break
         case .ignored: break
         case .hello, .close: break
         }
@@ -247,7 +267,7 @@ public struct Session {
         // Until the heads are compared nobody knows what is wanted.
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
-            && requestedBlobs.isEmpty
+            && requestedBlobs.isEmpty && inquiries.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty
     }
 
@@ -255,6 +275,7 @@ public struct Session {
     public var isOwed: Bool {
         !outstanding.isEmpty || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
+            || !contradicted.isEmpty || !inquiries.isEmpty
     }
 
     /// At most this many requests of a peer's are answered at once.

@@ -1,4 +1,5 @@
 public import Cryptography
+public import TransparencyLog
 
 /// What a session knows before its first message.
 public struct SessionConfiguration: Sendable, Hashable {
@@ -68,6 +69,12 @@ public enum SessionEvent: Sendable {
     case repairRejected(LogID, reason: String)
     /// This node cannot mend this log now.
     case repairFailed(LogID)
+    /// Hashes of this node's tree, in answer to ``SessionAction/readNodes(_:_:)``; none where they cannot be read.
+    case nodes(LogID, [SHA256Digest])
+    /// This log is frozen here: its owner has signed two histories.
+    case frozen(LogID)
+    /// Evidence of the peer's was judged.
+    case evidenceJudged(LogID, holds: Bool)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
 }
@@ -92,6 +99,17 @@ public enum SessionAction: Sendable, Hashable {
     case giveBack(RangeRequest)
     /// Send these entries, in frames that cover the range in order, or a refusal of what is left of it; answer `served`.
     case serve(RangeRequest)
+    /// Freeze this log with evidence of what was found, and keep that.
+    case freeze(LogID, ForkProof)
+    /// Read these nodes of the log's tree; answer `nodes`.
+    case readNodes(LogID, [NodeCoordinate])
+    /// Tell the peer what its own question needs, of a log that it may see, frozen or not; answer `served`.
+    case servePrefix(PrefixRequest)
+    case serveNodes(SubtreeRequest)
+    /// Send the evidence kept of this log.
+    case sendEvidence(LogID)
+    /// Check a document; where it holds freeze the log and keep it. Answer `evidenceJudged`.
+    case judgeEvidence(LogID, [UInt8])
     /// Send this blob if the peer may have it, or a refusal; answer `served`.
     case serveBlob(BlobKey)
     /// Check and store; answer `blobStored` or `blobRejected`.

@@ -30,14 +30,14 @@ public struct RangeProof: Hashable, Sendable {
         let before = CompactRange.coordinates(begin: 0, end: start).map {
             LeafSpan(begin: $0.begin, end: $0.end)
         }
-        let spans = before + spansAfter(end: end, size: size)
+        let spans = before + spans(after: end, size: size)
         return RangeProof(hashes: try LeafSpan.hashes(of: spans, from: source, hasher: hasher))
     }
 
     /// How many hashes the proof of this range has.
     public static func length(start: UInt64, end: UInt64, size: UInt64) throws -> Int {
         try check(start: start, end: end, size: size)
-        return start.nonzeroBitCount + spansAfter(end: end, size: size).count
+        return start.nonzeroBitCount + spans(after: end, size: size).count
     }
 
     /// The hashes of the nodes after the range: all that a receiver needs who knows the leaves before it.
@@ -53,7 +53,7 @@ public struct RangeProof: Hashable, Sendable {
     }
 
     /// The nodes right of the range, from left to right: the right siblings on the way to its last leaf.
-    private static func spansAfter(end: UInt64, size: UInt64) -> [LeafSpan] {
+    static func spans(after end: UInt64, size: UInt64) -> [LeafSpan] {
         var spans: [LeafSpan] = []
         var node = LeafSpan(begin: 0, end: size)
         while node.end > end {

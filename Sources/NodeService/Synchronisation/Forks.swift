@@ -1,0 +1,97 @@
+import Cryptography
+import Home
+import LogStore
+import Logging
+import Reconciliation
+public import TransparencyLog
+
+// What a node does about a log whose owner signed two histories.
+extension SyncContext {
+    /// Frozen logs that a peer may see: it is told of them when it speaks of one.
+    func frozenLogs(visibleTo peer: String) throws -> Set<LogID> {
+        let federation = federation.value
+        return Set(
+            try store.surroundings().filter {
+                $0.log.frozen != nil && federation.admits(peer, to: $0.log, membership: $0.membership)
+            }.map(\.log.id))
+    }
+
+    /// The log, frozen or not, if the peer may see it.
+    func log(_ id: LogID, readableBy peer: String) throws -> StoredLog? {
+        guard let surroundings = try store.surroundings(of: id).first,
+            federation.value.admits(peer, to: surroundings.log, membership: surroundings.membership)
+        else { return nil }
+        return surroundings.log
+    }
+
+    /// The beginning of a log that a peer asks about, if it may see it and this node holds that tree.
+    func prefix(_ request: PrefixRequest, for peer: String) throws -> [SHA256Digest]? {
+        guard let log = try log(request.log, readableBy: peer), request.treeSize <= log.head?.size ?? 0 else {
+            return nil
+        }
+        return try ForkEvidence.makePrefix(
+            size: request.size, treeSize: request.treeSize, from: StoredNodes(store: store, log: log.id),
+            hasher: MerkleHasher())
+    }
+
+    /// The nodes below one that a peer asks about.
+    func nodes(_ request: SubtreeRequest, for peer: String) throws -> [SHA256Digest]? {
+        let node = NodeCoordinate(level: request.level, index: request.index)
+        guard let log = try log(request.log, readableBy: peer), node.isInside(treeSize: log.size) else { return nil }
+        return try store.hashes(of: log.id, at: ForkSearch.nodes(below: node))
+    }
+
+    /// Writes down what a session has proved, and freezes the log.
+    func freeze(_ id: LogID, _ proof: ForkProof) throws {
+        guard let log = try store.log(id: id) else { return }
+        let pending = log.pending.flatMap { $0.size == proof.base.size && $0.root == proof.base.root ? $0 : nil }
+        guard let kept = try pending ?? store.checkpoint(of: id, size: proof.base.size), kept.root == proof.base.root
+        else { throw StoreError.unknownLog(log.origin) }
+        let key = try VerifierKey(parsing: log.verifierKey)
+        let notes = try [kept.note, proof.note].map { try SignedNote(parsing: $0) }
+        let difference = proof.difference.flatMap { found -> ForkEvidence.Difference? in
+            let own = try? RangeProof.make(
+                start: found.index, end: found.index + 1, size: proof.base.size,
+                from: StoredNodes(store: store, log: id), hasher: MerkleHasher())
+            return own.map {
+                ForkEvidence.Difference(index: found.index, leaves: found.leaves, proofs: [$0, found.proofs[1]])
+            }
+        }
+        let complete = try? ForkEvidence(key: key, notes[0], notes[1], prefix: proof.prefix, difference: difference)
+        // Where what was found on the way is of no use, the fork is one all the same.
+        let evidence =
+            try complete ?? ForkEvidence(key: key, notes[0], notes[1], prefix: proof.prefix, difference: nil)
+        try keep(evidence, of: log)
+    }
+
+    /// Checks evidence that came from elsewhere; freezes the log where it holds.
+    func judge(_ bytes: [UInt8], against id: LogID) throws -> Bool {
+        guard let log = try store.log(id: id), let evidence = try? ForkEvidence(parsing: bytes),
+            evidence.key.text == log.verifierKey, let finding = try? evidence.verify(), finding.origin == log.origin
+        else { return false }
+        if log.frozen == nil || finding.firstDifference != nil { try keep(evidence, of: log) }
+        return true
+    }
+
+    private func keep(_ evidence: ForkEvidence, of log: StoredLog) throws {
+        let bytes = Array(evidence.serialized.utf8)
+        let finding = try evidence.verify()
+        try store.freeze(log.id, evidence: bytes, reason: finding.text, time: now())
+        if let evidenceFolder {
+            let name = log.origin.split(separator: "/").joined(separator: "_")
+            try AtomicFile.write(bytes, to: "\(evidenceFolder)/\(name).fork")
+        }
+        logger.critical("a log has forked", metadata: ["log": "\(log.origin)", "finding": "\(finding.text)"])
+        sessions.notify(.frozen(log.id))
+    }
+}
+
+extension ForkEvidence.Finding {
+    /// For people.
+    public var text: String {
+        let first = firstDifference.map { "; entry \($0) is the first that differs" } ?? ""
+        return sizes[0] == sizes[1]
+            ? "its owner signed two roots at size \(sizes[0])\(first)"
+            : "its owner signed \(sizes[0]) and \(sizes[1]) entries of different histories\(first)"
+    }
+}

@@ -1,0 +1,180 @@
+public import Cryptography
+public import TransparencyLog
+
+// Two signed histories of one log: how a session proves them, and finds where they part.
+
+/// What a session has found against a log, for the evidence that the node keeps.
+public struct ForkProof: Sendable, Hashable {
+    /// What this node holds: the head or the pinned checkpoint of this size.
+    public let base: Head
+    /// The checkpoint of the peer's that contradicts it.
+    public let note: String
+    /// As in `ForkEvidence`.
+    public let prefix: [SHA256Digest]
+    /// The first entry that differs, with the proofs, once it is known.
+    public let difference: ForkEvidence.Difference?
+}
+
+/// Questions to a peer about a log whose signed checkpoint does not continue what is held here.
+struct Inquiry {
+    let base: Head
+    let offered: Head
+    let note: String
+    /// The peer's answer to the first question, once it has come and holds.
+    var prefix: [SHA256Digest]?
+    var search: ForkSearch?
+    /// This side's hashes of the nodes below the one asked about, and the peer's.
+    var own: [SHA256Digest]?
+    var other: [SHA256Digest]?
+    /// Nodes of this side that are being read.
+    var reading: [NodeCoordinate] = []
+}
+
+extension Session {
+    /// A signed checkpoint does not continue what is held. Only an answer that verifies under it convicts the log;
+    /// anything else convicts the peer.
+    mutating func inquire(_ log: LocalLog, base: Head, offered: Head, note: String, _ actions: inout [SessionAction]) {
+        guard inquiries[log.id] == nil else { return }
+        inquiries[log.id] = Inquiry(base: base, offered: offered, note: note)
+        if base.size == offered.size { convict(log.id, &actions) }
+        roundTrips += 1
+        let smaller = min(base.size, offered.size)
+        actions.append(
+            .send(.prefixRequest(PrefixRequest(log: log.id, size: smaller, treeSize: offered.size))))
+    }
+
+    /// The two checkpoints contradict each other: the log is frozen before anything else is asked.
+    private mutating func convict(_ id: LogID, _ actions: inout [SessionAction]) {
+        guard let inquiry = inquiries[id] else { return }
+        actions.append(
+            .freeze(
+                id,
+                ForkProof(
+                    base: inquiry.base, note: inquiry.note,
+                    prefix: inquiry.base.size == inquiry.offered.size ? [] : inquiry.prefix ?? [], difference: nil)))
+        if let log = logs[id] {
+            leaveOut(log, .conflict(origin: log.origin, size: inquiry.base.size), tell: nil, &actions)
+        }
+    }
+
+    mutating func receive(_ request: PrefixRequest, _ hashes: [SHA256Digest], _ actions: inout [SessionAction]) throws {
+        guard var inquiry = inquiries[request.log], inquiry.prefix == nil, request.size == inquiry.base.size,
+            request.treeSize == inquiry.offered.size
+        else { throw ProtocolViolation("the beginning of a log that was not asked for") }
+        let root: SHA256Digest
+        do {
+            root = try ForkEvidence.prefixRoot(
+                hashes, size: request.size, treeSize: request.treeSize, treeRoot: inquiry.offered.root,
+                hasher: MerkleHasher())
+        } catch {
+            inquiries[request.log] = nil
+            throw ProtocolViolation("the beginning of a log that is not under its checkpoint: \(error)")
+        }
+        guard root != inquiry.base.root else {
+            inquiries[request.log] = nil
+            throw ProtocolViolation("a proof that fails for a log that only grew")
+        }
+        inquiry.prefix = hashes
+        inquiry.reading = CompactRange.coordinates(begin: 0, end: request.size)
+        inquiries[request.log] = inquiry
+        if inquiry.base.size != inquiry.offered.size { convict(request.log, &actions) }
+        actions.append(.readNodes(request.log, inquiry.reading))
+    }
+
+    mutating func receive(_ request: SubtreeRequest, _ hashes: [SHA256Digest], _ actions: inout [SessionAction]) throws
+    {
+        let node = NodeCoordinate(level: request.level, index: request.index)
+        guard inquiries[request.log]?.search?.question == node, inquiries[request.log]?.other == nil else {
+            throw ProtocolViolation("nodes of a log that were not asked for")
+        }
+        inquiries[request.log]?.other = hashes
+        try goOn(request.log, &actions)
+    }
+
+    /// This side's own nodes, or none where they cannot be read.
+    mutating func read(_ hashes: [SHA256Digest], of id: LogID, _ actions: inout [SessionAction]) throws {
+        guard var inquiry = inquiries[id] else { return }
+        guard !hashes.isEmpty, let prefix = inquiry.prefix else { return finishInquiry(id, &actions) }
+        if inquiry.search == nil {
+            inquiry.search = try? ForkSearch(
+                size: inquiry.base.size, own: hashes, treeSize: inquiry.offered.size, prefix: prefix)
+            guard inquiry.search != nil else { return finishInquiry(id, &actions) }
+            inquiries[id] = inquiry
+            try ask(id, &actions)
+        } else {
+            inquiries[id]?.own = hashes
+            try goOn(id, &actions)
+        }
+    }
+
+    private mutating func goOn(_ id: LogID, _ actions: inout [SessionAction]) throws {
+        guard var inquiry = inquiries[id], let own = inquiry.own, let other = inquiry.other else { return }
+        inquiry.own = nil
+        inquiry.other = nil
+        do {
+            try inquiry.search?.answer(own: own, other: other)
+        } catch {
+            inquiries[id] = nil
+            throw ProtocolViolation("nodes of a log that do not add up: \(error)")
+        }
+        inquiries[id] = inquiry
+        try ask(id, &actions)
+    }
+
+    /// Asks about the next node, or writes down what was found.
+    private mutating func ask(_ id: LogID, _ actions: inout [SessionAction]) throws {
+        guard let inquiry = inquiries[id], let search = inquiry.search else { return }
+        if let node = search.question {
+            roundTrips += 1
+            actions.append(.readNodes(id, ForkSearch.nodes(below: node)))
+            actions.append(.send(.nodesRequest(SubtreeRequest(log: id, level: node.level, index: node.index))))
+            return
+        }
+        defer { finishInquiry(id, &actions) }
+        guard let found = search.result, let proof = try? search.otherProof() else { return }
+        actions.append(
+            .freeze(
+                id,
+                ForkProof(
+                    base: inquiry.base, note: inquiry.note,
+                    prefix: inquiry.base.size == inquiry.offered.size ? [] : inquiry.prefix ?? [],
+                    difference: ForkEvidence.Difference(
+                        index: found.index, leaves: [found.own, found.other],
+                        // This side's own proof is added by whoever has the tree.
+                        proofs: [RangeProof(hashes: []), proof]))))
+    }
+
+    /// The peer hears of it with everything that was found.
+    private mutating func finishInquiry(_ id: LogID, _ actions: inout [SessionAction]) {
+        inquiries[id] = nil
+        tellFork(id, &actions)
+    }
+
+    // MARK: What others have found
+
+    /// A log that this side knows to be forked: the peer gets the evidence, once.
+    mutating func tellFork(_ id: LogID, _ actions: inout [SessionAction]) {
+        guard toldForks.insert(id).inserted else { return }
+        actions.append(.sendEvidence(id))
+    }
+
+    mutating func frozen(_ id: LogID, _ actions: inout [SessionAction]) {
+        frozenHere.insert(id)
+        guard hasMet, let log = logs[id] else { return }
+        leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
+        if exchange.heard[id] != nil, inquiries[id] == nil { tellFork(id, &actions) }
+    }
+
+    mutating func receiveEvidence(_ id: LogID, _ evidence: [UInt8], _ actions: inout [SessionAction]) {
+        guard logs[id] != nil, heardForks.insert(id).inserted else { return }
+        toldForks.insert(id)
+        actions.append(.judgeEvidence(id, evidence))
+    }
+
+    mutating func judged(evidenceOf id: LogID, holds: Bool, _ actions: inout [SessionAction]) throws {
+        guard holds else { throw ProtocolViolation("evidence of a fork that proves none") }
+        if let log = logs[id] {
+            leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
+        }
+    }
+}
