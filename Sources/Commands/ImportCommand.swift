@@ -17,6 +17,7 @@ struct ImportCommand: ParsableCommand {
               entente import packs/*.yaml
               entente import bybit.csv --dry-run
               entente import records.jsonl --to kr.example --strict
+              entente import ofac.tagpack.yaml --dry-run --json
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -49,6 +50,7 @@ struct ImportCommand: ParsableCommand {
         Interruption.exitsWith130()
         let node = try Node.open(global.home)
         let community = try node.community(community)
+        try community.checkReaders(to)
         let word = tlp ?? node.configuration.sealing.trafficLight.rawValue
         guard let tlp = TLP(rawValue: word) else {
             throw CommandFailure(
@@ -71,18 +73,26 @@ struct ImportCommand: ParsableCommand {
     ) throws -> ImportReport {
         let run = try ImportRun(
             node: node, community: community.name, sealed: RecordWriter.Sealed(readers: to), isDryRun: isDryRun)
-        for path in files {
-            let bytes = try InputFile.read(path)
-            let name = path.split(separator: "/").last.map(String.init) ?? path
-            let format = try kind(of: path, bytes)
-            let importer = Importer(format: format, defaults: defaults, files: FolderAccess(besides: path))
-            let lines = UInt64(bytes.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) })
-            let bar = ProgressBar(name, unit: "lines", isQuiet: global.json)
-            defer { bar.finish() }
-            try run.add(importer, file: (name, bytes)) { bar.update(UInt64($0), of: max(lines, UInt64($0))) }
+        do {
+            for path in files { try add(path, to: run, defaults) }
+        } catch {
+            // What earlier files held of bad rows is kept, as their good rows are.
+            try? run.finish()
+            throw error
         }
         try run.finish()
         return run.report
+    }
+
+    private func add(_ path: String, to run: ImportRun, _ defaults: ImportDefaults) throws {
+        let bytes = try InputFile.read(path)
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let format = try kind(of: path, bytes)
+        let importer = Importer(format: format, defaults: defaults, files: FolderAccess(besides: path))
+        let lines = UInt64(bytes.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) })
+        let bar = ProgressBar(name, unit: "lines", isQuiet: global.json)
+        defer { bar.finish() }
+        try run.add(importer, file: (name, bytes)) { bar.update(UInt64($0), of: max(lines, UInt64($0))) }
     }
 
     private func kind(of path: String, _ bytes: [UInt8]) throws -> ImportFormat {
@@ -108,6 +118,12 @@ struct ImportCommand: ParsableCommand {
                 JSONMember("sealed", .integer(Int64(report.sealed))), JSONMember("dry_run", .bool(isDryRun)),
                 JSONMember("holders", .array(community.members.map { .string($0) })),
                 JSONMember(
+                    "readers",
+                    .object(
+                        report.readers.sorted { $0.key < $1.key }.map { field, nodes in
+                            JSONMember(field, .array(nodes.sorted().map { .string($0) }))
+                        })),
+                JSONMember(
                     "rejects",
                     .array(
                         report.rejects.map {
@@ -128,12 +144,18 @@ struct ImportCommand: ParsableCommand {
                 + "\(grouped(report.duplicates)) known already, \(grouped(report.quarantined)) "
                 + (isDryRun ? "would be quarantined" : "quarantined"))
         if report.sealed > 0 {
-            let readers = Set(to).sorted().joined(separator: ", ")
             Output.line(
-                "  \(grouped(report.sealed)) with sealed fields, for this node"
-                    + (readers.isEmpty ? " alone (name readers with --to)" : " and \(readers)"))
+                "  \(grouped(report.sealed)) with sealed fields"
+                    + (to.isEmpty ? ", for this node alone (name readers with --to)" : ""))
         }
-        if isDryRun { Output.line("  would be held by \(community.members.joined(separator: ", "))") }
+        let could = isDryRun ? "could be" : "can be"
+        for (field, nodes) in report.readers.sorted(by: { $0.key < $1.key }) {
+            Output.line("  \(field) \(could) opened by \(nodes.sorted().joined(separator: ", "))")
+        }
+        if isDryRun {
+            Output.line("  would be held by \(community.members.joined(separator: ", "))")
+            Output.line("  everything that is not sealed is read by every holder")
+        }
     }
 }
 

@@ -67,12 +67,7 @@ struct SubmitCommand: AsyncParsableCommand {
     func run() async throws {
         let node = try Node.open(global.home)
         let community = try node.community(community)
-        for reader in to where !community.members.contains(reader) {
-            throw CommandFailure(
-                .usage,
-                "--to \(reader) is no member of \(community.name); members are "
-                    + community.members.joined(separator: ", "))
-        }
+        try community.checkReaders(to)
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let prepared: [RecordWriter.Prepared]
         if let file {

@@ -22,6 +22,8 @@ public struct ImportReport: Sendable {
     public var rejects: [Reject] = []
     /// How many of the imported records have sealed fields.
     public var sealed = 0
+    /// The fields that are sealed in some of the imported records, each with the nodes that can open it.
+    public var readers: [String: Set<String>] = [:]
 
     public init() {}
 }
@@ -37,8 +39,15 @@ public final class ImportRun {
     private let isDryRun: Bool
     private let doubles = DoubleFilter()
     private let quarantine: Quarantine?
-    private var batch: [[UInt8]] = []
+    private var batch: [Row] = []
     public private(set) var report = ImportReport()
+
+    /// A body on its way, and where it comes from.
+    private struct Row: Sendable {
+        let body: [UInt8]
+        let file: String
+        let position: ImportPosition
+    }
 
     /// Records of one transaction.
     private static let batchSize = 8_192
@@ -62,27 +71,41 @@ public final class ImportRun {
             report.read += 1
             switch item {
             case .record(let body, let position):
-                batch.append(body)
+                batch.append(Row(body: body, file: file.name, position: position))
                 if batch.count >= ImportRun.batchSize {
                     try flush()
                     progress(position.line)
                 }
             case .reject(let position, let reason, let row):
-                report.rejects.append(
-                    ImportReport.Reject(file: file.name, line: position.line, item: position.item, reason: reason))
-                try quarantine?.add(row, file: file.name, position: position, reason: reason)
+                try reject(row, file: file.name, position: position, reason: reason)
             }
         }
         try flush()
     }
 
-    /// Appends what has been gathered.
+    private func reject(_ row: [UInt8], file: String, position: ImportPosition, reason: String) throws {
+        report.rejects.append(
+            ImportReport.Reject(file: file, line: position.line, item: position.item, reason: reason))
+        try quarantine?.add(row, file: file, position: position, reason: reason)
+    }
+
+    /// Appends what has been gathered. A record that turns out to be too large for a body, which only shows once its
+    /// sealed part is taken out, is quarantined like any other bad row.
     private func flush() throws {
         guard !batch.isEmpty else { return }
-        let bodies = batch
+        let rows = batch
         batch.removeAll(keepingCapacity: true)
-        let prepared = try prepare(bodies)
+        var prepared: [RecordWriter.Prepared] = []
+        prepared.reserveCapacity(rows.count)
+        for (row, outcome) in zip(rows, try prepare(rows)) {
+            switch outcome {
+            case .success(let each): prepared.append(each)
+            case .failure(let problems):
+                try reject(row.body, file: row.file, position: row.position, reason: problems.description)
+            }
+        }
         let entries = prepared.map(\.entry)
+        guard !entries.isEmpty else { return }
         let isDouble: [Bool]
         if isDryRun {
             isDouble = try node.store.doubles(of: entries, in: writer.origin, filter: doubles).map { $0 != nil }
@@ -97,18 +120,34 @@ public final class ImportRun {
             } else {
                 report.imported += 1
                 if !each.sealedFields.isEmpty { report.sealed += 1 }
+                for field in each.sealedFields { report.readers[field, default: []].formUnion(each.readers) }
             }
         }
     }
 
-    /// Hashes and seals on all cores, in parts.
-    private func prepare(_ bodies: [[UInt8]]) throws -> [RecordWriter.Prepared] {
+    /// Hashes and seals on all cores, in parts. What concerns one record alone is its outcome; what concerns all, such
+    /// as a reader without a key, is thrown.
+    private func prepare(_ rows: [Row]) throws -> [Result<RecordWriter.Prepared, RecordProblems>] {
         let parts = 8
-        let size = (bodies.count + parts - 1) / parts
-        let results = Guarded<[Int: Result<[RecordWriter.Prepared], any Error>]>([:])
+        let size = (rows.count + parts - 1) / parts
+        typealias Outcomes = [Result<RecordWriter.Prepared, RecordProblems>]
+        let results = Guarded<[Int: Result<Outcomes, any Error>]>([:])
         DispatchQueue.concurrentPerform(iterations: parts) { [writer, sealed] part in
-            let range = min(part * size, bodies.count)..<min((part + 1) * size, bodies.count)
-            let result = Result { try bodies[range].map { try writer.prepare(body: $0, sealed: sealed) } }
+            let range = min(part * size, rows.count)..<min((part + 1) * size, rows.count)
+            let result = Result<Outcomes, any Error> {
+                try rows[range].map { row in
+                    do {
+                        return .success(try writer.prepare(body: row.body, sealed: sealed))
+                    } catch let problems as RecordProblems {
+                        return .failure(problems)
+                    } catch let problem as RecordProblem {
+                        return .failure(RecordProblems([problem]))
+                    } catch RecordWriterError.badEnvelope {
+                        let reason = RecordWriterError.badEnvelope.description
+                        return .failure(RecordProblems([RecordProblem(path: "sealed", reason: reason)]))
+                    }
+                }
+            }
             results.update { $0[part] = result }
         }
         return try (0..<parts).flatMap { try results.value[$0]?.get() ?? [] }

@@ -79,7 +79,14 @@ public struct RecordWriter: Sendable {
         let value = try JSONScanner.scan(body)
         let time = value["time"]?.string.flatMap { Timestamp($0) } ?? Clock.timestamp
         let draft = try RecordDraft(object: value, time: time, author: "", tlp: .green)
-        guard fieldsByPolicy(draft).isEmpty, sealed.fields.isEmpty else { return try prepare(draft, sealed: sealed) }
+        let isSealedWhole = value["tlp"]?.string.flatMap(TLP.init(rawValue:))?.requiresSealing == true
+        guard !isSealedWhole, fieldsByPolicy(draft).isEmpty, sealed.fields.isEmpty else {
+            return try prepare(draft, sealed: sealed)
+        }
+        // Its size counts only now that nothing more of it is taken out.
+        if body.count > EntryRecord.maximumBodyByteCount {
+            _ = try EntryRecord.validate(body: body, forSubmission: true)
+        }
         return Prepared(entry: NewEntry(body: body, doubleHash: doubleHash(value)), sealedFields: [], readers: [])
     }
 
