@@ -40,7 +40,12 @@ struct CommunityCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the communities with their members.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the communities with their members.",
+            discussion: """
+                EXAMPLE
+                  entente community list --json
+                """)
 
         @OptionGroup var global: GlobalOptions
 
@@ -52,7 +57,11 @@ struct CommunityCommand: ParsableCommand {
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Leave a community: nothing of it is exchanged any more. Its logs stay on this node.")
+            abstract: "Leave a community: nothing of it is exchanged any more. Its logs stay on this node.",
+            discussion: """
+                EXAMPLE
+                  entente community remove asia
+                """)
 
         @OptionGroup var global: GlobalOptions
         @Argument(help: "The community.")

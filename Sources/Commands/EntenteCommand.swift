@@ -45,7 +45,10 @@ package struct EntenteCommand: AsyncParsableCommand {
         } catch let code as ExitCode {
             Glibc.exit(code.rawValue)
         } catch  where isFromParser(error) {
-            exit(withError: error)
+            // Help, the version and completion scripts come as errors, too.
+            guard exitCode(for: error) != .success else { exit(withError: error) }
+            Output.note("entente: \(oneLine(message(for: error))); \(hint(for: arguments))")
+            Glibc.exit(ExitStatus.usage.rawValue)
         } catch {
             let failure = CommandFailure(error)
             Output.note("entente: \(failure.description)")
@@ -57,6 +60,21 @@ package struct EntenteCommand: AsyncParsableCommand {
     private static func isFromParser(_ error: any Error) -> Bool {
         error is ValidationError || error is CleanExit
             || String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
+    }
+
+    /// The parser's sentence without its line breaks and its last full stop.
+    private static func oneLine(_ message: String) -> String {
+        var line = printable(message.split(whereSeparator: \.isWhitespace).joined(separator: " "))
+        if line.hasSuffix(".") { line.removeLast() }
+        return line
+    }
+
+    private static func hint(for arguments: [String]) -> String {
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let name = arguments.first(where: { !$0.hasPrefix("-") }), names.contains(name) else {
+            return "see `entente help`"
+        }
+        return "see `entente help \(name)`"
     }
 
     /// `--home DIR` and `--json` may stand before the command, as in `entente --home DIR status`; the parser wants

@@ -90,7 +90,12 @@ struct PeerCommand: ParsableCommand {
     }
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the partners.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the partners.",
+            discussion: """
+                EXAMPLE
+                  entente peer list --json
+                """)
 
         @OptionGroup var global: GlobalOptions
 
@@ -112,7 +117,12 @@ struct PeerCommand: ParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show a partner's card.")
+        static let configuration = CommandConfiguration(
+            abstract: "Show a partner's card.",
+            discussion: """
+                EXAMPLE
+                  entente peer show kr.example
+                """)
 
         @OptionGroup var global: GlobalOptions
         @Argument(help: "The partner.")
@@ -131,7 +141,11 @@ struct PeerCommand: ParsableCommand {
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Stop exchanging with a partner. What it has stays with it, what came from it stays here.")
+            abstract: "Stop exchanging with a partner. What it has stays with it, what came from it stays here.",
+            discussion: """
+                EXAMPLE
+                  entente peer remove kr.example
+                """)
 
         @OptionGroup var global: GlobalOptions
         @Argument(help: "The partner.")

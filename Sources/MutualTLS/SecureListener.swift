@@ -61,6 +61,12 @@ public final class SecureListener: Sendable {
         do {
             return SecureListener(channel: try await bootstrap.bind(host: host, port: port).get(), waiting: waiting)
         } catch {
+            if let error = error as? IOError, error.errnoCode == EADDRINUSE {
+                throw TLSError(
+                    .addressInUse,
+                    "cannot listen on \(printable(host.utf8)):\(port): another process does; stop it or change "
+                        + "`listen` in node.yaml")
+            }
             throw TLSError(.badConfiguration, "cannot listen on \(printable(host.utf8)):\(port): \(error)")
         }
     }

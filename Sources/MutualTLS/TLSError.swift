@@ -48,6 +48,7 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let badIdentity = Code("badIdentity")
         public static let badTrust = Code("badTrust")
         public static let badConfiguration = Code("badConfiguration")
+        public static let addressInUse = Code("addressInUse")
         public static let library = Code("library")
     }
 }

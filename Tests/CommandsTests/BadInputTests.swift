@@ -165,16 +165,4 @@ import Testing
         _ = try place.file("us/node.sqlite", before)
         #expect(try place.run("us", "status").status == 0)
     }
-
-    @Test func ctrlCEndsAnImportWith130AndKeepsWhatWasCommitted() throws {
-        let place = try Place()
-        try place.found("us")
-        let file = try place.file("b.jsonl", try Entente.run(["bench", "bodies", "--records", "60000"]).output)
-        let (process, _, _) = try Entente.start(["--home", "\(place.path)/us", "import", file])
-        usleep(700_000)
-        kill(process.processIdentifier, SIGINT)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 130 || process.terminationStatus == 0)
-        #expect(try place.must("us", "verify", "--json").objects.first?["ok"] as? Bool == true)
-    }
 }

@@ -103,12 +103,13 @@ final class Place {
     }
 
     /// Makes a node that partners reach at a free port.
-    func found(_ name: String, port: Int? = nil) throws {
+    func found(_ folder: String, named name: String? = nil, port: Int? = nil) throws {
         let port = try port ?? Place.freePort()
+        let name = name ?? folder
         try must(
-            name, "init", "--node", "\(name).example", "--community", "krus", "--listen", "127.0.0.1:\(port)",
+            folder, "init", "--node", "\(name).example", "--community", "krus", "--listen", "127.0.0.1:\(port)",
             "--endpoint", "127.0.0.1:\(port)")
-        _ = try file("\(name).yaml", try must(name, "identity").output)
+        _ = try file("\(name).yaml", try must(folder, "identity").output)
     }
 
     /// Makes nodes that know each other.

@@ -7,9 +7,12 @@ import Synchronization
 enum Interruption {
     static func exitsWith130() {
         signal(SIGINT) { _ in
-            // Only what is safe in a signal handler.
+            // Only what is safe in a signal handler. On a terminal the line begins below the progress bar.
             let text: StaticString = "\nentente: interrupted; what was committed stays\n"
-            write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+            var status = stat()
+            let isTerminal = fstat(STDERR_FILENO, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
+            let skipped = isTerminal ? 0 : 1
+            write(STDERR_FILENO, text.utf8Start + skipped, text.utf8CodeUnitCount - skipped)
             _exit(130)
         }
     }

@@ -1,0 +1,86 @@
+import Foundation
+import Glibc
+
+/// A database opened by SQLite itself, from this process: another one than the program under test.
+///
+/// The library is the one that the program uses; it is looked up when it is needed, so that the tests depend on
+/// nothing more.
+final class DatabaseFile {
+    private typealias Open = @convention(c) (UnsafePointer<CChar>, UnsafeMutablePointer<OpaquePointer?>) -> Int32
+    private typealias Execute =
+        @convention(c) (
+            OpaquePointer, UnsafePointer<CChar>, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?
+        ) -> Int32
+    private typealias Close = @convention(c) (OpaquePointer) -> Int32
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private let library: UnsafeMutableRawPointer
+    private let handle: OpaquePointer
+
+    init(_ path: String) throws {
+        guard let library = dlopen("libsqlite3.so.0", RTLD_NOW) else { throw Failure(description: "no libsqlite3") }
+        self.library = library
+        guard let symbol = dlsym(library, "sqlite3_open") else { throw Failure(description: "no sqlite3_open") }
+        var opened: OpaquePointer?
+        guard unsafeBitCast(symbol, to: Open.self)(path, &opened) == 0, let opened else {
+            throw Failure(description: "\(path) cannot be opened")
+        }
+        handle = opened
+    }
+
+    deinit {
+        if let symbol = dlsym(library, "sqlite3_close") { _ = unsafeBitCast(symbol, to: Close.self)(handle) }
+    }
+
+    func execute(_ statement: String) throws {
+        guard let symbol = dlsym(library, "sqlite3_exec") else { throw Failure(description: "no sqlite3_exec") }
+        let result = unsafeBitCast(symbol, to: Execute.self)(handle, statement, nil, nil, nil)
+        guard result == 0 else { throw Failure(description: "\(statement): SQLite error \(result)") }
+    }
+}
+
+/// A file system in memory, of a size that it cannot outgrow; for root only.
+final class SmallDisk {
+    let path: String
+
+    /// Whether this machine lets the tests mount one.
+    static let isPossible: Bool = {
+        guard geteuid() == 0, let place = try? Place(), let disk = try? SmallDisk(at: place, size: "1m") else {
+            return false
+        }
+        return access(disk.path, W_OK) == 0
+    }()
+
+    private struct NoMount: Error {}
+
+    init(at place: Place, size: String) throws {
+        path = "\(place.path)/disk"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        guard SmallDisk.run("mount", "-t", "tmpfs", "-o", "size=\(size),mode=700", "tmpfs", path) else {
+            throw NoMount()
+        }
+    }
+
+    deinit {
+        _ = SmallDisk.run("umount", "-l", path)
+    }
+
+    /// `size=64m`, `ro`, `rw`.
+    func remount(_ options: String) throws {
+        guard SmallDisk.run("mount", "-o", "remount,\(options)", path) else { throw NoMount() }
+    }
+
+    private static func run(_ arguments: String...) -> Bool {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return false }
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }
+}
