@@ -10,9 +10,15 @@ struct VerifyCommand: ParsableCommand {
         discussion: """
             Exit status 0: all of it is as it was signed. 1: something is not; the first bad entry is named.
 
+            With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
+            record's body is that of --body, and no home is needed then; else it is the one in this home.
+
             EXAMPLES
               entente verify
               entente verify --log us.example/krus --json
+              entente show us.example/krus#1042 --raw > 1042.json
+              entente prove us.example/krus#1042 > 1042.tlog-proof
+              entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -20,8 +26,32 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: .customLong("log"), help: "Only this log, by its origin; may repeat.")
     var origins: [String] = []
 
+    @Argument(help: ArgumentHelp("A tlog-proof file; - for standard input.", valueName: "file"))
+    var path: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The log's key, for a proof; further ones are of nodes that must have cosigned.", valueName: "key"))
+    var vkey: [String] = []
+
+    @Option(help: ArgumentHelp("The record's exact body, for a proof.", valueName: "file"))
+    var body: String?
+
+    func validate() throws {
+        if path == nil {
+            guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
+        } else {
+            guard origins.isEmpty else { throw ValidationError("--log goes with a home, not with a proof file") }
+            guard !vkey.isEmpty else { throw ValidationError("a proof file needs the log's key; give it with --vkey") }
+        }
+    }
+
     func run() throws {
         Interruption.exitsWith130()
+        if let path {
+            let check = try ProofCheck(path: path, keys: vkey, body: body, home: global.home)
+            return try check.show(json: global.json)
+        }
         let node = try Node.open(global.home)
         let all = try node.store.logs()
         let logs =

@@ -9,6 +9,18 @@ public struct AuditReport: Sendable {
         public let checkpoints: Int
         public let cosignatures: Int
         public let blobs: Int
+
+        package init(
+            origin: String, size: UInt64, root: String, isSound: Bool, checkpoints: Int, cosignatures: Int, blobs: Int
+        ) {
+            self.origin = origin
+            self.size = size
+            self.root = root
+            self.isSound = isSound
+            self.checkpoints = checkpoints
+            self.cosignatures = cosignatures
+            self.blobs = blobs
+        }
     }
 
     public struct Problem: Sendable, Hashable {
@@ -16,6 +28,12 @@ public struct AuditReport: Sendable {
         /// The first entry that the problem touches, where it touches one.
         public let entry: UInt64?
         public let text: String
+
+        package init(origin: String, entry: UInt64?, text: String) {
+            self.origin = origin
+            self.entry = entry
+            self.text = text
+        }
     }
 
     public var logs: [LogResult] = []

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Cryptography
+import LogStore
+import NodeService
+import Records
+import TransparencyLog
+
+/// One tlog-proof file held against a log's key and a record's body.
+struct ProofCheck {
+    private let name: String
+    private let proof: TLogProof
+    private let logKey: VerifierKey
+    private let cosigners: [VerifierKey]
+    private let body: [UInt8]
+
+    /// Reads what is to be checked. Throws where the file or a key is malformed, and where there is no body.
+    init(path: String, keys: [String], body bodyPath: String?, home: String?) throws {
+        name = path
+        do {
+            proof = try TLogProof(parsing: InputFile.read(path, limit: TLogProof.maximumByteCount))
+        } catch let error where !(error is CommandFailure) {
+            throw CommandFailure(.badInput, "\(path) is no tlog-proof: \(CommandFailure(error).description)")
+        }
+        let parsed = try keys.map { text in
+            do {
+                return try VerifierKey(parsing: text)
+            } catch {
+                throw CommandFailure(.usage, "--vkey is no verifier key: \(CommandFailure(error).description)")
+            }
+        }
+        let logKeys = parsed.filter { $0.algorithm == .ed25519 }
+        guard let logKey = logKeys.first, logKeys.count == 1 else {
+            throw CommandFailure(.usage, "give the key of one log with --vkey, and beside it only those of cosigners")
+        }
+        self.logKey = logKey
+        cosigners = parsed.filter { $0.algorithm == .cosignature }
+        if let bodyPath {
+            body = try InputFile.read(bodyPath, limit: EntryRecord.maximumBodyByteCount)
+        } else {
+            body = try ProofCheck.body(at: proof.index, of: logKey.name, home: home)
+        }
+    }
+
+    private static func body(at index: UInt64, of origin: String, home: String?) throws -> [UInt8] {
+        let node: Node
+        do {
+            node = try Node.open(home)
+        } catch {
+            let failure = CommandFailure(error)
+            throw CommandFailure(failure.status, "\(failure.description); or give the record's body with --body")
+        }
+        guard let log = try node.store.log(origin), let body = try node.store.body(of: log.id, at: index) else {
+            throw CommandFailure(.noInput, "no record \(printable(origin))#\(index) here; give its body with --body")
+        }
+        return body
+    }
+
+    /// Prints the answer; ends with 1 where it is no.
+    func show(json: Bool) throws {
+        var report = AuditReport()
+        var checkpoint: Checkpoint?
+        do {
+            let verified = try proof.verify(
+                body: body, logKey: logKey, cosigners: cosigners, requiredCosignatures: cosigners.count,
+                hasher: MerkleHasher())
+            checkpoint = verified
+            report.entries = 1
+            report.logs = [
+                AuditReport.LogResult(
+                    origin: verified.origin, size: verified.size, root: verified.root.base64, isSound: true,
+                    checkpoints: 1, cosignatures: cosigners.count, blobs: 0)
+            ]
+        } catch {
+            report.problems = [
+                AuditReport.Problem(
+                    origin: logKey.name, entry: proof.index, text: CommandFailure(error).description)
+            ]
+        }
+        let unchecked = max(0, proof.note.signatures.count - 1 - cosigners.count)
+        if unchecked > 0 {
+            report.unproved = ["\(unchecked) further signatures in \(name): no key was given for them"]
+        }
+        if json {
+            Output.json(report.members)
+        } else {
+            for problem in report.problems {
+                Output.line(Style.red("\(printable(problem.origin))#\(proof.index): \(printable(problem.text))"))
+            }
+            if let checkpoint {
+                Output.line(
+                    Style.green("\(checkpoint.origin)#\(proof.index) is what was signed")
+                        + ", under \(grouped(checkpoint.size)) entries")
+            }
+            for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
+        }
+        if !report.isSound { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+}
