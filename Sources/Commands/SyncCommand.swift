@@ -59,7 +59,7 @@ struct SyncCommand: AsyncParsableCommand {
                     + "\(grouped(report.bytesIn)) bytes in, \(grouped(report.bytesOut)) out, "
                     + "\(seconds(report.seconds)) s")
         }
-        for refused in report.refused { Output.note("  \(refused)") }
+        for refused in report.refused where refused != report.error?.description { Output.note("  \(refused)") }
         for log in report.logs where report.error == nil {
             Output.line("  \(log.origin)  \(grouped(log.size))  \(Style.dim(log.root))")
         }

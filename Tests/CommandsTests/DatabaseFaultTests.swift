@@ -121,9 +121,7 @@ import Testing
         let size = try place.fill("us", records: 40_000)
         try place.serve("us")
         let outcome = try place.run("disk/kr", "sync")
-        withKnownIssue("a session counts a store that fails as a log left out, and the command ends with 0") {
-            #expect(outcome.status == 74, "\(outcome.errors)")
-        }
+        #expect(outcome.status == 74, "\(outcome.errors)")
         #expect(outcome.errors.contains("space"), "\(outcome.errors)")
         outcome.expectOneLine()
         try place.expectSound("disk/kr")

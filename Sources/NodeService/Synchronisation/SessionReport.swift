@@ -59,7 +59,7 @@ extension SessionFinding {
         case .ownLogBehind(let origin, let size): "\(origin): the partner holds \(size) entries of this node's own log"
         case .refusedByPeer(let origin, let reason): "\(origin): refused by the partner: \(reason)"
         case .unknownToPeer(let origin): "\(origin): not known to the partner"
-        case .badOffer(let origin, let reason): "\(origin): \(reason)"
+        case .badOffer(let origin, let reason), .failedHere(let origin, let reason): "\(origin): \(reason)"
         case .cannotResumeHere(let origin, let pinned):
             "\(origin): the partner's interrupted transfer needs a node that holds \(pinned) entries"
         }

@@ -296,8 +296,11 @@ package final class SessionRunner: Sendable {
             log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(finding.text)"])
             state.update { state in
                 state.report.refused.append(finding.text)
-                if case .conflict = finding, state.report.error == nil {
-                    state.report.error = SessionFailure(.fork, finding.text)
+                guard state.report.error == nil else { return }
+                switch finding {
+                case .conflict: state.report.error = SessionFailure(.fork, finding.text)
+                case .failedHere: state.report.error = SessionFailure(.store, finding.text)
+                default: break
                 }
             }
         case .close(let end):

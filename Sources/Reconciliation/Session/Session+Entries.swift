@@ -223,7 +223,7 @@ extension Session {
             throw ProtocolViolation("\(logs[id]?.origin ?? "a log"): \(reason)")
         case .failed(let id, let reason):
             guard let log = logs[id] else { return }
-            leaveOut(log, .badOffer(origin: log.origin, reason: reason), tell: "cannot be stored now", &actions)
+            leaveOut(log, .failedHere(origin: log.origin, reason: reason), tell: "cannot be stored now", &actions)
         case .served: serving = max(0, serving - 1)
         case .nodes(let id, let hashes): try read(hashes, of: id, &actions)
         case .frozen(let id): frozen(id, &actions)
