@@ -49,7 +49,7 @@ extension ExitStatus {
         case .busy: self = .busy
         case .full, .readOnly, .io, .damaged, .damagedEntries: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
-        case .rolledBack, .contradictsSigned, .frozen, .cosignedBeyond: self = .notPermitted
+        case .rolledBack, .recovering, .contradictsSigned, .frozen, .cosignedBeyond: self = .notPermitted
         case .unknownLog: self = .noInput
         case .notOwn: self = .notPermitted
         case .bodySize: self = .badInput

@@ -12,7 +12,7 @@ import struct FoundationEssentials.Data
 public final class DoubleFilter {
     private var indices: [UInt64: UInt64] = [:]
     private var size: UInt64 = 0
-    private static let width = UInt64(EntryBundle.maximumEntries)
+    static let width = UInt64(EntryBundle.maximumEntries)
 
     public init() {}
 
@@ -53,6 +53,27 @@ public final class DoubleFilter {
             }
         }
         size = newSize
+    }
+
+    /// The hashes of one bundle's entries; 0 where there is none, fewer where there are none at the end.
+    static func hashes(row: Int64, number: UInt64, _ db: Database) throws -> [UInt64] {
+        let data = try Data.fetchOne(
+            db.cachedStatement(sql: "SELECT hashes FROM double_hash WHERE log = ? AND number = ?"),
+            arguments: [row, Int64(clamping: number)])
+        return [UInt8](data ?? Data()).withUnsafeBytes { bytes in
+            (0..<(bytes.count / 8)).map {
+                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))
+            }
+        }
+    }
+
+    /// Replaces the hashes of one bundle's entries.
+    static func put(_ hashes: [UInt64], row: Int64, number: UInt64, _ db: Database) throws {
+        var bytes = Data(capacity: hashes.count * 8)
+        for hash in hashes { withUnsafeBytes(of: hash.bigEndian) { bytes.append(contentsOf: $0) } }
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO double_hash (log, number, hashes) VALUES (?, ?, ?)",
+            arguments: [row, Int64(clamping: number), bytes])
     }
 
     /// Writes the hashes of entries that are being appended from `firstIndex` on.

@@ -34,6 +34,9 @@ public struct StoredLog: Sendable, Hashable {
     public let pending: SignedHead?
     /// Why this log takes no more entries, if it does not.
     public let frozen: String?
+    /// The largest size that partners have shown of this own log while it is being recovered from them; `nil` where it
+    /// is not. Such a log grows like a replica, and takes no entries of this node's.
+    public let recovering: UInt64?
 }
 
 /// An entry that is about to be appended to an own log.
@@ -142,8 +145,8 @@ public struct Membership: Sendable, Hashable {
 /// Every implementation promises:
 /// - *Durable before told.* What a call returned is on the disk and survives a crash of the machine.
 /// - *All or nothing.* A call that throws has changed nothing that another call can see.
-/// - *Only what is proved.* Entries of replicas come in through ``commit(_:)``, which checks them against the
-///   pending checkpoint; the caller checks that checkpoint's signature and consistency before ``pin(_:of:)``.
+/// - *Only what is proved.* Entries of replicas, and of own logs that are being recovered, come in through
+///   ``commit(_:)``, which checks them against the pending checkpoint; the caller checks that checkpoint's signature and consistency before ``pin(_:of:)``.
 /// - *One root a size.* An own log is signed inside the transaction that appends, and the signed mark is raised
 ///   before the answer, so that no restart, race or restored copy signs a second root for a size.
 /// - *Several processes.* Two processes may use one store at once.

@@ -14,6 +14,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case io(path: String, reason: String)
     /// The database is older than what this node has already signed: it was restored from a copy.
     case rolledBack(origin: String, signed: UInt64, held: UInt64)
+    /// This own log is being recovered from partners.
+    case recovering(origin: String, signed: UInt64, held: UInt64)
     /// The database holds another history than the one this node has signed.
     case contradictsSigned(origin: String, size: UInt64)
     case unknownLog(String)
@@ -61,7 +63,11 @@ extension StoreError: CustomStringConvertible {
         case .io(let path, let reason): "\(path) cannot be read or written: \(reason)"
         case .rolledBack(let origin, let signed, let held):
             "\(origin) holds \(held) entries but \(signed) were already signed: this database was restored from an "
-                + "older copy; nothing is appended or cosigned until its entries are recovered from partners"
+                + "older copy; nothing is appended or cosigned until its entries are recovered from partners: run "
+                + "`entente recover`"
+        case .recovering(let origin, let signed, let held):
+            "\(origin) is being recovered (\(held) entries here, \(max(signed, held)) known to be signed): nothing is "
+                + "appended or cosigned until every member has answered; run `entente recover`"
         case .contradictsSigned(let origin, let size):
             "\(origin) has another history at size \(size) than the one this node has signed; nothing is appended"
         case .unknownLog(let origin): "no log \(origin) here"

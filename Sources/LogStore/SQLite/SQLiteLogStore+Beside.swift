@@ -102,9 +102,18 @@ extension SQLiteLogStore {
             }
             // What is damaged is not held.
             try Self.checkUndamaged(db, row: row, log: stored)
+            if stored.isOwn {
+                try checkMark(of: stored, in: db)
+                try Self.checkNotRecovering(stored)
+            }
             return stored.origin
         }
-        return try marks.cosign(head, log: log, origin: origin, time: time)
+        return try marks.cosign(head, log: log, origin: origin, time: time) { size in
+            try database.read { db in
+                let (row, stored) = try Self.fetch(db, log)
+                return try Self.root(db, row: row, log: stored, size: size)
+            }
+        }
     }
 
     /// Unix seconds of the last cosignature given on this log; 0 if there is none.

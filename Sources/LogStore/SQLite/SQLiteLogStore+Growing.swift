@@ -19,6 +19,7 @@ extension SQLiteLogStore {
                 guard log.isOwn else { throw StoreError.notOwn(origin: origin) }
                 if let reason = log.frozen { throw StoreError.frozen(origin: origin, reason: reason) }
                 try checkMark(of: log, in: db)
+                try Self.checkNotRecovering(log)
                 try options.doubles?.update(db, row: row, size: log.size)
                 var growth = try Self.growth(db, row: row, log: log)
                 var outcomes: [AppendOutcome] = []
@@ -88,7 +89,11 @@ extension SQLiteLogStore {
         try database.write { db in
             let (row, log) = try Self.fetch(db, id)
             if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
-            guard !log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
+            // Only this node adds to its own log, unless it has lost what it had added.
+            guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
+            if log.isOwn, let mark = try marks.mark(.own, log: id), mark.size == head.size, mark.root != head.root {
+                throw StoreError.contradictsSigned(origin: log.origin, size: head.size)
+            }
             guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
                 throw StoreError.notContiguous(held: log.size, start: head.size)
             }
@@ -127,6 +132,7 @@ extension SQLiteLogStore {
         try database.write { db in
             let (row, log) = try Self.fetch(db, range.log)
             if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+            guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
             guard log.size == range.start else {
                 throw StoreError.notContiguous(held: log.size, start: range.start)
             }

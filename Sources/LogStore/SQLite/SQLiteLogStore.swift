@@ -20,7 +20,10 @@ public final class SQLiteLogStore: Sendable {
         marks = try SignedMarks(path: signedPath, busySeconds: busySeconds)
         self.node = node
         // Raises marks; what is wrong with a log is told by `rollbacks()` and by every attempt to append.
-        _ = try rollbacks()
+        for case .rolledBack(let origin, let signed, _) in try rollbacks() {
+            // What is missing may come back from partners. Where this cannot be written the mark still refuses appends.
+            try? beginRecovery(of: SHA256.hash(origin), signed: signed)
+        }
     }
 
     /// Compares an own log with its mark and raises a mark that is behind.
@@ -48,6 +51,11 @@ public final class SQLiteLogStore: Sendable {
         if let head = log.head, head.size > mark.size { try raiseMark(of: log, to: head) }
     }
 
+    static func checkNotRecovering(_ log: StoredLog) throws {
+        guard let signed = log.recovering, log.frozen == nil else { return }
+        throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
+    }
+
     /// The root of the log's first `size` entries, from its tiles.
     static func root(_ db: Database, row: Int64, log: StoredLog, size: UInt64) throws -> SHA256Digest {
         guard size > 0 else { return MerkleHasher.emptyRoot }
@@ -66,7 +74,8 @@ public final class SQLiteLogStore: Sendable {
             .own, log: log.id, origin: log.origin, to: .init(size: head.size, root: head.root, time: 0))
     }
 
-    /// Own logs that hold less, or something else, than was signed: what to tell the operator.
+    /// Own logs that hold less, or something else, than was signed, or that are being recovered: what to tell the
+    /// operator.
     public func rollbacks() throws -> [StoreError] {
         let logs = try logs().filter(\.isOwn)
         var problems: [StoreError] = []
@@ -74,11 +83,13 @@ public final class SQLiteLogStore: Sendable {
             do {
                 try database.read { db in
                     // As of this reading: the log may have grown since the list was made.
-                    try checkMark(of: Self.fetch(db, log.id).log, in: db)
+                    let log = try Self.fetch(db, log.id).log
+                    try checkMark(of: log, in: db)
+                    try Self.checkNotRecovering(log)
                 }
             } catch let error as StoreError {
                 switch error {
-                case .rolledBack, .contradictsSigned, .damaged: problems.append(error)
+                case .rolledBack, .contradictsSigned, .damaged, .recovering: problems.append(error)
                 default: throw error
                 }
             }
@@ -150,7 +161,8 @@ extension SQLiteLogStore: LogStorage {
             id: try row.digest("log_id"), origin: try row.text("origin"), node: try row.text("node"),
             community: try row.text("community"), isOwn: row.size("own") != 0,
             verifierKey: try row.text("verifier_key"), size: row.size("size"), head: try head("head"),
-            pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]))
+            pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]),
+            recovering: row.size("recovering") > 0 ? row.size("recovering") - 1 : nil)
     }
 
     @discardableResult

@@ -56,15 +56,23 @@ struct SignedMarks: Sendable {
     /// never show cosignatures of which the later one is behind. Answers the time to sign, which is never before
     /// that of the last cosignature. Durable when it returns.
     ///
-    /// Throws ``StoreError/cosignedBeyond(origin:size:)`` for a smaller size, another root at the same size, or a
-    /// clock more than five minutes behind the last cosignature.
-    func cosign(_ head: SignedHead, log: SHA256Digest, origin: String, time: UInt64) throws -> UInt64 {
+    /// - Parameter root: the root of what is held at a size up to the head's: a database that was restored from an
+    ///   older copy may have been led elsewhere since.
+    ///
+    /// Throws ``StoreError/cosignedBeyond(origin:size:)`` for a smaller size, another root at the same size or at that
+    /// of the last cosignature, or a clock more than five minutes behind it.
+    func cosign(
+        _ head: SignedHead, log: SHA256Digest, origin: String, time: UInt64, root: (UInt64) throws -> SHA256Digest
+    ) throws -> UInt64 {
         try database.write { db in
             var time = time
             if let old = try Self.fetch(db, .cosigned, log) {
                 guard head.size > old.size || (head.size == old.size && head.root == old.root),
                     time >= old.time || old.time - time <= 300
                 else { throw StoreError.cosignedBeyond(origin: origin, size: old.size) }
+                if head.size > old.size, old.size > 0, try root(old.size) != old.root {
+                    throw StoreError.cosignedBeyond(origin: origin, size: old.size)
+                }
                 time = max(time, old.time)
                 if old == Mark(size: head.size, root: head.root, time: time) { return time }
             }

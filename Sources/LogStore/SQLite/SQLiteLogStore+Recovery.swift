@@ -1,0 +1,195 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+// An own log that holds less than this node has signed, because the disk was lost or an older copy was restored. Until
+// every member has said what it holds, nobody knows which sizes were signed, so nothing is appended and nothing
+// cosigned: a second root for a size would be a fork that no one can take back.
+//
+// The column `recovering` is 0, or one more than the largest size that this node is known to have signed.
+
+/// What a member has said that it holds of an own log.
+public struct RecoveryAnswer: Sendable, Hashable {
+    public let member: String
+    /// The size of the largest checkpoint with the own signature that it has.
+    public let size: UInt64
+    /// Unix seconds.
+    public let time: UInt64
+}
+
+/// How far the recovery of an own log is.
+public struct RecoveryState: Sendable, Hashable {
+    public let log: StoredLog
+    /// The largest size that this node is known to have signed: by its mark, and by what members have shown.
+    public let signed: UInt64
+    /// By member.
+    public let answers: [RecoveryAnswer]
+
+    /// The members of these that have not answered yet, sorted.
+    public func missing(of members: some Sequence<String>) -> [String] {
+        Set(members).subtracting(answers.map(\.member)).sorted()
+    }
+
+    /// Whether everything that is known to have been signed is held again.
+    public var isWhole: Bool {
+        log.pending == nil && log.size == (log.head?.size ?? 0) && log.size >= signed
+    }
+}
+
+/// What became of a member's answer.
+public enum RecoveryNote: Sendable, Hashable {
+    case noted
+    /// The member holds more than has come yet, so nothing is proved.
+    case notYet
+    /// What the member holds is no part of what is held here.
+    case contradicts
+    /// The log is not being recovered.
+    case notRecovering
+}
+
+extension SQLiteLogStore {
+    /// From now on this own log takes entries from partners and none from this node. Durable when it returns.
+    ///
+    /// - Parameters:
+    ///   - size: the largest size that this node is known to have signed.
+    ///   - again: forgets what members have answered before.
+    public func beginRecovery(of id: SHA256Digest, signed size: UInt64, again: Bool = false) throws {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
+            if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+            if again { try db.execute(sql: "DELETE FROM recovery WHERE log = ?", arguments: [row]) }
+            try Self.expect(size, row: row, db)
+        }
+    }
+
+    /// Makes an own log that is lost here, to be recovered: from its first instant it takes no entries of this node's.
+    /// Where the log is there it is left as it is.
+    @discardableResult
+    public func createLostLog(
+        origin: String, node: String, community: String, verifierKey: String
+    ) throws -> StoredLog {
+        let id = SHA256.hash(origin)
+        let signed = try marks.mark(.own, log: id)?.size ?? 0
+        return try database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT OR IGNORE INTO log (log_id, origin, node, community, own, verifier_key, recovering)
+                    VALUES (?, ?, ?, ?, 1, ?, ?)
+                    """,
+                arguments: [id.databaseBytes, origin, node, community, verifierKey, Int64(clamping: signed) + 1])
+            let log = try Self.fetch(db, id).log
+            guard log.verifierKey == verifierKey, log.isOwn else {
+                throw StoreError.contradictsSigned(origin: origin, size: log.size)
+            }
+            return log
+        }
+    }
+
+    private static func expect(_ size: UInt64, row: Int64, _ db: Database) throws {
+        try db.execute(
+            sql: "UPDATE log SET recovering = max(recovering, ?) WHERE id = ?",
+            arguments: [Int64(clamping: size) + 1, row])
+    }
+
+    /// Notes what a member holds of an own log that is being recovered.
+    ///
+    /// - Parameters:
+    ///   - size: the size of its head, and `root` the root there: an answer only once the entries up to there are here
+    ///     and give that root.
+    ///   - pinned: the size of a larger checkpoint that it has without all of its entries; 0 for none.
+    public func noteAnswer(
+        of member: String, size: UInt64, root: SHA256Digest, pinned: UInt64, log id: SHA256Digest, time: UInt64
+    ) throws -> RecoveryNote {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard log.isOwn, log.recovering != nil else { return .notRecovering }
+            guard size <= log.size else { return .notYet }
+            if size > 0, try Self.root(db, row: row, log: log, size: size) != root { return .contradicts }
+            try db.execute(
+                sql: """
+                    INSERT INTO recovery (log, member, size, time) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (log, member)
+                    DO UPDATE SET size = max(size, excluded.size), time = max(time, excluded.time)
+                    """,
+                arguments: [row, member, Int64(clamping: max(size, pinned)), Int64(clamping: time)])
+            return .noted
+        }
+    }
+
+    /// How far the recovery of an own log is; `nil` where it is not being recovered.
+    public func recovery(of id: SHA256Digest) throws -> RecoveryState? {
+        let mark = try marks.mark(.own, log: id)?.size ?? 0
+        return try database.read { db in
+            let (row, log) = try Self.fetch(db, id)
+            return try Self.recovery(db, row: row, log: log, mark: mark)
+        }
+    }
+
+    private static func recovery(_ db: Database, row: Int64, log: StoredLog, mark: UInt64) throws -> RecoveryState? {
+        guard let expected = log.recovering else { return nil }
+        let answers = try Row.fetchAll(
+            db, sql: "SELECT member, size, time FROM recovery WHERE log = ? ORDER BY member", arguments: [row]
+        ).map {
+            RecoveryAnswer(member: try $0.text("member"), size: $0.size("size"), time: $0.size("time"))
+        }
+        return RecoveryState(
+            log: log, signed: max(mark, expected, answers.map(\.size).max() ?? 0), answers: answers)
+    }
+
+    /// Ends the recovery of an own log, which then takes this node's entries again: where all of these members have
+    /// answered and all that is known to have been signed is held. Answers whether it did.
+    ///
+    /// Throws ``StoreError/contradictsSigned(origin:size:)`` where what came back is not what the mark says was signed.
+    public func finishRecovery(of id: SHA256Digest, members: some Sequence<String>) throws -> Bool {
+        let mark = try marks.mark(.own, log: id)?.size ?? 0
+        return try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard log.frozen == nil, let state = try Self.recovery(db, row: row, log: log, mark: mark), state.isWhole,
+                state.missing(of: members).isEmpty
+            else { return false }
+            // Raises the mark to the head. A crash behind it leaves the log recovering: the next attempt ends it.
+            try checkMark(of: log, in: db)
+            try db.execute(sql: "UPDATE log SET recovering = 0 WHERE id = ?", arguments: [row])
+            try db.execute(sql: "DELETE FROM recovery WHERE log = ?", arguments: [row])
+            return true
+        }
+    }
+
+    // MARK: Doubles
+
+    /// The entries of an own log whose double hashes are not known, within these; those that came from partners.
+    public func entriesWithoutDoubleHash(of id: SHA256Digest, in range: Range<UInt64>) throws -> [UInt64] {
+        try database.read { db in
+            let row = try Self.rowID(db, id)
+            var known: [UInt64: [UInt64]] = [:]
+            return try range.filter { index in
+                let number = index / DoubleFilter.width
+                if known[number] == nil { known[number] = try DoubleFilter.hashes(row: row, number: number, db) }
+                let hashes = known[number] ?? []
+                let position = Int(index % DoubleFilter.width)
+                return position >= hashes.count || hashes[position] == 0
+            }
+        }
+    }
+
+    /// Puts double hashes in where none are known, so that what was recovered is known again when it is imported.
+    public func addDoubleHashes(_ hashes: [UInt64: UInt64], of id: SHA256Digest) throws {
+        try database.write { db in
+            let row = try Self.rowID(db, id)
+            for (number, indices) in Dictionary(grouping: hashes.keys, by: { $0 / DoubleFilter.width }) {
+                var row256 = try DoubleFilter.hashes(row: row, number: number, db)
+                for index in indices {
+                    let position = Int(index % DoubleFilter.width)
+                    if row256.count <= position {
+                        row256 += [UInt64](repeating: 0, count: position + 1 - row256.count)
+                    }
+                    if row256[position] == 0 { row256[position] = hashes[index] ?? 0 }
+                }
+                try DoubleFilter.put(row256, row: row, number: number, db)
+            }
+        }
+    }
+}
