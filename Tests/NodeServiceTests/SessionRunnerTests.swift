@@ -128,6 +128,7 @@ final class TestNode: Sendable {
     let signer: NoteSigner
     private let folder: String
 
+    /// With a signer the own log is another copy of that signer's.
     init(_ name: String, partners: [String], signer given: NoteSigner? = nil) throws {
         self.name = name
         folder = "/tmp/entente-test-\(RandomBytes.make(count: 8).map { String($0, radix: 16) }.joined())"
@@ -137,7 +138,7 @@ final class TestNode: Sendable {
         signer = try given ?? NoteSigner(name: "\(name)/krus", privateKey: Ed25519.PrivateKey())
         log = try store.createLog(
             origin: "\(name)/krus", node: name, community: "krus", isOwn: true,
-            verifierKey: signer.verifierKey.text)
+            verifierKey: self.signer.verifierKey.text)
         context = SyncContext(
             store: store, federation: Federation(node: name, members: ["krus": [name] + partners], mirrorKeys: [:]),
             cosigner: try Cosigner(name: name, privateKey: Ed25519.PrivateKey()),
@@ -170,6 +171,10 @@ final class TestNode: Sendable {
             index += batch.count
             try append(batch)
         }
+    }
+
+    func append(_ bodies: [[UInt8]]) throws {
+        try append(bodies.map { NewEntry(body: $0) })
     }
 
     func append(_ entries: [NewEntry]) throws {

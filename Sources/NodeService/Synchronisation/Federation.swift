@@ -119,8 +119,9 @@ public final class SyncContext: Sendable {
         _ surroundings: LogSurroundings, visibleTo peer: String, _ federation: Federation
     ) throws -> LocalLog? {
         let log = surroundings.log
-        guard log.frozen == nil, federation.admits(peer, to: log, membership: surroundings.membership) else {
-            return nil
+        guard log.frozen == nil else { return nil }
+        guard federation.admits(peer, to: log, membership: surroundings.membership) else {
+            return try lostLog(log, heardFrom: peer, federation)
         }
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
@@ -133,14 +134,26 @@ public final class SyncContext: Sendable {
             wantedBlobs: surroundings.wantedBlobs.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
             },
-            damaged: surroundings.damaged)
+            damaged: surroundings.damaged, isRecovering: log.recovering != nil)
+    }
+
+    /// An own log that is being recovered, to a peer that its newest record here does not admit: it may have been
+    /// admitted by one that is lost, and hold more. It can say so, and is told nothing.
+    private func lostLog(_ log: StoredLog, heardFrom peer: String, _ federation: Federation) throws -> LocalLog? {
+        guard log.isOwn, log.recovering != nil, federation.communities(admitting: peer).contains(log.community) else {
+            return nil
+        }
+        return LocalLog(
+            id: log.id, origin: log.origin, community: log.community, isOwn: true,
+            verifierKeys: [try VerifierKey(parsing: log.verifierKey)], head: nil, held: 0, pinned: nil,
+            cosignatures: [], wantedBlobs: [], isRecovering: true)
     }
 
     // MARK: Cosignatures
 
     /// Cosigns the head of a log that is held completely, after recording that it will.
     func cosign(_ id: SHA256Digest) throws -> CosignatureLine? {
-        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size,
+        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size, log.recovering == nil,
             try !store.isDamaged(id)
         else { return nil }
         let time = max(now(), try store.lastCosigned(id))

@@ -56,7 +56,9 @@ extension SessionFinding {
     var text: String {
         switch self {
         case .conflict(let origin, let size): "\(origin): two different roots at size \(size)"
-        case .ownLogBehind(let origin, let size): "\(origin): the partner holds \(size) entries of this node's own log"
+        case .ownLogBehind(let origin, let size):
+            "\(origin): the partner holds \(size) entries of this node's own log, more than are here: nothing is appended "
+                + "until they are recovered; run `entente recover`"
         case .refusedByPeer(let origin, let reason): "\(origin): refused by the partner: \(reason)"
         case .unknownToPeer(let origin): "\(origin): not known to the partner"
         case .badOffer(let origin, let reason), .failedHere(let origin, let reason): "\(origin): \(reason)"

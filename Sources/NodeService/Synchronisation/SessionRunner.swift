@@ -9,12 +9,12 @@ import TransparencyLog
 /// Runs one session over one connection: one task owns the session value and feeds it one stream of events. Disk
 /// and long hashing happen on threads of their own.
 package final class SessionRunner: Sendable {
-    private let context: SyncContext
-    private let configuration: SessionConfiguration
-    private let log: Logger
+    let context: SyncContext
+    let configuration: SessionConfiguration
+    let log: Logger
     private let counter: ByteCounter
     private let events: AsyncStream<SessionEvent>
-    private let feed: AsyncStream<SessionEvent>.Continuation
+    let feed: AsyncStream<SessionEvent>.Continuation
     /// What the peer has asked for, answered one after the other.
     private let requests: AsyncStream<PeerRequest>
     private let requestFeed: AsyncStream<PeerRequest>.Continuation
@@ -115,11 +115,11 @@ package final class SessionRunner: Sendable {
         _ inbound: NIOAsyncChannelInboundStream<RawFrame>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws -> SessionEnd {
         let (logs, frozen, memory) = try await onQueue(reading) {
-            (
-                try self.context.logs(visibleTo: self.configuration.peer),
-                try self.context.frozenLogs(visibleTo: self.configuration.peer),
-                try self.context.memory(of: self.configuration.peer)
-            )
+            let logs = try self.context.logs(visibleTo: self.configuration.peer)
+            // Of logs that are being recovered the peer is to say what it holds now.
+            let memory =
+                logs.contains(where: \.isRecovering) ? nil : try self.context.memory(of: self.configuration.peer)
+            return (logs, try self.context.frozenLogs(visibleTo: self.configuration.peer), memory)
         }
         // The hello goes out before anything of the peer's is taken in.
         feed.yield(.start)
@@ -292,17 +292,9 @@ package final class SessionRunner: Sendable {
         case .freeze, .judgeEvidence, .sendEvidence, .readNodes: try await performInquiry(action, outbound)
         case .servePrefix(let request): requestFeed.yield(.prefix(request))
         case .serveNodes(let request): requestFeed.yield(.nodes(request))
-        case .report(let finding):
-            log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(finding.text)"])
-            state.update { state in
-                state.report.refused.append(finding.text)
-                guard state.report.error == nil else { return }
-                switch finding {
-                case .conflict: state.report.error = SessionFailure(.fork, finding.text)
-                case .failedHere: state.report.error = SessionFailure(.store, finding.text)
-                default: break
-                }
-            }
+        case .beginRecovery(let id, let size): beginRecovery(id, size: size)
+        case .noteAnswer(let id, let head): noteAnswer(id, head)
+        case .report(let finding): report(finding)
         case .close(let end):
             return end
         }
@@ -532,6 +524,20 @@ package final class SessionRunner: Sendable {
     }
 
     // MARK: The report
+
+    func report(_ finding: SessionFinding) {
+        log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(finding.text)"])
+        state.update { state in
+            guard !state.report.refused.contains(finding.text) else { return }
+            state.report.refused.append(finding.text)
+            guard state.report.error == nil else { return }
+            switch finding {
+            case .conflict: state.report.error = SessionFailure(.fork, finding.text)
+            case .failedHere: state.report.error = SessionFailure(.store, finding.text)
+            default: break
+            }
+        }
+    }
 
     private func logsNow(_ session: Session) {
         let states = session.sharedHeads.map {

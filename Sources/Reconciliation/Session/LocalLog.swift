@@ -7,6 +7,8 @@ public struct LocalLog: Sendable, Hashable {
     public let origin: String
     public let community: String
     public let isOwn: Bool
+    /// Whether this own log is being recovered from partners, and so grows like a replica.
+    public let isRecovering: Bool
     /// The keys of which one signs this log's checkpoints.
     public let verifierKeys: [VerifierKey]
     /// The newest checkpoint that is held completely, if any.
@@ -25,12 +27,14 @@ public struct LocalLog: Sendable, Hashable {
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, verifierKeys: [VerifierKey], head: Head?,
         held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], wantedBlobs: [BlobKey],
-        damaged: [Range<UInt64>] = []
+        damaged: [Range<UInt64>] = [],
+        isRecovering: Bool = false
     ) {
         self.id = id
         self.origin = origin
         self.community = community
         self.isOwn = isOwn
+        self.isRecovering = isRecovering
         self.verifierKeys = verifierKeys
         self.head = head
         self.held = held
@@ -44,7 +48,11 @@ public struct LocalLog: Sendable, Hashable {
     ///
     /// `SHA-256(0x05 || for each cosigner by name: size (8 bytes) || time (8 bytes) || length of the name (2 bytes) ||
     /// name)`, over the newest cosignature of each.
+    ///
+    /// Of a log that is being recovered another than any peer's, so that each side tells the other what it holds even
+    /// where that is the same.
     var beside: SHA256Digest {
+        if isRecovering { return SHA256.hash([0x06] + id.bytes) }
         guard !cosignatures.isEmpty else { return .zero }
         var bytes: [UInt8] = [0x05]
         for line in cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {

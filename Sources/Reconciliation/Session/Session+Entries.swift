@@ -64,10 +64,9 @@ extension Session {
         _ head: Head, of log: LocalLog, _ offer: Offer, _ actions: inout [SessionAction]
     ) throws {
         let isLarger = head.size > (log.head?.size ?? 0)
-        if isLarger, log.isOwn {
+        if isLarger, log.isOwn, !log.isRecovering {
             expectPush(offer, size: head.size, isWanted: false)
-            leaveOut(
-                log, .ownLogBehind(origin: log.origin, size: head.size), tell: "this log is being recovered", &actions)
+            noticeLoss(of: log, size: head.size, &actions)
             return
         }
         // One checkpoint at a time: when it is complete this side says so, and the peer offers the newer one again.
@@ -260,8 +259,10 @@ extension Session {
     private mutating func committed(_ log: LocalLog, _ actions: inout [SessionAction]) {
         logs[log.id] = log
         enqueue(log.wantedBlobs)
+        defer { if fetches[log.id] == nil { awaitWhatLiesBeside(log, &actions) } }
         if let fetch = fetches[log.id], let head = log.head, head.size >= fetch.target.size {
             fetches[log.id] = nil
+            recovered.formUnion(log.isRecovering ? [log.id] : [])
             requestBlobs(&actions)
         } else if fetches[log.id] != nil {
             requestMore(of: log.id, &actions)

@@ -19,6 +19,8 @@ extension Session {
         for head in heads {
             note(head)
             if head.size > 0, logs[head.log] == nil { unknown.append(head.log) }
+            // An owner that has lost all of a log asks what became of it.
+            if head.size == 0, frozenHere.contains(head.log) { tellFork(head.log, &actions) }
             awaitedAnswers.remove(head.log)
         }
         if wasComplete, exchange.isComplete {
@@ -81,6 +83,7 @@ extension Session {
     /// Compares one log with what the peer holds of it, and says or offers what follows.
     mutating func refresh(_ id: LogID, _ actions: inout [SessionAction]) {
         guard let log = logs[id], exchange.isComplete, hasMet else { return }
+        hearAnswer(for: log, &actions)
         mend(log, &actions)
         guard !isLeftOut(id) else {
             unequal.remove(id)

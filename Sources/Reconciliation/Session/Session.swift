@@ -56,6 +56,12 @@ public struct Session {
     var awaitedAnswers: Set<LogID> = []
     /// Logs whose cosignatures from the peer are being judged.
     var judging: [LogID: Int] = [:]
+    /// What the peer was last heard to hold of each log that is being recovered.
+    var answers: [LogID: Answer] = [:]
+    /// Logs being recovered that this peer has just completed, and pings that it has not answered since.
+    var recovered: Set<LogID> = []
+    var echoes: Set<UInt64> = []
+    var nextEcho: UInt64 = 1 << 63
     /// Logs that the peer waits for until this side has mended them, and those that are damaged there.
     var stalledHere: Set<LogID> = []
     var stalledThere: Set<LogID> = []
@@ -171,6 +177,7 @@ public struct Session {
         peerIsSettled = hello.settled
         let parts = exchange.receive(hello, communities: configuration.communities)
         let common = Set(exchange.common)
+        hearOutsiders(logs.values.filter { !common.contains($0.community) }, &actions)
         logs = logs.filter { common.contains($0.value.community) }
         if hello.memory != nil, hello.memory == memory?.digest {
             agreed = memory
@@ -213,7 +220,7 @@ public struct Session {
         case .blobRefusal(let key): try receiveRefusal(of: key, &actions)
         case .agree(let digest): receiveAgreement(digest, &actions)
         case .ping(let nonce, let isReply):
-            if !isReply { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
+            if isReply { echoes.remove(nonce) } else { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
         case .prefixRequest(let request):
             try beginServing()
             actions.append(.servePrefix(request))
@@ -268,14 +275,14 @@ public struct Session {
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty && inquiries.isEmpty
-            && waitingBlobs.isEmpty && pushes.isEmpty
+            && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
     /// Whether the peer owes something that was asked for.
     public var isOwed: Bool {
         !outstanding.isEmpty || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
-            || !contradicted.isEmpty || !inquiries.isEmpty
+            || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty
     }
 
     /// At most this many requests of a peer's are answered at once.

@@ -118,6 +118,12 @@ public enum SessionAction: Sendable, Hashable {
     case storeCosignatures(LogID, [CosignatureLine])
     /// Remember for the next session with this peer: these logs as they now are, `nil` for those to forget.
     case remember(SHA256Digest, changes: [LogID: SessionMemory.Entry?])
+    /// A peer has shown that this node had signed this own log up to that size: write down that it is being recovered,
+    /// then feed it back as `changed`, or answer `failed`.
+    case beginRecovery(LogID, size: UInt64)
+    /// Note what the peer holds of an own log that is being recovered: its head and the size of the checkpoint it has
+    /// pinned; `nil` where it is not in the log's community.
+    case noteAnswer(LogID, Head?)
     /// Tell the operator.
     case report(SessionFinding)
     /// Close the connection after what was sent.
