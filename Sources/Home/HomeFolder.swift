@@ -34,7 +34,7 @@ public struct HomeFolder: Sendable, Hashable {
     /// Held by the running node.
     public var lockFile: String { "\(path)/run.lock" }
 
-    private static let folders = ["peers", "certs", "keys", "quarantine", "evidence"]
+    static let folders = ["peers", "certs", "keys", "quarantine", "evidence"]
 
     /// The home to use where none is named: `ENTENTE_HOME`, then `.entente` in the user's own folder.
     ///
@@ -99,16 +99,22 @@ public struct HomeFolder: Sendable, Hashable {
         try FileSystemKind.check(home.path)
         guard try SystemCall.status(home.configurationFile) != nil else {
             throw HomeError(
-                .noInput, "is no finished home: it has no node.yaml; make one with init in an empty folder",
+                .noInput,
+                "is no finished home: it has no node.yaml; make one with init in an empty folder, or, where keys/ and "
+                    + "peers/ of a lost home are here, run `entente recover`",
                 path: home.path)
         }
+        try checkKeys(home)
+        return home
+    }
+
+    static func checkKeys(_ home: HomeFolder) throws {
         try Ownership.check(folder: home.keysFolder)
         for name in try SystemCall.names(in: home.keysFolder, limit: 10_000) {
             let key = "\(home.keysFolder)/\(name)"
             guard let status = try SystemCall.status(key) else { continue }
             try Ownership.check(status, key)
         }
-        return home
     }
 
     /// Accepts an empty folder of this user, or one in which making a home was interrupted before anything was in it.
@@ -136,7 +142,7 @@ public struct HomeFolder: Sendable, Hashable {
         }
     }
 
-    private static func makeFolder(_ path: String) throws {
+    static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw SystemCall.error("cannot be made", path) }
         try setMode(path)
     }
@@ -147,7 +153,7 @@ public struct HomeFolder: Sendable, Hashable {
     }
 
     /// Without slashes at the end.
-    private static func normal(_ path: String) -> String {
+    static func normal(_ path: String) -> String {
         var bytes = Array(path.utf8)
         while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
         return String(decoding: bytes, as: UTF8.self)

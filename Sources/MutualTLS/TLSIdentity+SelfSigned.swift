@@ -16,6 +16,30 @@ extension TLSIdentity {
     ///   - validUntil: Unix time of the last valid second, before the year 10000.
     /// - Throws: `TLSError` with code `badIdentity` for a bad name or bad dates, `library` if OpenSSL fails.
     public static func selfSigned(dns: String, validFrom: Int64, validUntil: Int64) throws(TLSError) -> Generated {
+        OpenSSLQueue.clear()
+        guard let rawKey = entente_generate_P256() else {
+            throw OpenSSLQueue.failure(.library, "OpenSSL could not make a P-256 key")
+        }
+        let key = PrivateKey(owning: rawKey)
+        let certificatePEM = try selfSigned(dns: dns, key: key, validFrom: validFrom, validUntil: validUntil)
+        guard let privateKeyPEM = pem({ PEM_write_bio_PKCS8PrivateKey($0, key.pointer, nil, nil, 0, nil, nil) }) else {
+            throw OpenSSLQueue.failure(.library, "OpenSSL could not write the key of \(dns)")
+        }
+        return Generated(certificatePEM: certificatePEM, privateKeyPEM: privateKeyPEM)
+    }
+
+    /// Makes such a certificate for a key that is there already, so that pins of it hold on. The key's bytes stay the
+    /// caller's to wipe.
+    public static func selfSigned(
+        dns: String, privateKeyPEM: UnsafeRawBufferPointer, validFrom: Int64, validUntil: Int64
+    ) throws(TLSError) -> [UInt8] {
+        let key = PrivateKey(owning: try PEM.privateKey(privateKeyPEM))
+        return try selfSigned(dns: dns, key: key, validFrom: validFrom, validUntil: validUntil)
+    }
+
+    private static func selfSigned(
+        dns: String, key: PrivateKey, validFrom: Int64, validUntil: Int64
+    ) throws(TLSError) -> [UInt8] {
         guard isHostName(dns) else {
             throw TLSError(.badIdentity, "a node name for a certificate is DNS labels of letters, digits and hyphens")
         }
@@ -23,20 +47,17 @@ extension TLSIdentity {
             throw TLSError(.badIdentity, "a certificate's validity must begin before it ends, between 1970 and 9999")
         }
         OpenSSLQueue.clear()
-        guard let rawKey = entente_generate_P256(), let rawCertificate = X509_new() else {
-            throw OpenSSLQueue.failure(.library, "OpenSSL could not make a P-256 key")
+        guard let rawCertificate = X509_new() else {
+            throw OpenSSLQueue.failure(.library, "OpenSSL could not make a certificate")
         }
-        let key = PrivateKey(owning: rawKey)
         let certificate = Certificate(owning: rawCertificate)
         guard fill(certificate.pointer, key: key.pointer, dns: dns, from: validFrom, until: validUntil) else {
             throw OpenSSLQueue.failure(.library, "OpenSSL could not make the certificate of \(dns)")
         }
-        guard let certificatePEM = pem({ PEM_write_bio_X509($0, certificate.pointer) }),
-            let privateKeyPEM = pem({ PEM_write_bio_PKCS8PrivateKey($0, key.pointer, nil, nil, 0, nil, nil) })
-        else {
+        guard let certificatePEM = pem({ PEM_write_bio_X509($0, certificate.pointer) }) else {
             throw OpenSSLQueue.failure(.library, "OpenSSL could not write the certificate of \(dns)")
         }
-        return Generated(certificatePEM: certificatePEM, privateKeyPEM: privateKeyPEM)
+        return certificatePEM
     }
 
     /// The name goes into an extension's text, where a comma would add a second name: hence letters, digits, hyphens.

@@ -40,6 +40,21 @@ struct IdentityTests {
         #expect(try Node("us.example").pin != Node("us.example").pin)
     }
 
+    @Test("A certificate that is made again for a key has the pin of the first, and other dates and serial")
+    func sameKey() throws {
+        var first = try TLSIdentity.selfSigned(dns: "us.example", validFrom: 1_000, validUntil: 2_000)
+        defer { first.privateKeyPEM = [] }
+        let again = try first.privateKeyPEM.withUnsafeBytes { key in
+            try TLSIdentity.selfSigned(
+                dns: "us.example", privateKeyPEM: key, validFrom: 1_700_000_000, validUntil: 2_500_000_000)
+        }
+        let before = try TLSIdentity(certificatePEM: first.certificatePEM, privateKeyPEM: first.privateKeyPEM)
+        let after = try TLSIdentity(certificatePEM: again, privateKeyPEM: first.privateKeyPEM)
+        #expect(after.subjectPublicKeyInfoPin == before.subjectPublicKeyInfoPin)
+        #expect(after.notAfter == 2_500_000_000)
+        #expect(again != first.certificatePEM)
+    }
+
     @Test(
         "A name that is not a DNS name makes no certificate, least of all one with a second name",
         arguments: ["", "us.example,DNS:kr.example", "a b", "-a.example", "a..example", "é.example", "*.example"])

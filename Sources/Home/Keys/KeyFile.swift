@@ -51,19 +51,7 @@ struct KeyFile {
     func read() throws -> SecretBytes {
         let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)
         return try text.withUnsafeBytes { bytes in
-            // Only the four fields before the secret are copied out of guarded memory.
-            guard bytes.last == UInt8(ascii: "\n") else { throw malformed }
-            var fields: [String] = []
-            var start = 0
-            while fields.count < 4 {
-                guard let space = bytes[start...].firstIndex(of: UInt8(ascii: " ")) else { throw malformed }
-                fields.append(String(decoding: bytes[start..<space], as: UTF8.self))
-                start = space + 1
-                if fields.count == 1, fields[0] != KeyFile.format { throw malformed }
-            }
-            // Words are quoted only where they cannot be a secret that slipped into the wrong field: base64 of 32
-            // bytes ends with an equals sign.
-            guard fields[1...].allSatisfy(isPublicWord), Purpose(rawValue: fields[2]) != nil else { throw malformed }
+            let (fields, start) = try header(bytes)
             guard fields[1] == KeyFile.plain else {
                 throw HomeError(
                     .configuration,
@@ -81,6 +69,31 @@ struct KeyFile {
             guard let secret = try SecretBase64.decode(body) else { throw malformed }
             return secret
         }
+    }
+
+    /// Whose key it is, which can be read whatever protects the secret. The file must have this one's purpose.
+    func readName() throws -> String {
+        let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)
+        let fields = try text.withUnsafeBytes { try header($0).fields }
+        guard fields[2] == purpose.rawValue else { throw malformed }
+        return fields[3]
+    }
+
+    /// The four fields before the secret, which alone are copied out of guarded memory, and where the secret begins.
+    private func header(_ bytes: UnsafeRawBufferPointer) throws -> (fields: [String], end: Int) {
+        guard bytes.last == UInt8(ascii: "\n") else { throw malformed }
+        var fields: [String] = []
+        var start = 0
+        while fields.count < 4 {
+            guard let space = bytes[start...].firstIndex(of: UInt8(ascii: " ")) else { throw malformed }
+            fields.append(String(decoding: bytes[start..<space], as: UTF8.self))
+            start = space + 1
+            if fields.count == 1, fields[0] != KeyFile.format { throw malformed }
+        }
+        // Words are quoted only where they cannot be a secret that slipped into the wrong field: base64 of 32 bytes
+        // ends with an equals sign.
+        guard fields[1...].allSatisfy(isPublicWord), Purpose(rawValue: fields[2]) != nil else { throw malformed }
+        return (fields, start)
     }
 
     private func isPublicWord(_ text: String) -> Bool {

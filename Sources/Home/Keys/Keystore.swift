@@ -9,7 +9,7 @@ public struct Keystore: Sendable {
     /// The longest TLS key file read, in bytes.
     public static let maximumTLSByteCount = 65_536
 
-    private let home: HomeFolder
+    let home: HomeFolder
     private let node: String
 
     /// The keys of the named node. Throws `usage` for what is no node name.
