@@ -31,16 +31,7 @@ struct InitCommand: ParsableCommand {
     var endpoint: String?
 
     func run() throws {
-        guard let listen = HostAndPort(listen) else {
-            throw CommandFailure(.usage, "--listen \(listen) is no address; write HOST:PORT")
-        }
-        var reachable = listen.isWildcard || listen.port == 0 ? nil : listen
-        if let endpoint {
-            guard let parsed = HostAndPort(endpoint) else {
-                throw CommandFailure(.usage, "--endpoint \(endpoint) is no address; write HOST:PORT")
-            }
-            reachable = parsed
-        }
+        let (listen, reachable) = try InitCommand.addresses(listen: listen, endpoint: endpoint)
         let made = try Node.found(
             Node.Founding(
                 node: node, communities: community, listen: listen, endpoint: reachable, author: Clock.user),
@@ -59,6 +50,18 @@ struct InitCommand: ParsableCommand {
         Output.note("keys/ holds private keys without a passphrase, readable by this user alone")
         Output.line(
             "next: `entente identity > \(made.name).yaml`, give that file to partners, `entente peer add` theirs")
+    }
+
+    /// Where to listen, and what the peer card says: nothing where the listening address says nothing to others.
+    static func addresses(listen: String, endpoint: String?) throws -> (listen: HostAndPort, endpoint: HostAndPort?) {
+        guard let parsed = HostAndPort(listen) else {
+            throw CommandFailure(.usage, "--listen \(listen) is no address; write HOST:PORT")
+        }
+        guard let endpoint else { return (parsed, parsed.isWildcard || parsed.port == 0 ? nil : parsed) }
+        guard let reachable = HostAndPort(endpoint) else {
+            throw CommandFailure(.usage, "--endpoint \(endpoint) is no address; write HOST:PORT")
+        }
+        return (parsed, reachable)
     }
 }
 

@@ -63,7 +63,7 @@ struct Entente {
 /// A temporary folder with homes in it.
 final class Place {
     let path: String
-    private var running: [Process] = []
+    private var running: [(node: String, process: Process)] = []
 
     init() throws {
         path = NSTemporaryDirectory() + "ent-\(UUID().uuidString.prefix(8))"
@@ -71,7 +71,7 @@ final class Place {
     }
 
     deinit {
-        for process in running where process.isRunning {
+        for (_, process) in running where process.isRunning {
             process.terminate()
             process.waitUntilExit()
         }
@@ -124,19 +124,19 @@ final class Place {
     @discardableResult
     func serve(_ node: String) throws -> Process {
         let (process, output, _) = try Entente.start(["--home", "\(path)/\(node)", "run", "--json"])
-        running.append(process)
+        running.append((node, process))
         let first = output.fileHandleForReading.availableData
         #expect(String(decoding: first, as: UTF8.self).contains("listening"))
         return process
     }
 
-    /// Ends every `run` that was started.
-    func stop() {
-        for process in running {
+    /// Ends every `run` that was started, or those of one node.
+    func stop(_ node: String? = nil) {
+        for (name, process) in running where name == node ?? name {
             process.terminate()
             process.waitUntilExit()
         }
-        running = []
+        running.removeAll { $0.node == node ?? $0.node }
     }
 
     static func freePort() throws -> Int {

@@ -55,6 +55,7 @@ public struct LogAuditor {
         report.entries += log.size
         report.problems += walk.problems
         if let reason = log.frozen { report.unproved.append("\(log.origin) is frozen: \(reason)") }
+        if log.recovering != nil { report.unproved.append("\(log.origin) is being recovered from partners") }
         if let pending = log.pending {
             report.unproved.append(
                 "\(log.origin): a transfer up to \(pending.size) entries is under way; \(log.size) are here")
@@ -113,7 +114,7 @@ public struct LogAuditor {
                 walk.problem(nil, "the checkpoint of size \(head.size): \(error)")
             }
         }
-        if log.isOwn, log.size > 0, walk.checkpoints.last?.size != log.size {
+        if log.isOwn, log.recovering == nil, log.size > 0, walk.checkpoints.last?.size != log.size {
             walk.problem(walk.checkpoints.last?.size, "entries behind the last signed checkpoint")
         }
     }

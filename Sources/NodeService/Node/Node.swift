@@ -119,6 +119,7 @@ public final class Node: Sendable {
         _ entries: [NewEntry], community: String, signer: NoteSigner, doubles: DoubleFilter? = nil
     ) throws -> AppendResult {
         let origin = origin(of: community)
+        guard try store.log(origin) != nil else { throw lostLog(origin) }
         let result = try store.append(
             entries, to: origin,
             options: AppendOptions(doubles: doubles) { size, root in
@@ -126,6 +127,13 @@ public final class Node: Sendable {
             })
         NodeBell.ring(home)
         return result
+    }
+
+    /// An own log that has a key and is not in the database. It never begins again by itself: partners may hold it.
+    public func lostLog(_ origin: String) -> HomeError {
+        HomeError(
+            .notPermitted, "\(origin) is not in this database, though its key is here; run `entente recover`",
+            path: home.nodeDatabase)
     }
 
     /// Signs checkpoints of the own log of a community.
@@ -147,6 +155,8 @@ public final class Node: Sendable {
     public func publishMembers(of community: String, author: String, time: Timestamp) throws {
         guard let configured = try home.configuration().community(community) else { return }
         let log = try store.log(origin(of: community))
+        // While it is being recovered nothing is appended, and nobody knows what it says.
+        if log?.recovering != nil { return }
         let published = try log.flatMap { try store.membership(of: $0.id) }
         let carry = configured.carrySealed == .members
         if published == Membership(members: configured.members.sorted(), membersCarrySealed: carry) { return }

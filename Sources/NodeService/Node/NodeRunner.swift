@@ -92,8 +92,26 @@ public final class NodeRunner: Sendable {
             }
             partners.value = try now.partners()
             noteHeads()
+            settleRecoveries(now)
         } catch {
             logger.error("the home cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private let recoveryProblem = Guarded<String?>(nil)
+
+    /// Opens own logs again for which every member has answered by now. What stops one is said once.
+    private func settleRecoveries(_ now: Node) {
+        do {
+            let recovered = try now.settleRecoveries()
+            recoveryProblem.value = nil
+            guard !recovered.isEmpty else { return }
+            logger.notice("recovered", metadata: ["logs": "\(recovered.map(\.origin).joined(separator: " "))"])
+            context.sessions.notify(.logs(Set(recovered.map(\.id))))
+        } catch {
+            guard recoveryProblem.value != "\(error)" else { return }
+            recoveryProblem.value = "\(error)"
+            logger.error("an own log cannot be recovered", metadata: ["error": "\(error)"])
         }
     }
 

@@ -107,7 +107,11 @@ public struct RecordWriter: Sendable {
 
     /// Equal for records that say the same at another time or by another author; never 0, which stands for none.
     private func doubleHash(_ record: JSONValue) -> UInt64 {
-        let hash = BLAKE2b.hash(DoubleKey.canonicalBytes(of: record), key: doublesKey)
+        RecordWriter.doubleHash(record, key: doublesKey)
+    }
+
+    static func doubleHash(_ record: JSONValue, key: SecretBytes) -> UInt64 {
+        let hash = BLAKE2b.hash(DoubleKey.canonicalBytes(of: record), key: key)
         return max(1, hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 }

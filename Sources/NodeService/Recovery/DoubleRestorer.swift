@@ -1,0 +1,65 @@
+import Cryptography
+import Home
+import LogStore
+import Records
+import Sealing
+import TransparencyLog
+
+/// Computes again by what the records of a recovered log are known as doubles. What partners sent has no such hashes,
+/// since their key never left this node.
+struct DoubleRestorer {
+    let node: Node
+    let log: StoredLog
+
+    /// Entries of one transaction.
+    private static let batch: UInt64 = 4_096
+
+    func restore() throws {
+        let doublesKey = try node.keystore.doublesKey()
+        let keys = try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
+        var start: UInt64 = 0
+        while start < log.size {
+            let range = start..<min(log.size, start + Self.batch)
+            let wanted = Set(try node.store.entriesWithoutDoubleHash(of: log.id, in: range))
+            var hashes: [UInt64: UInt64] = [:]
+            for bundle in wanted.isEmpty ? [] : try node.store.bundles(of: log.id, entries: range) {
+                // Damage is mended by other means, and no reason to leave the log closed.
+                guard let raw = try? node.store.raw(bundle), let bodies = try? EntryBundle.bodies(in: raw) else {
+                    continue
+                }
+                let first = bundle.number * UInt64(EntryBundle.maximumEntries)
+                for (offset, body) in bodies.enumerated() {
+                    let index = first + UInt64(offset)
+                    // Nor is one that cannot be opened now: it is not known as a double.
+                    guard wanted.contains(index), let record = try? said(by: Array(raw[body]), at: index, keys) else {
+                        continue
+                    }
+                    hashes[index] = RecordWriter.doubleHash(record, key: doublesKey)
+                }
+            }
+            if !hashes.isEmpty { try node.store.addDoubleHashes(hashes, of: log.id) }
+            start = range.upperBound
+        }
+    }
+
+    /// What a record said before its fields were sealed; `nil` where it cannot be a double, or cannot be opened now.
+    private func said(by body: [UInt8], at index: UInt64, _ keys: [SealedBox.PrivateKey]) throws -> JSONValue? {
+        guard let record = EntryRecord.read(body).record, record.type != .members else { return nil }
+        let value = try JSONScanner.scan(body)
+        guard let header = record.sealed else { return value }
+        guard case .object(let members) = value,
+            let blob = try node.store.blob(
+                BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+        else { return nil }
+        let fields = try Envelope.open(
+            blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: record.type.rawValue,
+            as: node.name, keys: keys)
+        var draft = try RecordDraft(
+            object: .object(members.filter { $0.name != "sealed" }), time: Clock.timestamp, author: "", tlp: .green)
+        for field in fields {
+            let opened = try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) }
+            try draft.set(field.name, to: opened)
+        }
+        return draft.ordered
+    }
+}
