@@ -7,7 +7,7 @@ struct CommunityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "community",
         abstract: "The communities that this node is in.",
-        subcommands: [Add.self, List.self, Remove.self], defaultSubcommand: List.self)
+        subcommands: [Add.self, List.self, Remove.self, Successor.self], defaultSubcommand: List.self)
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -75,6 +75,36 @@ struct CommunityCommand: ParsableCommand {
             }
             NodeBell.ring(node.home)
             if !global.json { Output.line("left \(name)") }
+        }
+    }
+
+    struct Successor: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Go on in a new log after this node's log in a community forked.",
+            discussion: """
+                A log of which two histories were signed is never written again, and no alarm that is acknowledged \
+                changes that. The successor is a log with a key of its own; its first record names the evidence. Give \
+                partners the new card (`entente identity`).
+
+                EXAMPLES
+                  entente community successor krus
+                  entente community successor krus --abandon   # the log was lost and no partner has it
+                """)
+
+        @OptionGroup var global: GlobalOptions
+        @Argument(help: "The community.")
+        var name: String
+        @Flag(help: "Give up a log that did not fork but cannot be recovered.")
+        var abandon = false
+
+        func run() throws {
+            let node = try Node.open(global.home).openSuccessor(
+                of: name, abandoning: abandon, author: Clock.user, time: Clock.timestamp)
+            NodeBell.ring(node.home)
+            try show(node, [name], json: global.json)
+            if !global.json {
+                Output.note("next: `entente identity` prints the new card; partners `entente peer add --replace` it")
+            }
         }
     }
 

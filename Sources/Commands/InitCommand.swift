@@ -70,7 +70,7 @@ extension Node {
     func logMembers(_ community: String) throws -> [JSONMember] {
         [
             JSONMember("origin", .string(origin(of: community))),
-            JSONMember("vkey", .string(try keystore.logCardKey(community: community).text)),
+            JSONMember("vkey", .string(try logCardKey(community: community).text)),
         ]
     }
 }

@@ -14,10 +14,10 @@ struct ProofCheck {
     private let body: [UInt8]
 
     /// Reads what is to be checked. Throws where the file or a key is malformed, and where there is no body.
-    init(path: String, keys: [String], body bodyPath: String?, home: String?) throws {
+    init(path: String, bytes: [UInt8], keys: [String], body bodyPath: String?, home: String?) throws {
         name = path
         do {
-            proof = try TLogProof(parsing: InputFile.read(path, limit: TLogProof.maximumByteCount))
+            proof = try TLogProof(parsing: bytes)
         } catch let error where !(error is CommandFailure) {
             throw CommandFailure(.badInput, "\(path) is no tlog-proof: \(CommandFailure(error).description)")
         }

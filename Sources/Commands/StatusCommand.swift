@@ -29,7 +29,15 @@ struct StatusCommand: ParsableCommand {
             if !logs.contains(where: { $0.origin == origin }) { alarms.append(node.lostLog(origin).description) }
         }
         alarms += node.cardProblems.map(\.description)
-        alarms += logs.compactMap { log in log.frozen.map { "\(log.origin) is frozen: \($0)" } }
+        let forks = Set(try node.store.forks().map(\.origin))
+        alarms += logs.compactMap { log in
+            log.frozen.map { reason in
+                "\(log.origin) is frozen: \(reason)"
+                    + (forks.contains(log.origin) ? "; evidence in \(node.home.evidenceFile(of: log.origin))" : "")
+                    + (log.origin == node.origin(of: log.community)
+                        ? "; go on with `entente community successor \(log.community)`" : "")
+            }
+        }
         for log in logs {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import LogStore
 import NodeService
 import Records
+import TransparencyLog
 
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,7 +12,8 @@ struct VerifyCommand: ParsableCommand {
             Exit status 0: all of it is as it was signed. 1: something is not; the first bad entry is named.
 
             With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
-            record's body is that of --body, and no home is needed then; else it is the one in this home.
+            record's body is that of --body, and no home is needed then; else it is the one in this home. Evidence of a \
+            fork is checked by itself; --vkey says which log's key it has to be.
 
             EXAMPLES
               entente verify
@@ -19,6 +21,7 @@ struct VerifyCommand: ParsableCommand {
               entente show us.example/krus#1042 --raw > 1042.json
               entente prove us.example/krus#1042 > 1042.tlog-proof
               entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
+              entente verify evidence/us.example_krus.fork
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -26,7 +29,7 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: .customLong("log"), help: "Only this log, by its origin; may repeat.")
     var origins: [String] = []
 
-    @Argument(help: ArgumentHelp("A tlog-proof file; - for standard input.", valueName: "file"))
+    @Argument(help: ArgumentHelp("A tlog-proof or evidence file; - for standard input.", valueName: "file"))
     var path: String?
 
     @Option(
@@ -42,14 +45,20 @@ struct VerifyCommand: ParsableCommand {
             guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
         } else {
             guard origins.isEmpty else { throw ValidationError("--log goes with a home, not with a proof file") }
-            guard !vkey.isEmpty else { throw ValidationError("a proof file needs the log's key; give it with --vkey") }
         }
     }
 
     func run() throws {
         Interruption.exitsWith130()
         if let path {
-            let check = try ProofCheck(path: path, keys: vkey, body: body, home: global.home)
+            let bytes = try InputFile.read(path, limit: max(TLogProof.maximumByteCount, ForkEvidence.maximumByteCount))
+            if ForkEvidence.isEvidence(bytes) {
+                return try ForkCheck(path: path, bytes: bytes, keys: vkey).show(json: global.json)
+            }
+            guard !vkey.isEmpty else {
+                throw CommandFailure(.usage, "a proof file needs the log's key; give it with --vkey")
+            }
+            let check = try ProofCheck(path: path, bytes: bytes, keys: vkey, body: body, home: global.home)
             return try check.show(json: global.json)
         }
         let node = try Node.open(global.home)

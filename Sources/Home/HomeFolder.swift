@@ -29,6 +29,15 @@ public struct HomeFolder: Sendable, Hashable {
     public var quarantineFolder: String { "\(path)/quarantine" }
     /// Proofs of forks.
     public var evidenceFolder: String { "\(path)/evidence" }
+
+    /// Where the evidence against a log that forked is written.
+    public func evidenceFile(of origin: String) -> String {
+        HomeFolder.evidenceFile(of: origin, in: evidenceFolder)
+    }
+
+    package static func evidenceFile(of origin: String, in folder: String) -> String {
+        "\(folder)/\(origin.split(separator: "/").joined(separator: "_")).fork"
+    }
     /// Where a running node listens for commands.
     public var socket: String { "\(path)/node.sock" }
     /// Held by the running node.

@@ -15,6 +15,7 @@ public final class Node: Sendable {
     public let cards: [PeerCard]
     public let cardProblems: [HomeError]
     public let keystore: Keystore
+    private let generations: [String: UInt64]
     public let store: SQLiteLogStore
     public let logger: Logger
 
@@ -26,6 +27,7 @@ public final class Node: Sendable {
         configuration = try home.configuration()
         (cards, cardProblems) = try PeerDirectory(home).all()
         keystore = try Keystore(home, node: configuration.node)
+        generations = Dictionary(try keystore.logGenerations(), uniquingKeysWith: max)
         self.store =
             try store
             ?? SQLiteLogStore(
@@ -96,7 +98,14 @@ public final class Node: Sendable {
         return only
     }
 
-    public func origin(of community: String) -> String { "\(name)/\(community)" }
+    /// Which log of this node in a community is the one to write: 1, or more after forks.
+    func generation(of community: String) -> UInt64 { generations[community] ?? 1 }
+
+    /// The log that this node writes in a community.
+    public func origin(of community: String) -> String {
+        let generation = generation(of: community)
+        return generation == 1 ? "\(name)/\(community)" : "\(name)/\(community)/\(generation)"
+    }
 
     // MARK: Writing
 
@@ -136,9 +145,16 @@ public final class Node: Sendable {
             path: home.nodeDatabase)
     }
 
+    /// The public key of the own log of a community.
+    public func logCardKey(community: String) throws -> CardKey {
+        try keystore.logCardKey(community: community, generation: generation(of: community))
+    }
+
     /// Signs checkpoints of the own log of a community.
     public func signer(community: String) throws -> NoteSigner {
-        try NoteSigner(name: origin(of: community), privateKey: keystore.logKey(community: community))
+        try NoteSigner(
+            name: origin(of: community),
+            privateKey: keystore.logKey(community: community, generation: generation(of: community)))
     }
 
     /// The `members` record that says who may hold this node's log of a community now.
@@ -148,6 +164,7 @@ public final class Node: Sendable {
         }
         try draft.set("members", to: .array(community.members.sorted().map { .string($0) }))
         try draft.set("carry_sealed", to: .string(community.carrySealed.rawValue))
+        if let predecessor = try predecessor(of: community.name) { try draft.set("predecessor", to: predecessor) }
         return try draft.body()
     }
 
@@ -263,7 +280,7 @@ public final class Node: Sendable {
                 PeerCard.SealingKey(epoch: $0, key: try keystore.sealingKey(epoch: $0).publicKey)
             },
             logs: communities.map {
-                PeerCard.Log(community: $0, origin: origin(of: $0), key: try keystore.logCardKey(community: $0))
+                PeerCard.Log(community: $0, origin: origin(of: $0), key: try logCardKey(community: $0))
             })
     }
 

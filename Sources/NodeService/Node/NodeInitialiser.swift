@@ -51,7 +51,7 @@ extension Node {
     public func createOwnLog(_ community: String) throws {
         try store.createLog(
             origin: origin(of: community), node: name, community: community, isOwn: true,
-            verifierKey: keystore.logCardKey(community: community).text)
+            verifierKey: logCardKey(community: community).text)
     }
 
     /// Self-signed, valid from a day ago, for partners' clocks, and for ten years.

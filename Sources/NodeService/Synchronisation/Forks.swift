@@ -78,8 +78,7 @@ extension SyncContext {
         let finding = try evidence.verify()
         try store.freeze(log.id, evidence: bytes, reason: finding.text, time: now())
         if let evidenceFolder {
-            let name = log.origin.split(separator: "/").joined(separator: "_")
-            try AtomicFile.write(bytes, to: "\(evidenceFolder)/\(name).fork")
+            try AtomicFile.write(bytes, to: HomeFolder.evidenceFile(of: log.origin, in: evidenceFolder))
         }
         logger.critical("a log has forked", metadata: ["log": "\(log.origin)", "finding": "\(finding.text)"])
         sessions.notify(.frozen(log.id))

@@ -1,0 +1,63 @@
+import Cryptography
+import Home
+import LogStore
+public import Records
+import TransparencyLog
+
+// A log that forked, or cannot be recovered, is never written again; its owner goes on in a successor.
+extension Node {
+    /// Opens the successor of the own log of a community: a log of its own, with a key of its own, whose first record
+    /// names what became of the one before. Done twice, or broken off and done again, it makes one.
+    ///
+    /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered.
+    public func openSuccessor(of community: String, abandoning: Bool, author: String, time: Timestamp) throws -> Node {
+        _ = try self.community(community)
+        var node = self
+        let log = try store.log(origin(of: community))
+        // A successor that is not written yet was broken off here before.
+        let isBegun = generation(of: community) > 1 && log?.size ?? 0 == 0
+        if !isBegun {
+            let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
+            let isRolledBack = try isRolledBack(origin(of: community))
+            let isBehind = log == nil || log?.recovering != nil || isRolledBack
+            guard isForked || (isBehind && abandoning) else {
+                throw HomeError(
+                    .notPermitted,
+                    isBehind
+                        ? "\(origin(of: community)) is to be recovered; run `entente recover`, or give it up with "
+                            + "--abandon if no partner has it any more"
+                        : "\(origin(of: community)) did not fork; it goes on as it is")
+            }
+            _ = try keystore.createLogKey(community: community, generation: generation(of: community) + 1)
+            // From here on this is the log to write.
+            node = try refreshed()
+        }
+        try node.createOwnLog(community)
+        try node.publishMembers(of: community, author: author, time: time)
+        return node
+    }
+
+    private func isRolledBack(_ origin: String) throws -> Bool {
+        try store.rollbacks().contains { problem in
+            switch problem {
+            case .rolledBack(let other, _, _), .contradictsSigned(let other, _): other == origin
+            default: false
+            }
+        }
+    }
+
+    /// What the first record of a successor says of the log before it; `nil` for any other record.
+    func predecessor(of community: String) throws -> JSONValue? {
+        let generation = generation(of: community)
+        guard generation > 1, try store.log(origin(of: community))?.size ?? 0 == 0 else { return nil }
+        let before = generation == 2 ? "\(name)/\(community)" : "\(name)/\(community)/\(generation - 1)"
+        var members = [JSONMember("origin", .string(before))]
+        if let fork = try store.fork(of: SHA256.hash(before)), let evidence = try? ForkEvidence(parsing: fork.evidence)
+        {
+            let notes = [evidence.smaller, evidence.larger].map { JSONValue.string(SHA256.hash($0.serialized).hex) }
+            members.append(JSONMember("evidence", .array(notes)))
+            if let finding = try? evidence.verify() { members.append(JSONMember("reason", .string(finding.text))) }
+        }
+        return .object(members)
+    }
+}
