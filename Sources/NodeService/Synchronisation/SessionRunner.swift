@@ -91,6 +91,7 @@ package final class SessionRunner: Sendable {
                 self?.take(change)
             })
         state.update { $0.id = id }
+        context.transfers.enter(id)
         do {
             let end = try await channel.executeThenClose { inbound, outbound in
                 try await self.converse(inbound, outbound)

@@ -9,6 +9,8 @@ final class Transfers: Sendable {
     let storing = DispatchQueue(label: "entente.store")
     private let verifying = (0..<2).map { DispatchQueue(label: "entente.verify.\($0)") }
     private let active = Guarded<[LogID: LogTransfer]>([:])
+    /// The sessions that may take part. One that is over may still have a pin on the storing queue.
+    private let present = Guarded<Set<UInt64>>([])
     private let store: SQLiteLogStore
 
     /// Bytes of one log's entries that may wait for their turn.
@@ -27,6 +29,11 @@ final class Transfers: Sendable {
         case deferred(StoredLog)
     }
 
+    /// A session has begun; ``leaveAll(_:onReleased:)`` ends what this allows.
+    func enter(_ session: UInt64) {
+        present.update { present in _ = present.insert(session) }
+    }
+
     /// Pins a checkpoint and begins its transfer, or joins the one under way. Runs on the storing queue, where
     /// `onComplete` is told when the log has reached the checkpoint.
     func join(
@@ -34,6 +41,7 @@ final class Transfers: Sendable {
         onComplete: @escaping @Sendable (StoredLog) -> Void
     ) throws -> Joining {
         guard let log = try store.log(id: head.log) else { throw StoreError.unknownLog(head.log.hex) }
+        guard present.value.contains(participant.session) else { return .deferred(log) }
         if let transfer = active.value[head.log] {
             guard transfer.target.size == head.size, transfer.target.root == head.root else { return .deferred(log) }
             transfer.join(participant)
@@ -81,14 +89,18 @@ final class Transfers: Sendable {
     /// Takes a session out of all transfers. `onReleased` is told, once its work is done, which logs nobody brings in
     /// any more.
     func leaveAll(_ session: UInt64, onReleased: @escaping @Sendable (Set<LogID>) -> Void) {
-        for (log, transfer) in active.value where transfer.leave(session) {
-            transfer.afterWork { [self] in
-                let isReleased = active.update { active in
-                    guard active[log] === transfer, transfer.participants.isEmpty else { return false }
-                    active[log] = nil
-                    return true
+        // On the queue of the pins, so that none of this session's can come after it.
+        storing.async { [self] in
+            present.update { present in _ = present.remove(session) }
+            for (log, transfer) in active.value where transfer.leave(session) {
+                transfer.afterWork { [self] in
+                    let isReleased = active.update { active in
+                        guard active[log] === transfer, transfer.participants.isEmpty else { return false }
+                        active[log] = nil
+                        return true
+                    }
+                    if isReleased { onReleased([log]) }
                 }
-                if isReleased { onReleased([log]) }
             }
         }
     }

@@ -285,6 +285,14 @@ public struct Session {
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty
     }
 
+    /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.
+    package var footprint: Int {
+        leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
+            + waitingOffers.count + repeatedOffers.count + deferred.count + fetches.count + outstandingCount
+            + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
+            + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count
+    }
+
     /// At most this many requests of a peer's are answered at once.
     static let maximumServing = 64
     /// More logs than this are not brought in from one peer at once: an honest one waits with its offers.
