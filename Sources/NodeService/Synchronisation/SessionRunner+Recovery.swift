@@ -10,7 +10,9 @@ extension SessionRunner {
     func beginRecovery(_ id: LogID, size: UInt64) {
         context.transfers.storing.async { [self] in
             do {
-                try context.store.beginRecovery(of: id, signed: size)
+                if try context.store.beginRecovery(of: id, signed: size), let log = try context.store.log(id: id) {
+                    report(.ownLogBehind(origin: log.origin, size: size))
+                }
                 // Other sessions have learnt of the log as one that takes nothing.
                 context.sessions.notify(.logs([id]))
             } catch {

@@ -7,6 +7,9 @@ extension Session {
         guard exchange.isComplete, !log.cosignatures.isEmpty else { return }
         // The peer must hold the checkpoint, or it could not judge them.
         guard let theirs = exchange.heard[log.id], theirs.beside != log.beside else { return }
+        // Some cannot be judged there or here, for want of a card; both have tried with these already.
+        let last = agreed?.entries[log.id]
+        guard last?.told != exchange.told[log.id]?.settled || last?.heard != theirs.settled else { return }
         let known = exchangedLines[log.id] ?? []
         let lines = log.cosignatures.filter { !known.contains($0) && $0.size <= theirs.size }
         guard !lines.isEmpty else { return }

@@ -51,7 +51,7 @@ extension Session {
             }
         } catch {
             expectPush(offer, size: head.size, isWanted: false)
-            if let base { inquire(log, base: base, offered: head, note: offer.checkpoint, &actions) }
+            if let base { try inquire(log, base: base, offered: head, note: offer.checkpoint, &actions) }
             return
         }
         try take(head, of: log, offer, &actions)

@@ -33,8 +33,13 @@ struct Inquiry {
 extension Session {
     /// A signed checkpoint does not continue what is held. Only an answer that verifies under it convicts the log;
     /// anything else convicts the peer.
-    mutating func inquire(_ log: LocalLog, base: Head, offered: Head, note: String, _ actions: inout [SessionAction]) {
+    mutating func inquire(
+        _ log: LocalLog, base: Head, offered: Head, note: String, _ actions: inout [SessionAction]
+    ) throws {
         guard inquiries[log.id] == nil else { return }
+        guard base.size != offered.size || base.root != offered.root else {
+            throw ProtocolViolation("a proof for a checkpoint that is held already")
+        }
         inquiries[log.id] = Inquiry(base: base, offered: offered, note: note)
         if base.size == offered.size { convict(log.id, &actions) }
         roundTrips += 1

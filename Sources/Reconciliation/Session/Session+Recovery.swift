@@ -7,7 +7,6 @@ extension Session {
     mutating func noticeLoss(of log: LocalLog, size: UInt64, _ actions: inout [SessionAction]) {
         unequal.insert(log.id)
         guard deferred.insert(log.id).inserted else { return }
-        actions.append(.report(.ownLogBehind(origin: log.origin, size: size)))
         actions.append(.beginRecovery(log.id, size: size))
     }
 

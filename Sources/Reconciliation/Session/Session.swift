@@ -120,6 +120,7 @@ public struct Session {
     /// Whether both sides have named the same heads and neither wants anything more.
     public var isConverged: Bool {
         end == nil && hasMet && exchange.isComplete && unequal.isEmpty && isSettled && peerIsSettled
+            && serving == 0 && judging.isEmpty
     }
 
     /// Takes one event and says what to do about it. After an end, nothing more.
@@ -269,11 +270,12 @@ public struct Session {
 
     // MARK: Views of the state
 
-    /// Whether this side has nothing under way and wants nothing.
+    /// Whether this side has nothing under way and wants nothing. What it does for the peer does not count: the peer
+    /// knows that it waits for that.
     var isSettled: Bool {
         // Until the heads are compared nobody knows what is wanted.
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
-            && fetches.isEmpty && serving == 0 && judging.isEmpty && awaitedAnswers.isEmpty
+            && fetches.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty && inquiries.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
