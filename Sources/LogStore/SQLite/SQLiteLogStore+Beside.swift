@@ -158,24 +158,29 @@ extension SQLiteLogStore {
     }
 
     public func store(_ bytes: [UInt8], for reference: BlobReference) throws {
+        try Self.check(bytes, against: reference)
+        try database.write { db in try Self.write(bytes, for: reference, db) }
+    }
+
+    static func check(_ bytes: [UInt8], against reference: BlobReference) throws {
         guard SHA256.hash(bytes) == reference.sha256 else { throw StoreError.wrongBlob(index: reference.index) }
-        try database.write { db in
-            let size = try Int.fetchOne(
-                db, sql: "SELECT size FROM blob WHERE log = ? AND entry = ? AND sha256 = ?",
-                arguments: [
-                    Self.rowID(db, reference.log), Int64(clamping: reference.index),
-                    reference.sha256.databaseBytes,
-                ])
-            guard let size else { throw StoreError.unwantedBlob(index: reference.index) }
-            guard size == bytes.count else { throw StoreError.wrongBlob(index: reference.index) }
-            try db.execute(
-                sql: "UPDATE blob SET data = ? WHERE log = ? AND entry = ? AND sha256 = ?",
-                arguments: [
-                    Data(bytes), Self.rowID(db, reference.log), Int64(clamping: reference.index),
-                    reference.sha256.databaseBytes,
-                ])
-            try Self.clear(.blob(entry: reference.index), row: Self.rowID(db, reference.log), db)
-        }
+    }
+
+    static func write(_ bytes: [UInt8], for reference: BlobReference, _ db: Database) throws {
+        let size = try Int.fetchOne(
+            db, sql: "SELECT size FROM blob WHERE log = ? AND entry = ? AND sha256 = ?",
+            arguments: [
+                rowID(db, reference.log), Int64(clamping: reference.index), reference.sha256.databaseBytes,
+            ])
+        guard let size else { throw StoreError.unwantedBlob(index: reference.index) }
+        guard size == bytes.count else { throw StoreError.wrongBlob(index: reference.index) }
+        try db.execute(
+            sql: "UPDATE blob SET data = ? WHERE log = ? AND entry = ? AND sha256 = ?",
+            arguments: [
+                Data(bytes), rowID(db, reference.log), Int64(clamping: reference.index),
+                reference.sha256.databaseBytes,
+            ])
+        try clear(.blob(entry: reference.index), row: rowID(db, reference.log), db)
     }
 }
 

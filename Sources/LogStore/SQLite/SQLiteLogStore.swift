@@ -10,6 +10,7 @@ public final class SQLiteLogStore: Sendable {
     let marks: SignedMarks
     /// The node whose home this is: blobs sealed to it are wanted.
     let node: String
+    let receiptDigests = ReceiptDigests()
 
     /// Opens or makes the two databases. Raises marks that a crash left behind the logs; a log that is behind its
     /// mark is opened all the same, but not appended to.

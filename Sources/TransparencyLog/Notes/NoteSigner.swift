@@ -31,8 +31,12 @@ public struct Cosigner: Sendable {
 
     /// The cosignature on a checkpoint as of a time in Unix seconds.
     public func cosign(_ checkpoint: Checkpoint, time: UInt64) throws -> Cosignature {
+        try cosign(text: checkpoint.text, time: time)
+    }
+
+    func cosign(text: String, time: UInt64) throws -> Cosignature {
         guard time <= Cosignature.maximumTime else { throw NoteError.badTime }
-        let message = Cosignature.message(text: checkpoint.text, time: time)
+        let message = Cosignature.message(text: text, time: time)
         return try Cosignature(
             name: verifierKey.name, keyID: verifierKey.keyID, time: time, signature: privateKey.sign(message))
     }

@@ -1,0 +1,117 @@
+public import Cryptography
+import GRDB
+
+/// When a peer was last heard, and what went wrong last.
+public struct PeerContact: Sendable, Hashable {
+    public let peer: String
+    /// Unix seconds; `nil` if it was never heard.
+    public let lastHeard: UInt64?
+    /// In words, for people.
+    public let lastError: String?
+    public let lastErrorTime: UInt64?
+
+    public init(peer: String, lastHeard: UInt64? = nil, lastError: String? = nil, lastErrorTime: UInt64? = nil) {
+        self.peer = peer
+        self.lastHeard = lastHeard
+        self.lastError = lastError
+        self.lastErrorTime = lastErrorTime
+    }
+
+    /// The last error, unless the peer was heard again after it.
+    public var currentError: String? {
+        guard let lastError, lastErrorTime ?? 0 >= lastHeard ?? 0 else { return nil }
+        return lastError
+    }
+}
+
+extension SQLiteLogStore {
+    /// What is known of each peer that was tried or heard.
+    public func contacts() throws -> [String: PeerContact] {
+        try database.read { db in
+            let rows = try Row.fetchAll(db, sql: "SELECT peer, last_heard, last_error, last_error_time FROM contact")
+            return Dictionary(
+                try rows.map { row in
+                    let peer = try row.text("peer")
+                    return (
+                        peer,
+                        PeerContact(
+                            peer: peer, lastHeard: (row["last_heard"] as Int64?).map { UInt64(clamping: $0) },
+                            lastError: row["last_error"],
+                            lastErrorTime: (row["last_error_time"] as Int64?).map { UInt64(clamping: $0) })
+                    )
+                }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// Writes down what came of a connection: what is `nil` stays as it was, and no time goes back.
+    public func note(_ contact: PeerContact) throws {
+        try database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO contact (peer, last_heard, last_error, last_error_time) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (peer) DO UPDATE SET
+                        last_heard = nullif(max(ifnull(last_heard, -1), ifnull(excluded.last_heard, -1)), -1),
+                        last_error = ifnull(excluded.last_error, last_error),
+                        last_error_time = ifnull(excluded.last_error_time, last_error_time)
+                    """,
+                arguments: [
+                    contact.peer, contact.lastHeard.map { Int64(clamping: $0) },
+                    contact.lastError.map { String($0.prefix(PeerContact.maximumError)) },
+                    contact.lastErrorTime.map { Int64(clamping: $0) },
+                ])
+        }
+    }
+
+    /// The newest cosignature of each cosigner of a log, by name: how far each has said to hold it.
+    public func newestCosignatures(of log: SHA256Digest) throws -> [StoredCosignature] {
+        try database.read { db in
+            // With max(), SQLite takes the other columns from the row that has it.
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT cosigner, max(size) AS size, time, line FROM cosignature WHERE log = ?
+                    GROUP BY cosigner ORDER BY cosigner
+                    """, arguments: [Self.rowID(db, log)]
+            ).map {
+                StoredCosignature(
+                    cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
+                    line: try $0.text("line"))
+            }
+        }
+    }
+
+    /// When each cosigner first said to hold the entry at this index: Unix seconds by name.
+    public func firstCosignatures(of log: SHA256Digest, covering index: UInt64) throws -> [String: UInt64] {
+        try database.read { db in
+            let rows = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT cosigner, min(time) AS time FROM cosignature WHERE log = ? AND size > ? GROUP BY cosigner
+                    """, arguments: [Self.rowID(db, log), Int64(clamping: index)])
+            return Dictionary(
+                try rows.map { (try $0.text("cosigner"), $0.size("time")) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// Between which moments the entry at this index came into the log, as far as cosignatures tell: the last one
+    /// on a log that did not have it, the first one on a log that had it.
+    public func appended(_ index: UInt64, to log: SHA256Digest) throws -> (notBefore: UInt64?, notAfter: UInt64?) {
+        try database.read { db in
+            let row = try Self.rowID(db, log)
+            func time(_ sql: String) throws -> UInt64? {
+                try Int64.fetchOne(
+                    db, sql: "SELECT \(sql)", arguments: [row, Int64(clamping: index)]
+                ).map { UInt64(clamping: $0) }
+            }
+            return (
+                try time("max(time) FROM cosignature WHERE log = ? AND size <= ?"),
+                try time("min(time) FROM cosignature WHERE log = ? AND size > ?")
+            )
+        }
+    }
+}
+
+extension PeerContact {
+    /// Characters of an error that are kept.
+    static let maximumError = 400
+}
