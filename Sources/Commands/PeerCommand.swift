@@ -1,5 +1,6 @@
 import ArgumentParser
 import Home
+import LogStore
 import NodeService
 import Records
 
@@ -61,6 +62,7 @@ struct PeerCommand: ParsableCommand {
             }
             // Opening it again makes the replicas of the partner's logs.
             let changed = try Node.open(global.home)
+            try changed.store.forgetAgreements()
             NodeBell.ring(changed.home)
             PeerCommand.show(changed, card, json: global.json)
             if admitted.isEmpty { Output.note("\(card.node) shares no community with this node yet") }

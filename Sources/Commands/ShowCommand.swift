@@ -39,8 +39,7 @@ struct ShowCommand: ParsableCommand {
         let proofText = proof ? try node.proof(of: reference).serialized : nil
         if global.json {
             Output.json(
-                view.found.members + [
-                    JSONMember("held_by", .array(view.holders.map { .string($0.node) })),
+                view.found.members + view.delivery.members + [
                     JSONMember(
                         "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
                     JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
@@ -81,13 +80,7 @@ struct ShowCommand: ParsableCommand {
         for opinion in view.opinions {
             Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)")
         }
-        if view.holders.isEmpty {
-            Output.line("  held by this node alone, as far as it knows")
-        }
-        for holder in view.holders {
-            Output.line(
-                "  held by \(holder.node) since \(Timestamp(seconds: Int64(clamping: holder.time))?.text ?? "")")
-        }
+        for line in view.delivery.lines { Output.line("  " + line) }
         if let proofText { Output.line("\n" + proofText) }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Cryptography
 import Home
 import LogStore
+import MutualTLS
 import NodeService
 import Records
 
@@ -23,6 +24,38 @@ struct StatusCommand: ParsableCommand {
     func run() throws {
         let node = try Node.open(global.home)
         let logs = try node.store.logs()
+        let now = Clock.now()
+        let alarms = try alarms(of: node, logs, now: now)
+        let delivery = try Delivery(node: node, now: now)
+        let held = try logs.map { (log: $0, members: try delivery.members(of: $0)) }
+        let peers = delivery.peers(held)
+        let cosigners = try logs.map { log in
+            let head = log.head?.size ?? 0
+            return try node.store.newestCosignatures(of: log.id)
+                .filter { $0.size == head && head > 0 && $0.cosigner != log.node }.map(\.cosigner)
+        }
+        if global.json {
+            Output.json([
+                JSONMember("node", .string(node.name)), JSONMember("home", .string(node.home.path)),
+                JSONMember(
+                    "logs",
+                    .array(
+                        zip(held, cosigners).map { held, cosigners in
+                            .object(
+                                held.log.members(cosigners: cosigners) + [
+                                    JSONMember("holders", .array(held.members.map { $0.value(now: now) }))
+                                ])
+                        })),
+                JSONMember("peers", .array(peers.map { $0.value(now: now) })),
+                JSONMember("alarms", .array(alarms.map { .string($0) })),
+            ])
+        } else {
+            show(node, held, peers, alarms, now: now)
+        }
+        if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func alarms(of node: Node, _ logs: [StoredLog], now: UInt64) throws -> [String] {
         var alarms = try node.store.rollbacks().map(\.description)
         for community in node.configuration.communities {
             let origin = node.origin(of: community.name)
@@ -59,50 +92,38 @@ struct StatusCommand: ParsableCommand {
                 alarms.append("\(log.node) and this node list different members of \(log.community): \(difference)")
             }
         }
-        let cosigners = try logs.map { log in
-            let head = log.head?.size ?? 0
-            return Set(try node.store.cosignatures(of: log.id).filter { $0.size == head && head > 0 }.map(\.cosigner))
-                .subtracting([log.node]).sorted()
+        if let identity = try? node.identity(), identity.notAfter < Int64(clamping: now) {
+            let day = Timestamp(seconds: identity.notAfter)?.text.prefix(10) ?? "an unreadable date"
+            alarms.append("certificate of \(node.name), this node, expired on \(day): partners refuse it")
         }
-        if global.json {
-            Output.json([
-                JSONMember("node", .string(node.name)), JSONMember("home", .string(node.home.path)),
-                JSONMember("logs", .array(zip(logs, cosigners).map { .object($0.members(cosigners: $1)) })),
-                JSONMember(
-                    "peers",
-                    .array(
-                        node.cards.map { card in
-                            .object([
-                                JSONMember("node", .string(card.node)),
-                                JSONMember("endpoint", card.endpoint.map { .string($0.description) } ?? .null),
-                                JSONMember(
-                                    "communities",
-                                    .array(
-                                        node.configuration.communities(admitting: card.node).map { .string($0) })),
-                            ])
-                        })),
-                JSONMember("alarms", .array(alarms.map { .string($0) })),
-            ])
-        } else {
-            show(node, logs, cosigners, alarms)
-        }
-        if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+        if let lag = try logs.compactMap({ try node.store.clockLag(of: $0.id, now: now) }).first { alarms.append(lag) }
+        return alarms
     }
 
-    private func show(_ node: Node, _ logs: [StoredLog], _ cosigners: [[String]], _ alarms: [String]) {
+    private func show(
+        _ node: Node, _ logs: [(log: StoredLog, members: [Delivery.OfMember])], _ peers: [Delivery.OfPeer],
+        _ alarms: [String], now: UInt64
+    ) {
         Output.line("\(Style.bold(node.name))  \(node.home.path)")
         var table = Table("LOG", "ENTRIES", "STATE", "HELD BY")
-        for (log, cosigners) in zip(logs, cosigners) {
-            table.add(log.origin, grouped(log.size), log.stateText, cosigners.joined(separator: ", "))
+        for (log, members) in logs {
+            table.add(
+                log.origin, grouped(log.size), log.stateText, members.map(\.cell).joined(separator: ", "))
         }
         table.print()
-        var peers = Table("PARTNER", "ENDPOINT", "COMMUNITIES")
-        for card in node.cards {
-            peers.add(
-                card.node, card.endpoint?.description ?? "-",
-                node.configuration.communities(admitting: card.node).joined(separator: ", "))
+        var partners = Table("PARTNER", "ENDPOINT", "COMMUNITIES", "LAST HEARD", "LAG", "LAST ERROR")
+        for peer in peers {
+            partners.add(
+                peer.node, peer.endpoint ?? "-", peer.communities.joined(separator: ", "), peer.heard(now: now),
+                peer.lag, peer.contact?.currentError ?? "-")
         }
-        if !peers.isEmpty { peers.print() }
+        if !partners.isEmpty { partners.print() }
+        for (log, members) in logs {
+            for member in members where member.obstacle?.endsEveryPath == true {
+                let reason = printable(member.obstacle?.text(now: now) ?? "")
+                Output.line(Style.yellow("NO PATH  \(log.origin) to \(member.node): \(reason)"))
+            }
+        }
         for alarm in alarms { Output.line(Style.red("ALARM  \(printable(alarm))")) }
     }
 }

@@ -19,6 +19,7 @@ struct SubmitCommand: AsyncParsableCommand {
               entente submit attribution --field chain=ETH --field address=0x098b716b8aaf21512996dc57eb0615e2383e2f96 \\
                 --field label='Ronin Bridge thief' --field actor=lazarus_group --field victim=@victim.txt --to kr.example
               entente submit --file records.jsonl --community krus
+              entente submit attribution --field … --wait kr.example --timeout 30
               entente submit attribution --field … --dry-run
             """)
 
@@ -52,6 +53,12 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: "The community whose log it goes to.")
     var community: String?
 
+    @Option(help: ArgumentHelp("Return when this member has said that it holds it; may repeat.", valueName: "node"))
+    var wait: [String] = []
+
+    @Option(help: ArgumentHelp("How long to wait with --wait; the record stays either way.", valueName: "seconds"))
+    var timeout: Double = 60
+
     @Flag(help: "Say who would hold it and who could open what, and append nothing.")
     var dryRun = false
 
@@ -62,12 +69,14 @@ struct SubmitCommand: AsyncParsableCommand {
         guard file == nil || (field.isEmpty && replaces == nil) else {
             throw ValidationError("--field and --replaces go with a type, not with --file")
         }
+        guard timeout >= 0, timeout <= 86_400 else { throw ValidationError("--timeout is 0 to 86400 seconds") }
     }
 
     func run() async throws {
         let node = try Node.open(global.home)
         let community = try node.community(community)
         try community.checkReaders(to)
+        try DeliveryWait.check(wait, community: community.name, node: node)
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let prepared: [RecordWriter.Prepared]
         if let file {
@@ -85,6 +94,33 @@ struct SubmitCommand: AsyncParsableCommand {
                 replaced, reason: reason,
                 replacement: (node.origin(of: community.name) + "#\(index)", hash))
         }
+        try await waitForHolders(of: appended, node, community)
+    }
+
+    /// Waits until the nodes of `--wait` hold the last of these records, and so all of them.
+    private func waitForHolders(
+        of appended: [AppendOutcome], _ node: Node, _ community: CommunityConfiguration
+    ) async throws {
+        let last = appended.compactMap { if case .appended(let index, _) = $0 { index } else { nil } }.max()
+        guard !wait.isEmpty, let last,
+            let reference = Reference(node.origin(of: community.name) + "#\(last)")
+        else { return }
+        Interruption.exitsWith130()
+        let line = ProgressLine()
+        let missing = try await DeliveryWait(node: node, reference: reference)
+            .wait(for: wait, seconds: timeout) { missing, elapsed in
+                line.show("waiting for \(missing.joined(separator: ", "))  \(Int(elapsed)) s")
+            }
+        line.finish()
+        guard missing.isEmpty else {
+            let who = missing.map { "\($0.node) (\($0.reason))" }.joined(separator: ", ")
+            throw CommandFailure(
+                .unreachable,
+                "not yet held by \(who) after \(Int(timeout)) s; \(reference.text) stays and is delivered when they "
+                    + "can be reached")
+        }
+        let who = Set(wait).sorted().joined(separator: ", ")
+        if Output.isErrorTerminal { Output.note("held by \(who)") }
     }
 
     private var sealedOptions: RecordWriter.Sealed {

@@ -29,6 +29,8 @@ struct SyncCommand: AsyncParsableCommand {
             throw CommandFailure(.noInput, "no partner with an endpoint; add one with `entente peer add`")
         }
         let context = try node.synchronisation()
+        try context.giveMissingReceipts()
+        for problem in try context.dateOwnHeads().problems { Output.note("entente: \(problem)") }
         let client = PeerClient(context: context, tls: try node.tls(), logger: node.logger)
         var worst = ExitStatus.done
         for partner in partners {
@@ -42,6 +44,7 @@ struct SyncCommand: AsyncParsableCommand {
                 bar.update(done, of: total)
             }
             bar.finish()
+            try node.noteContact(report)
             show(report)
             if let error = report.error { worst = worst.worse(ExitStatus(error.kind)) }
         }

@@ -44,7 +44,8 @@ struct PeerJudge {
         X509_STORE_CTX_set0_trusted_stack(store, anchors)
         X509_STORE_CTX_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
         guard X509_verify_cert(store) == 1 else {
-            return .failure(verificationFailure(store, name: node, pin: pin))
+            let failure = verificationFailure(store, name: node, pin: pin)
+            return .failure(TLSError(failure.code, failure.description, node: node))
         }
         if let expected, expected != node {
             return refuse(store, .wrongPeer, "expected \(expected), but the certificate is pinned for \(node)")

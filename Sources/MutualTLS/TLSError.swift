@@ -7,9 +7,23 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
     /// One line for an administrator.
     public let description: String
 
-    package init(_ code: Code, _ description: String) {
+    /// Whose certificate it is about, where a pin says so. Whoever showed it may not have its key.
+    public let node: String?
+
+    package init(_ code: Code, _ description: String, node: String? = nil) {
         self.code = code
         self.description = description
+        self.node = node
+    }
+
+    /// The name adds nothing to what the line says.
+    public static func == (left: TLSError, right: TLSError) -> Bool {
+        left.code == right.code && left.description == right.description
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(code)
+        hasher.combine(description)
     }
 
     /// The kinds of failure. A struct, so that new kinds break no caller.

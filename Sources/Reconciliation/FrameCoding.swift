@@ -11,6 +11,7 @@ public enum FrameLimits {
     public static let maximumBulkHeader = (64 << 10) - 1
     public static let maximumBundlesInFrame = 256
     public static let maximumCosignatures = 128
+    public static let maximumReceiptPages = 1_024
     public static let maximumHeadsInFrame = 400
     /// Ranges of heads; one with the hashes of 16 ranges below it takes some 600 bytes.
     public static let maximumNodesInFrame = 96

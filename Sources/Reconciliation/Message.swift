@@ -179,6 +179,29 @@ public struct ReceiptLine: Sendable, Hashable {
     }
 }
 
+/// The digests by which two nodes compare the receipts of a log: see `ReceiptDigest`.
+public struct ReceiptPages: Sendable, Hashable {
+    public let log: LogID
+    /// Of all receipts; all zeros where there are none.
+    public let digest: SHA256Digest
+    /// Whether this answers a comparison, or asks for one.
+    public let isAnswer: Bool
+    /// By number, in an answer to another digest.
+    public let pages: [UInt64: SHA256Digest]
+    /// Whether further pages follow.
+    public let more: Bool
+
+    public init(
+        log: LogID, digest: SHA256Digest, isAnswer: Bool, pages: [UInt64: SHA256Digest] = [:], more: Bool = false
+    ) {
+        self.log = log
+        self.digest = digest
+        self.isAnswer = isAnswer
+        self.pages = pages
+        self.more = more
+    }
+}
+
 /// Everything that travels between two nodes, checked for form but not yet for truth.
 public enum Message: Sendable, Hashable {
     case hello(Hello)
@@ -195,6 +218,7 @@ public enum Message: Sendable, Hashable {
     case blob(BlobKey, [UInt8])
     case blobRefusal(BlobKey)
     case receipts(LogID, [ReceiptLine])
+    case receiptPages(ReceiptPages)
     case prefixRequest(PrefixRequest)
     case prefix(PrefixRequest, [SHA256Digest])
     case nodesRequest(SubtreeRequest)

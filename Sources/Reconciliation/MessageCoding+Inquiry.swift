@@ -70,6 +70,31 @@ extension WireReceipts {
     }
 }
 
+extension ReceiptPages {
+    init(_ wire: WireReceiptPages) throws {
+        let pages = try wire.pages.map { (try size($0.number), try SHA256Digest(wire: $0.digest)) }
+        self.init(
+            log: try SHA256Digest(wire: wire.logID),
+            digest: wire.digest.isEmpty ? .zero : try SHA256Digest(wire: wire.digest), isAnswer: wire.isAnswer,
+            pages: Dictionary(pages, uniquingKeysWith: { first, _ in first }), more: wire.more)
+    }
+}
+
+extension WireReceiptPages {
+    init(_ pages: ReceiptPages) {
+        logID = pages.log.wire
+        if pages.digest != .zero { digest = pages.digest.wire }
+        isAnswer = pages.isAnswer
+        self.pages = pages.pages.sorted { $0.key < $1.key }.map { number, digest in
+            var wire = WireReceiptPage()
+            wire.number = number
+            wire.digest = digest.wire
+            return wire
+        }
+        more = pages.more
+    }
+}
+
 extension PrefixRequest {
     init(log: some Collection<UInt8>, size: UInt64, treeSize: UInt64) throws {
         guard size > 0, size <= treeSize, treeSize <= UInt64(Int64.max) else {

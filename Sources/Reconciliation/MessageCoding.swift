@@ -91,6 +91,7 @@ extension WireControl.OneOf_Message {
             wire.sha256 = key.sha256.wire
             self = .blobRefusal(wire)
         case .receipts(let log, let receipts): self = .receipts(WireReceipts(log, receipts))
+        case .receiptPages(let pages): self = .receiptPages(WireReceiptPages(pages))
         case .prefixRequest(let request): self = .prefixRequest(WirePrefixRequest(request))
         case .prefix(let request, let hashes): self = .prefix(WirePrefix(request, hashes))
         case .nodesRequest(let request): self = .nodesRequest(WireNodesRequest(request))
@@ -178,6 +179,9 @@ extension Message {
         case .receipts(let wire):
             try bound(wire.receipts.count, FrameLimits.maximumCosignatures, "receipts")
             self = .receipts(try SHA256Digest(wire: wire.logID), try wire.receipts.map { try ReceiptLine($0) })
+        case .receiptPages(let wire):
+            try bound(wire.pages.count, FrameLimits.maximumReceiptPages, "pages of receipts")
+            self = .receiptPages(try ReceiptPages(wire))
         case .prefixRequest(let wire):
             self = .prefixRequest(try PrefixRequest(log: wire.logID, size: wire.size, treeSize: wire.treeSize))
         case .prefix(let wire):

@@ -7,7 +7,7 @@ import Testing
     @Test func submitRefusesWhatIsNoRecord() throws {
         let place = try Place()
         try place.found("us")
-        let before = try place.must("us", "status", "--json").output
+        let before = try place.state("us")
         let good =
             #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"label":"x"}"#
         let cases: [(name: String, text: Data, says: String)] = [
@@ -31,7 +31,7 @@ import Testing
             #expect(outcome.errors.contains(each.says), "\(each.name): \(outcome.errors)")
             #expect(outcome.errors.split(separator: "\n").count == 1, "\(each.name): \(outcome.errors)")
         }
-        #expect(try place.must("us", "status", "--json").output == before)
+        #expect(try place.state("us") == before)
     }
 
     @Test func anErrorNeverQuotesASealableValue() throws {
@@ -49,7 +49,7 @@ import Testing
     @Test func dryRunsSayWhatWouldHappenAndChangeNothing() throws {
         let place = try Place()
         try place.federate("us", "kr")
-        let before = try place.must("us", "status", "--json").output
+        let before = try place.state("us")
         let secret = try place.file("n.txt", "note")
         let dry = try place.must(
             "us", "submit", "attribution", "--field", "chain=BTC", "--field",
@@ -62,7 +62,7 @@ import Testing
             "us", "import", "\(Place.examples)/bybit-fbi-2025-02.csv", "--dry-run", "--json"
         ).objects.first
         #expect(imported?["imported"] as? Int == 51)
-        #expect(try place.must("us", "status", "--json").output == before)
+        #expect(try place.state("us") == before)
     }
 
     @Test func importQuarantinesBadRowsWithTheirPositionAndGoesOn() throws {

@@ -102,6 +102,12 @@ final class Place {
         return outcome
     }
 
+    /// All that `status` says of a node, but for how long something has lasted.
+    func state(_ node: String) throws -> String {
+        try must(node, "status", "--json").output.replacingOccurrences(
+            of: #""lag_seconds":[0-9]+"#, with: #""lag_seconds":0"#, options: .regularExpression)
+    }
+
     /// Makes a node that partners reach at a free port.
     func found(_ folder: String, named name: String? = nil, port: Int? = nil) throws {
         let port = try port ?? Place.freePort()

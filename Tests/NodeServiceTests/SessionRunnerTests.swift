@@ -119,6 +119,16 @@ import TransparencyLog
     }
 }
 
+/// A clock that tests turn, in Unix seconds.
+final class Moment: Sendable {
+    private let seconds = NIOLockedValueBox(UInt64(time(nil)))
+
+    var value: UInt64 {
+        get { seconds.withLockedValue { $0 } }
+        set { seconds.withLockedValue { $0 = newValue } }
+    }
+}
+
 /// A node in a temporary folder, with one own log.
 final class TestNode: Sendable {
     let name: String
@@ -129,7 +139,7 @@ final class TestNode: Sendable {
     private let folder: String
 
     /// With a signer the own log is another copy of that signer's.
-    init(_ name: String, partners: [String], signer given: NoteSigner? = nil) throws {
+    init(_ name: String, partners: [String], signer given: NoteSigner? = nil, now: Moment? = nil) throws {
         self.name = name
         folder = "/tmp/entente-test-\(RandomBytes.make(count: 8).map { String($0, radix: 16) }.joined())"
         mkdir(folder, 0o700)
@@ -142,7 +152,7 @@ final class TestNode: Sendable {
         context = SyncContext(
             store: store, federation: Federation(node: name, members: ["krus": [name] + partners], mirrorKeys: [:]),
             cosigner: try Cosigner(name: name, privateKey: Ed25519.PrivateKey()),
-            now: { UInt64(time(nil)) })
+            now: { now?.value ?? UInt64(time(nil)) })
     }
 
     deinit {
@@ -183,6 +193,22 @@ final class TestNode: Sendable {
             options: AppendOptions { [signer, log] size, root in
                 try Checkpoint(origin: log.origin, size: size, root: root).sign(with: signer).serialized
             })
+    }
+
+    /// Appends a record with a sealed part; what names it.
+    func appendSealed(_ text: String, to nodes: [String]) throws -> BlobReference {
+        let bytes = [UInt8](text.utf8)
+        let key = String(repeating: "0", count: 64)
+        let recipients = nodes.sorted().map { #"{"node":"\#($0)","key_id":"\#(key)"}"# }.joined(separator: ",")
+        let salt = Base64.encode([UInt8](repeating: 0, count: 16))
+        let commitment = Base64.encode([UInt8](repeating: 0, count: 32))
+        let header =
+            #"{"suite":"entente-seal/1","salt":"\#(salt)","recipients":[\#(recipients)],"fields":["note"],"#
+            + #""size":\#(bytes.count),"sha256":"\#(SHA256.hash(bytes).hex)","commitment":"\#(commitment)"}"#
+        let body = [UInt8](#"{"v":1,"type":"attribution","label":"x","sealed":\#(header)}"#.utf8)
+        let index = try store.log(log.origin)?.size ?? 0
+        try append([NewEntry(body: body, blob: NewBlob(sha256: SHA256.hash(bytes), bytes: bytes))])
+        return BlobReference(log: log.id, index: index, sha256: SHA256.hash(bytes), size: bytes.count)
     }
 
     func heads() throws -> [SignedHead?] {

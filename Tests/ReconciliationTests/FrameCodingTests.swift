@@ -38,6 +38,11 @@ struct FrameCodingTests {
             .blobRequest(key), .blobRefusal(key),
             .receipts(
                 log, [ReceiptLine(index: 1, sha256: random.digest(), holder: "kr.example", time: 6, line: "— x y")]),
+            .receiptPages(ReceiptPages(log: log, digest: random.digest(), isAnswer: false)),
+            .receiptPages(
+                ReceiptPages(
+                    log: log, digest: .zero, isAnswer: true, pages: [0: random.digest(), 9: random.digest()],
+                    more: true)),
             .prefixRequest(PrefixRequest(log: log, size: 5, treeSize: 9)),
             .prefix(PrefixRequest(log: log, size: 5, treeSize: 9), hashes),
             .nodesRequest(SubtreeRequest(log: log, level: 5, index: 3)),
@@ -137,5 +142,17 @@ struct FrameCodingTests {
             line: String(repeating: "l", count: 120))
         _ = try EncodedFrame(
             .cosignatures(random.digest(), Array(repeating: line, count: FrameLimits.maximumCosignatures)))
+        let receipt = ReceiptLine(
+            index: .max >> 1, sha256: random.digest(), holder: String(repeating: "n", count: 253), time: .max >> 1,
+            line: String(repeating: "l", count: 400))
+        let pieces = ReceiptLine.pieces(Array(repeating: receipt, count: 1_000))
+        #expect(pieces.flatMap { $0 }.count == 1_000)
+        for piece in pieces { _ = try EncodedFrame(.receipts(random.digest(), piece)) }
+        let pages = (0..<UInt64(FrameLimits.maximumReceiptPages)).map { (UInt64.max >> 1 - $0, random.digest()) }
+        _ = try EncodedFrame(
+            .receiptPages(
+                ReceiptPages(
+                    log: random.digest(), digest: random.digest(), isAnswer: true,
+                    pages: Dictionary(uniqueKeysWithValues: pages), more: true)))
     }
 }

@@ -61,3 +61,18 @@ final class ProgressBar: Sendable {
             + "\(grouped(Int(rate)))/s  \(left) s left"
     }
 }
+
+/// One line that is written over while something is waited for, on a terminal; nothing in a pipe.
+final class ProgressLine {
+    private var last = ""
+
+    func show(_ text: String) {
+        guard Output.isErrorTerminal, text != last else { return }
+        last = text
+        Output.write("\r\u{1B}[K\(text)", to: STDERR_FILENO)
+    }
+
+    func finish() {
+        if !last.isEmpty { Output.write("\r\u{1B}[K", to: STDERR_FILENO) }
+    }
+}

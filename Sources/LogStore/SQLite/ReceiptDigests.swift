@@ -40,18 +40,21 @@ final class ReceiptDigests: Sendable {
 }
 
 extension SQLiteLogStore {
-    /// The digests of the receipts of each log that has any: of the log as a whole, or of its pages.
-    ///
-    /// - Parameter looking: whether to look for what other processes have stored since the last look; otherwise the
-    ///   answer may be behind them.
-    public func receiptDigest(of log: SHA256Digest, looking: Bool = false) throws -> SHA256Digest {
-        ReceiptDigest.log(try receiptPages(of: log, looking: looking))
+    /// Looks for receipts that other processes have stored since the last look: until then the digests may be behind
+    /// them. Reads next to nothing if none has written.
+    public func lookForReceipts() throws {
+        try receiptDigests.state.withLock { try look(&$0) }
+    }
+
+    /// The digest of all receipts of a log; all zeros where it has none.
+    public func receiptDigest(of log: SHA256Digest) throws -> SHA256Digest {
+        ReceiptDigest.log(try receiptPages(of: log))
     }
 
     /// The digest of each page of receipts of a log, by number. Pages without receipts are left out.
-    public func receiptPages(of log: SHA256Digest, looking: Bool = false) throws -> [UInt64: SHA256Digest] {
+    public func receiptPages(of log: SHA256Digest) throws -> [UInt64: SHA256Digest] {
         try receiptDigests.state.withLock { state in
-            if looking || !state.isLoaded { try look(&state) }
+            if !state.isLoaded { try look(&state) }
             if let numbers = state.changed.removeValue(forKey: log) {
                 do {
                     for number in numbers { try read(number, of: log, &state) }

@@ -43,16 +43,21 @@ extension SQLiteLogStore {
         }
     }
 
-    /// Writes down what came of a connection: what is `nil` stays as it was, and no time goes back.
+    /// Writes down what came of a connection: what is `nil` stays as it was, and no time of hearing goes back. What is
+    /// written later in one second counts as later: its time is moved by as little as that takes.
     public func note(_ contact: PeerContact) throws {
         try database.write { db in
             try db.execute(
                 sql: """
                     INSERT INTO contact (peer, last_heard, last_error, last_error_time) VALUES (?, ?, ?, ?)
                     ON CONFLICT (peer) DO UPDATE SET
-                        last_heard = nullif(max(ifnull(last_heard, -1), ifnull(excluded.last_heard, -1)), -1),
+                        last_heard = nullif(max(ifnull(last_heard, -1), ifnull(excluded.last_heard, -1)
+                            + (excluded.last_error IS NULL AND excluded.last_heard IS last_error_time)), -1),
                         last_error = ifnull(excluded.last_error, last_error),
-                        last_error_time = ifnull(excluded.last_error_time, last_error_time)
+                        last_error_time = CASE
+                            WHEN excluded.last_error_time IS NULL THEN last_error_time
+                            WHEN last_heard BETWEEN excluded.last_error_time AND excluded.last_error_time + 2
+                            THEN last_heard ELSE excluded.last_error_time END
                     """,
                 arguments: [
                     contact.peer, contact.lastHeard.map { Int64(clamping: $0) },
@@ -65,13 +70,10 @@ extension SQLiteLogStore {
     /// The newest cosignature of each cosigner of a log, by name: how far each has said to hold it.
     public func newestCosignatures(of log: SHA256Digest) throws -> [StoredCosignature] {
         try database.read { db in
-            // With max(), SQLite takes the other columns from the row that has it.
             try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT cosigner, max(size) AS size, time, line FROM cosignature WHERE log = ?
-                    GROUP BY cosigner ORDER BY cosigner
-                    """, arguments: [Self.rowID(db, log)]
+                db.cachedStatement(
+                    sql: "SELECT cosigner, size, time, line FROM latest_cosignature WHERE log = ? ORDER BY cosigner"),
+                arguments: [Self.rowID(db, log)]
             ).map {
                 StoredCosignature(
                     cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
@@ -80,16 +82,11 @@ extension SQLiteLogStore {
         }
     }
 
-    /// When each cosigner first said to hold the entry at this index: Unix seconds by name.
+    /// When each cosigner first said to hold the entry at this index: Unix seconds by name. Since times never
+    /// decrease with the size, that is the cosignature on the smallest size that covers it.
     public func firstCosignatures(of log: SHA256Digest, covering index: UInt64) throws -> [String: UInt64] {
         try database.read { db in
-            let rows = try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT cosigner, min(time) AS time FROM cosignature WHERE log = ? AND size > ? GROUP BY cosigner
-                    """, arguments: [Self.rowID(db, log), Int64(clamping: index)])
-            return Dictionary(
-                try rows.map { (try $0.text("cosigner"), $0.size("time")) }, uniquingKeysWith: { first, _ in first })
+            try Self.times(db, log, "size > ? ORDER BY size LIMIT 1", index)
         }
     }
 
@@ -97,17 +94,28 @@ extension SQLiteLogStore {
     /// on a log that did not have it, the first one on a log that had it.
     public func appended(_ index: UInt64, to log: SHA256Digest) throws -> (notBefore: UInt64?, notAfter: UInt64?) {
         try database.read { db in
-            let row = try Self.rowID(db, log)
-            func time(_ sql: String) throws -> UInt64? {
-                try Int64.fetchOne(
-                    db, sql: "SELECT \(sql)", arguments: [row, Int64(clamping: index)]
-                ).map { UInt64(clamping: $0) }
-            }
-            return (
-                try time("max(time) FROM cosignature WHERE log = ? AND size <= ?"),
-                try time("min(time) FROM cosignature WHERE log = ? AND size > ?")
+            (
+                try Self.times(db, log, "size <= ? ORDER BY size DESC LIMIT 1", index).values.max(),
+                try Self.times(db, log, "size > ? ORDER BY size LIMIT 1", index).values.min()
             )
         }
+    }
+
+    /// The time of one cosignature of each cosigner of a log, found by its size.
+    private static func times(
+        _ db: Database, _ log: SHA256Digest, _ condition: String, _ size: UInt64
+    ) throws -> [String: UInt64] {
+        let row = try rowID(db, log)
+        let cosigners = try String.fetchAll(
+            db.cachedStatement(sql: "SELECT cosigner FROM latest_cosignature WHERE log = ?"), arguments: [row])
+        let statement = try db.cachedStatement(
+            sql: "SELECT time FROM cosignature WHERE log = ? AND cosigner = ? AND \(condition)")
+        var times: [String: UInt64] = [:]
+        for cosigner in cosigners {
+            let time = try Int64.fetchOne(statement, arguments: [row, cosigner, Int64(clamping: size)])
+            times[cosigner] = time.map { UInt64(clamping: $0) }
+        }
+        return times
     }
 }
 

@@ -146,4 +146,13 @@ extension SQLiteLogStore {
                 arguments: [peer, digest.databaseBytes])
         }
     }
+
+    /// Forgets what was agreed on with partners, so that the next sessions compare everything: what could not be
+    /// checked when they agreed can be checked now.
+    public func forgetAgreements() throws {
+        try database.write { db in
+            try db.execute(sql: "DELETE FROM agreement")
+            try db.execute(sql: "DELETE FROM agreed_head")
+        }
+    }
 }

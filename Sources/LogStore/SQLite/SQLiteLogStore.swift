@@ -57,6 +57,11 @@ public final class SQLiteLogStore: Sendable {
         throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
     }
 
+    /// Throws where an own log holds less, or something else, than this node has signed.
+    public func checkSigned(_ id: SHA256Digest) throws {
+        try database.read { db in try checkMark(of: Self.fetch(db, id).log, in: db) }
+    }
+
     /// The root of the log's first `size` entries, from its tiles.
     static func root(_ db: Database, row: Int64, log: StoredLog, size: UInt64) throws -> SHA256Digest {
         guard size > 0 else { return MerkleHasher.emptyRoot }

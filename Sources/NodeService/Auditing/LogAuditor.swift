@@ -51,6 +51,7 @@ public struct LogAuditor {
         checkCheckpoints(log, &walk)
         let cosignatures = try checkCosignatures(log, &walk, &report)
         let blobs = try checkBlobs(log, &walk, &report)
+        try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         try checkMark(log, &walk)
         report.entries += log.size
         report.problems += walk.problems

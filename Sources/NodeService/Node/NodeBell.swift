@@ -6,14 +6,18 @@ public import Home
 /// The bell is a datagram socket, `node.sock`. A ring carries nothing: whoever can write to a socket in a 0700 folder
 /// is the same user already, and the node looks at its logs itself.
 public enum NodeBell {
-    /// Rings if a node is running; does nothing otherwise.
-    public static func ring(_ home: HomeFolder) {
+    /// Rings if a node is running, and answers whether one is; does nothing otherwise.
+    @discardableResult
+    public static func ring(_ home: HomeFolder) -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
-        _ = withAddress(home.socket) { address, length in
-            sendto(descriptor, "r", 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL), address, length)
+        let sent = withAddress(home.socket) { address, length in
+            // A full queue means that rings wait to be heard already.
+            sendto(descriptor, "r", 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL), address, length) == 1
+                || errno == EAGAIN
         }
+        return sent ?? false
     }
 
     /// Runs the closure with a socket address of this path.

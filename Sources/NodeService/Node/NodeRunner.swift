@@ -21,6 +21,16 @@ public final class NodeRunner: Sendable {
     private let wake: AsyncStream<Void>
     private let waker: AsyncStream<Void>.Continuation
     private let logger: Logger
+    private let contacts: ContactBook
+    private let chores = Guarded(Chores())
+
+    /// What is done now and then, and when it was done last (Unix seconds).
+    private struct Chores: Sendable {
+        var contacts: UInt64 = 0
+        var dating: UInt64 = 0
+        var receipts: UInt64 = 0
+        var problems: [String] = []
+    }
 
     /// Attempts to connect to one partner.
     private struct Attempt: Sendable {
@@ -36,6 +46,7 @@ public final class NodeRunner: Sendable {
         self.logger = logger
         lock = try RunLock(node.home)
         context = try node.synchronisation()
+        contacts = ContactBook(store: node.store, logger: logger)
         tls = Guarded(try node.tls())
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -43,13 +54,14 @@ public final class NodeRunner: Sendable {
     /// Runs until the task is cancelled. `onListening` is told where partners can connect to.
     public func run(onListening: @Sendable (String) -> Void) async throws {
         let listen = node.configuration.listen
+        // Own checkpoints are dated before anybody asks for them.
+        noteHeads()
         let server = try await PeerServer.listen(
             at: Endpoint(host: listen.host, port: Int(listen.port)), context: context, tls: { [tls] in tls.value },
-            logger: logger
+            logger: logger, onRefusal: { [contacts] in contacts.note($0, now: Clock.now()) }
         ) { [weak self] report in self?.ended(report) }
         try NodeBell.listen(node.home) { [waker] in waker.yield() }
         onListening(server.address.map { "\($0.ipAddress ?? listen.host):\($0.port ?? 0)" } ?? listen.description)
-        noteHeads()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [self] in
                 // A tick a second drives retries; the bell drives everything else.
@@ -61,6 +73,7 @@ public final class NodeRunner: Sendable {
             }
             for await _ in wake {
                 await onThread { self.refresh() }
+                noteContacts()
                 dial()
             }
             group.cancelAll()
@@ -135,8 +148,56 @@ public final class NodeRunner: Sendable {
                 return marked
             }
             if !changed.isEmpty || !marked.isEmpty { context.sessions.notify(.logs(changed.union(marked))) }
+            try date(isDue: !changed.isEmpty)
         } catch {
             logger.error("the logs cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Dates the own checkpoints, after partners have been told of what is new; looks at least once a minute whether
+    /// an hour is over.
+    private func date(isDue: Bool) throws {
+        let now = Clock.now()
+        let isDue = chores.update { chores in
+            guard isDue || now < chores.dating || now - chores.dating >= 60 else { return false }
+            chores.dating = now
+            return true
+        }
+        guard isDue else { return }
+        let dating = try context.dateOwnHeads()
+        if !dating.dated.isEmpty { context.sessions.notify(.logs(dating.dated)) }
+        try giveMissingReceipts(now)
+        let isNews = chores.update { chores in
+            defer { chores.problems = dating.problems }
+            return chores.problems != dating.problems
+        }
+        for problem in dating.problems where isNews {
+            logger.error("an own checkpoint is not cosigned", metadata: ["reason": "\(problem)"])
+        }
+    }
+
+    /// Once an hour: sealed parts may have come while the clock was wrong, or with an older release.
+    private func giveMissingReceipts(_ now: UInt64) throws {
+        let isDue = chores.update { chores in
+            guard now < chores.receipts || now - chores.receipts >= 3_600 else { return false }
+            chores.receipts = now
+            return true
+        }
+        guard isDue else { return }
+        for (log, receipts) in try context.signMissingReceipts() { context.sessions.notify(.receipts(log, receipts)) }
+    }
+
+    /// Notes once a minute who is connected: a silent peer would have been dropped.
+    private func noteContacts() {
+        let now = Clock.now()
+        let isDue = chores.update { chores in
+            guard now < chores.contacts || now - chores.contacts >= 60 else { return false }
+            chores.contacts = now
+            return true
+        }
+        guard isDue else { return }
+        for peer in context.sessions.peers where !peer.isEmpty {
+            contacts.note(PeerContact(peer: peer, lastHeard: now))
         }
     }
 
@@ -167,6 +228,7 @@ public final class NodeRunner: Sendable {
     /// Plans the next attempt: soon after the first failure, then ever later up to the interval of node.yaml, with
     /// jitter so that partners do not fall into step.
     private func ended(_ report: SessionReport) {
+        contacts.note(report, now: Clock.now())
         let interval = Double(node.configuration.syncInterval)
         let isNews = dialling.update { dialling in
             var attempt = dialling[report.peer] ?? Attempt()

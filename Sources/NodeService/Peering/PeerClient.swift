@@ -2,6 +2,7 @@ public import Logging
 public import MutualTLS
 import NIOCore
 import Reconciliation
+import Records
 
 /// A partner's address.
 public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
@@ -49,18 +50,37 @@ public struct PeerClient: Sendable {
             guard let started = await ready.first(where: { _ in true }) else {
                 throw TLSError(.closedDuringHandshake, "the connection to \(node) ended with its handshake")
             }
-            return await SessionRunner(
+            let report = await SessionRunner(
                 context: context,
                 configuration: SessionConfiguration(
                     node: context.federation.value.node, peer: node,
                     communities: context.communities(admitting: node), isInitiator: true, once: once),
                 counter: started.counter, logger: log, progress: progress
             ).run(started.frames)
+            return explained(report)
         } catch {
             var report = SessionReport(peer: node)
             report.error = SessionFailure(error, peer: node)
             report.seconds = Double((ContinuousClock.now - begin) / .microseconds(1)) / 1_000_000
             return report
         }
+    }
+
+    /// A partner that turns this node away says no more than "refused": where the reason is plain from here, it is
+    /// told.
+    private func explained(_ report: SessionReport) -> SessionReport {
+        let identity = tls.configuration.identity
+        let now = Int64(clamping: Clock.now())
+        guard let error = report.error, error.kind == .notPermitted, report.bytesIn == 0,
+            identity.notAfter < now || identity.notBefore > now
+        else { return report }
+        var report = report
+        let name = context.federation.value.node
+        let (word, moment) = identity.notAfter < now ? ("expired", identity.notAfter) : ("begins", identity.notBefore)
+        let day = Timestamp(seconds: moment)?.text.prefix(10) ?? "an unreadable date"
+        report.error = SessionFailure(
+            .notPermitted,
+            "\(report.peer): certificate of \(name), this node, \(word) on \(day); the partner refuses it")
+        return report
     }
 }

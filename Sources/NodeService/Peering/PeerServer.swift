@@ -22,9 +22,10 @@ public final class PeerServer: Sendable {
     }
 
     /// Binds and accepts. `tls` is asked for each connection, so that a reloaded context counts from then on;
-    /// `onReport` hears how each session ended.
+    /// `onReport` hears how each session ended, `onRefusal` why a connection was turned away before that.
     public static func listen(
         at endpoint: Endpoint, context: SyncContext, tls: @escaping @Sendable () -> TLSContext, logger: Logger,
+        onRefusal: @escaping @Sendable (TLSError) -> Void = { _ in },
         onReport: @escaping @Sendable (SessionReport) -> Void = { _ in }
     ) async throws -> PeerServer {
         let sessions = Guarded<[String: Int]>([:])
@@ -34,6 +35,7 @@ public final class PeerServer: Sendable {
                 logger.notice(
                     "connection refused",
                     metadata: ["from": "\(address.map { "\($0)" } ?? "unknown")", "reason": "\(error)"])
+                onRefusal(error)
             }
         ) { channel in
             try channel.pipeline.syncOperations.addHandler(

@@ -1,5 +1,7 @@
+import Glibc
 import LogStore
 public import MutualTLS
+import NIOCore
 import Reconciliation
 
 extension SessionFailure {
@@ -10,6 +12,8 @@ extension SessionFailure {
         case let violation as ProtocolViolation: self.init(.violation, "\(peer): \(violation.description)")
         case let store as StoreError: self.init(.store, store.description)
         case let tls as TLSError: self.init(Kind(tls.code), "\(peer): \(tls.description)")
+        case let io as IOError: self.init(.unreachable, "\(peer): \(String(cString: strerror(io.errnoCode)))")
+        case is ChannelError: self.init(.unreachable, "\(peer): the connection was closed")
         case is CancellationError: self.init(.interrupted, "interrupted")
         default: self.init(.unreachable, "\(peer): \(error)")
         }

@@ -20,8 +20,9 @@ public struct RecordView: Sendable {
     /// Paths and values of the sealed fields that this node opened.
     public let opened: [(path: String, value: JSONValue)]
     public let opinions: [RecordOpinion]
-    /// Who has said that it holds the record, and since when (Unix seconds).
-    public let holders: [(node: String, time: UInt64)]
+    /// Who has said that it holds the record or its sealed part, since when, and who has not.
+    public let delivery: Delivery.OfRecord
+    public var holders: [Delivery.Holder] { delivery.holders }
 }
 
 extension FoundRecord {
@@ -53,7 +54,8 @@ public struct RecordViewer {
             found: FoundRecord(
                 log: log.id, origin: log.origin, index: reference.index, state: standing.state, body: body),
             header: record?.sealed, sealedPart: part, opened: opened, opinions: standing.opinions,
-            holders: try holders(of: log, at: reference.index))
+            delivery: try Delivery(node: node).record(
+                of: log, at: reference.index, blob: record?.sealed?.sha256))
     }
 
     private func open(
@@ -71,16 +73,6 @@ public struct RecordViewer {
             (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
         }
         return (.opened, opened)
-    }
-
-    /// The owner holds its record since it wrote it; a partner since the first cosignature that covers it.
-    private func holders(of log: StoredLog, at index: UInt64) throws -> [(node: String, time: UInt64)] {
-        var first: [String: UInt64] = [:]
-        for cosignature in try node.store.cosignatures(of: log.id)
-        where cosignature.size > index && cosignature.cosigner != log.node {
-            first[cosignature.cosigner] = min(first[cosignature.cosigner] ?? .max, cosignature.time)
-        }
-        return first.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
     }
 }
 

@@ -62,7 +62,9 @@ public final class SyncContext: Sendable {
     /// A replica has reached a checkpoint: it is cosigned before anybody hears of it. On the storing queue.
     func completed(_ log: StoredLog) {
         do {
-            _ = try cosign(log.id)
+            if try cosign(log.id) == nil, let reason = try store.clockLag(of: log.id, now: now()) {
+                logger.error("not cosigned", metadata: ["log": "\(log.origin)", "reason": "\(reason)"])
+            }
         } catch {
             logger.warning("not cosigned", metadata: ["log": "\(log.origin)", "error": "\(error)"])
         }
@@ -107,6 +109,7 @@ public final class SyncContext: Sendable {
     /// The logs that a peer may see, for its session.
     func logs(visibleTo peer: String) throws -> [LocalLog] {
         let federation = federation.value
+        try store.lookForReceipts()
         return try store.surroundings().compactMap { try localLog($0, visibleTo: peer, federation) }
     }
 
@@ -131,6 +134,7 @@ public final class SyncContext: Sendable {
             cosignatures: surroundings.cosignatures.map {
                 CosignatureLine(cosigner: $0.cosigner, size: $0.size, time: $0.time, line: $0.line)
             },
+            receipts: try store.receiptDigest(of: log.id),
             wantedBlobs: surroundings.wantedBlobs.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
             },
@@ -174,19 +178,33 @@ public final class SyncContext: Sendable {
     func storeVerified(_ lines: [CosignatureLine], of id: SHA256Digest) throws -> Int {
         guard let log = try store.log(id: id) else { return 0 }
         var stored = 0
-        for line in lines {
-            guard let key = federation.value.mirrorKeys[line.cosigner],
-                let head = try store.checkpoint(of: id, size: line.size),
-                line.time <= now() + SyncContext.clockTolerance,
-                try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time,
-                let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
-                let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                (try? cosignature.verify(checkpoint, by: key)) != nil
-            else { continue }
-            try keep(line, of: id)
-            stored += 1
+        var refusals: [String] = []
+        for line in lines
+        where try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time {
+            if let reason = try refusal(of: line, log) {
+                refusals.append("\(line.cosigner) on \(log.origin) at \(line.size): \(reason)")
+            } else {
+                try keep(line, of: id)
+                stored += 1
+            }
+        }
+        if let first = refusals.first {
+            logger.notice("cosignatures refused", metadata: ["count": "\(refusals.count)", "reason": "\(first)"])
         }
         return stored
+    }
+
+    private func refusal(of line: CosignatureLine, _ log: StoredLog) throws -> String? {
+        guard let key = federation.value.mirrorKeys[line.cosigner] else { return "there is no peer card of it" }
+        guard line.time <= now() + SyncContext.clockTolerance else { return "it is dated in the future" }
+        guard let head = try store.checkpoint(of: log.id, size: line.size) else {
+            return "no checkpoint of that size is kept here"
+        }
+        guard let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
+            let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
+            (try? cosignature.verify(checkpoint, by: key)) != nil
+        else { return "its mirror key has not signed that" }
+        return nil
     }
 
     private func keep(_ line: CosignatureLine, of id: SHA256Digest) throws {

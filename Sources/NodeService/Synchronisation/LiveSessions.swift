@@ -15,6 +15,8 @@ final class LiveSessions: Sendable {
         case logs(Set<LogID>)
         /// The owner of this log has signed two histories.
         case frozen(LogID)
+        /// These receipts for blobs of this log are news here.
+        case receipts(LogID, [ReceiptLine])
         /// The peer is no longer admitted as it was.
         case disconnect(reason: String)
     }

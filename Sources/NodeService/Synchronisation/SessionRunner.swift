@@ -18,10 +18,12 @@ package final class SessionRunner: Sendable {
     /// What the peer has asked for, answered one after the other.
     private let requests: AsyncStream<PeerRequest>
     private let requestFeed: AsyncStream<PeerRequest>.Continuation
-    private let reading: DispatchQueue
+    let reading: DispatchQueue
     private let credit = Credit(bytes: SessionRunner.inboundBudget)
     private let progress: (@Sendable (SyncProgress) -> Void)?
     private let state = Guarded(State())
+    /// Messages with receipts that are being judged.
+    let judging = Guarded<[LogID: Int]>([:])
 
     /// Bytes of frames that may wait to be verified and committed, before the connection is read further.
     static let inboundBudget = 12 << 20
@@ -39,7 +41,12 @@ package final class SessionRunner: Sendable {
         case blob(BlobKey)
         case prefix(PrefixRequest)
         case nodes(SubtreeRequest)
+        case pages(LogID)
+        case receipts(LogID, against: [UInt64: SHA256Digest])
     }
+
+    /// The session among those under way.
+    var sessionID: UInt64 { state.value.id }
 
     /// What the parts of a running session share.
     private struct State: Sendable {
@@ -141,6 +148,12 @@ package final class SessionRunner: Sendable {
                         await self.answer(request.log, outbound) {
                             try self.context.nodes(request, for: self.configuration.peer).map { .nodes(request, $0) }
                         }
+                    case .pages(let log):
+                        await self.comparePages(log, outbound)
+                        continue
+                    case .receipts(let log, let theirs):
+                        await self.sendPages(log, against: theirs, outbound)
+                        continue
                     }
                     self.feed.yield(.served)
                 }
@@ -233,12 +246,16 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    private func write(_ message: Message, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws {
+    func write(_ message: Message, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws {
         let frame = try EncodedFrame(message)
         var buffer = ByteBufferAllocator().buffer(capacity: frame.byteCount)
         buffer.writeBytes(frame.head)
         for part in frame.parts { buffer.writeBytes(part) }
-        try await outbound.write(buffer)
+        do {
+            try await outbound.write(buffer)
+        } catch is ChannelError {
+            // The connection is closed. What was read before tells why: the peer may have said that all is done.
+        }
     }
 
     // MARK: Actions
@@ -249,6 +266,7 @@ package final class SessionRunner: Sendable {
     ) async throws -> SessionEnd? {
         switch action {
         case .send(let message):
+            note(message)
             try await write(message, outbound)
         case .offer(let id, let fromSize, let pushing):
             try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
@@ -262,15 +280,11 @@ package final class SessionRunner: Sendable {
         case .repair(let entries): repair(entries)
         case .serve(let request): requestFeed.yield(.entries(request))
         case .serveBlob(let key): requestFeed.yield(.blob(key))
-        case .storeBlob(let key, let bytes):
-            context.transfers.storing.async { [self] in
-                do {
-                    try context.store.store(bytes, for: BlobReference(key, size: bytes.count))
-                    feed.yield(.blobStored(key))
-                } catch {
-                    feed.yield(.blobRejected(key, reason: "\(error)"))
-                }
-            }
+        case .storeBlob(let key, let bytes): storeBlob(key, bytes)
+        case .storeReceipts(let id, let lines): storeReceipts(id, lines)
+        case .comparePages(let id): requestFeed.yield(.pages(id))
+        case .sendPages(let id, let theirs): requestFeed.yield(.receipts(id, against: theirs))
+        case .reload(let id): reloadReceipts(of: id)
         case .storeCosignatures(let id, let lines):
             context.transfers.storing.async { [self] in
                 do {
@@ -300,6 +314,17 @@ package final class SessionRunner: Sendable {
             return end
         }
         return nil
+    }
+
+    /// Every refusal is in the log with its reason; the peer is told less.
+    private func note(_ message: Message) {
+        guard case .unknown(let ids) = message, let first = ids.first else { return }
+        log.notice(
+            "logs refused",
+            metadata: [
+                "peer": "\(configuration.peer)", "count": "\(ids.count)", "log": "\(first.hex)",
+                "reason": "not here, left out, or not for this peer",
+            ])
     }
 
     /// The offer of a log's newest checkpoint, and the entries to push behind it.
@@ -436,27 +461,6 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    private func serve(_ key: BlobKey, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async {
-        do {
-            let bytes = try await onQueue(reading) { try self.blob(key) }
-            try await write(bytes.map { .blob(key, $0) } ?? .blobRefusal(key), outbound)
-        } catch {
-            log.warning("a blob could not be sent", metadata: ["error": "\(error)"])
-            try? await write(.blobRefusal(key), outbound)
-        }
-    }
-
-    /// The bytes, if the peer may have them: a recipient of that very record, or a member of a log whose members
-    /// carry sealed blobs.
-    private func blob(_ key: BlobKey) throws -> [UInt8]? {
-        guard try context.localLog(key.log, visibleTo: configuration.peer) != nil,
-            try context.store.blobReaders(of: key.log, at: key.index, sha256: key.sha256)?
-                .admits(configuration.peer) ?? false
-        else { return nil }
-        return try context.store.blob(
-            BlobReference(log: key.log, index: key.index, sha256: key.sha256, size: 0))
-    }
-
     // MARK: Forks
 
     /// Answers a question about a log; in the same way for a log that is not here and one that the peer may not see.
@@ -510,6 +514,7 @@ package final class SessionRunner: Sendable {
             // Wakes the session's task; the event itself changes nothing.
             feed.yield(.changed([]))
         case .frozen(let id): feed.yield(.frozen(id))
+        case .receipts(let id, let lines): take(lines, of: id)
         case .logs(let ids):
             reading.async { [self] in
                 do {

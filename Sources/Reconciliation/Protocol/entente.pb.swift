@@ -198,6 +198,14 @@ package nonisolated struct WireControl: Sendable {
     set {message = .agree(newValue)}
   }
 
+  package var receiptPages: WireReceiptPages {
+    get {
+      if case .receiptPages(let v)? = message {return v}
+      return WireReceiptPages()
+    }
+    set {message = .receiptPages(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -221,6 +229,7 @@ package nonisolated struct WireControl: Sendable {
     case fork(WireFork)
     case receipts(WireReceipts)
     case agree(WireAgree)
+    case receiptPages(WireReceiptPages)
 
   }
 
@@ -550,6 +559,43 @@ package nonisolated struct WireReceipts: Sendable {
   package init() {}
 }
 
+/// Compares the receipts of a log, once both hold the same entries. Asked with the digest of all (see docs/delivery.md);
+/// answered, in one message or several, with the digest of all and, where that differs, of every page.
+package nonisolated struct WireReceiptPages: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var digest: Data = Data()
+
+  package var isAnswer: Bool = false
+
+  package var pages: [WireReceiptPage] = []
+
+  /// Whether further pages follow.
+  package var more: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireReceiptPage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var number: UInt64 = 0
+
+  package var digest: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks what the first `size` entries are in the sender's tree of `tree_size`.
 package nonisolated struct WirePrefixRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -777,7 +823,7 @@ fileprivate nonisolated let _protobuf_package = "entente.v1"
 
 nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Control"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0\u{1}ranges\0\u{3}request_refusal\0\u{3}prefix_request\0\u{1}prefix\0\u{3}nodes_request\0\u{1}nodes\0\u{1}fork\0\u{1}receipts\0\u{1}agree\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0\u{1}ranges\0\u{3}request_refusal\0\u{3}prefix_request\0\u{1}prefix\0\u{3}nodes_request\0\u{1}nodes\0\u{1}fork\0\u{1}receipts\0\u{1}agree\0\u{3}receipt_pages\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1045,6 +1091,19 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.message = .agree(v)
         }
       }()
+      case 21: try {
+        var v: WireReceiptPages?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .receiptPages(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .receiptPages(v)
+        }
+      }()
       default: break
       }
     }
@@ -1135,6 +1194,10 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .agree?: try {
       guard case .agree(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
+    case .receiptPages?: try {
+      guard case .receiptPages(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
     }()
     case nil: break
     }
@@ -1873,6 +1936,91 @@ nonisolated extension WireReceipts: SwiftProtobuf.Message, SwiftProtobuf._Messag
   package static func ==(lhs: WireReceipts, rhs: WireReceipts) -> Bool {
     if lhs.logID != rhs.logID {return false}
     if lhs.receipts != rhs.receipts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReceiptPages: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReceiptPages"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}digest\0\u{3}is_answer\0\u{1}pages\0\u{1}more\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.digest) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isAnswer) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.pages) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.more) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if !self.digest.isEmpty {
+      try visitor.visitSingularBytesField(value: self.digest, fieldNumber: 2)
+    }
+    if self.isAnswer != false {
+      try visitor.visitSingularBoolField(value: self.isAnswer, fieldNumber: 3)
+    }
+    if !self.pages.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pages, fieldNumber: 4)
+    }
+    if self.more != false {
+      try visitor.visitSingularBoolField(value: self.more, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReceiptPages, rhs: WireReceiptPages) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.digest != rhs.digest {return false}
+    if lhs.isAnswer != rhs.isAnswer {return false}
+    if lhs.pages != rhs.pages {return false}
+    if lhs.more != rhs.more {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReceiptPage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReceiptPage"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}digest\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.digest) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if !self.digest.isEmpty {
+      try visitor.visitSingularBytesField(value: self.digest, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReceiptPage, rhs: WireReceiptPage) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.digest != rhs.digest {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

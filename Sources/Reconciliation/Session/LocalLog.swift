@@ -19,6 +19,8 @@ public struct LocalLog: Sendable, Hashable {
     public let pinned: Head?
     /// The newest cosignature of each cosigner.
     public let cosignatures: [CosignatureLine]
+    /// Digest of the receipts for this log's blobs; all zeros where there are none.
+    public let receipts: SHA256Digest
     /// Blobs of this log that are wanted and not held.
     public let wantedBlobs: [BlobKey]
     /// Entries that are damaged here, as ranges of whole bundles.
@@ -26,9 +28,8 @@ public struct LocalLog: Sendable, Hashable {
 
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, verifierKeys: [VerifierKey], head: Head?,
-        held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], wantedBlobs: [BlobKey],
-        damaged: [Range<UInt64>] = [],
-        isRecovering: Bool = false
+        held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
+        wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false
     ) {
         self.id = id
         self.origin = origin
@@ -40,6 +41,7 @@ public struct LocalLog: Sendable, Hashable {
         self.held = held
         self.pinned = pinned
         self.cosignatures = cosignatures
+        self.receipts = receipts
         self.wantedBlobs = wantedBlobs
         self.damaged = damaged
     }
@@ -47,12 +49,18 @@ public struct LocalLog: Sendable, Hashable {
     /// Digest of what lies beside the log; all zeros where nothing does.
     ///
     /// `SHA-256(0x05 || for each cosigner by name: size (8 bytes) || time (8 bytes) || length of the name (2 bytes) ||
-    /// name)`, over the newest cosignature of each.
+    /// name)`, over the newest cosignature of each; and where there are receipts,
+    /// `SHA-256(0x07 || that or 32 zero bytes || digest of the receipts)`.
     ///
     /// Of a log that is being recovered another than any peer's, so that each side tells the other what it holds even
     /// where that is the same.
     var beside: SHA256Digest {
         if isRecovering { return SHA256.hash([0x06] + id.bytes) }
+        return receipts == .zero
+            ? besideWithoutReceipts : SHA256.hash([0x07] + besideWithoutReceipts.bytes + receipts.bytes)
+    }
+
+    private var besideWithoutReceipts: SHA256Digest {
         guard !cosignatures.isEmpty else { return .zero }
         var bytes: [UInt8] = [0x05]
         for line in cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {

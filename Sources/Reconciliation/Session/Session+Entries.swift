@@ -233,6 +233,11 @@ extension Session {
         case .repairRejected(let id, let reason):
             throw ProtocolViolation("\(logs[id]?.origin ?? "a log"): \(reason)")
         case .repairFailed(let id): repairFailed(id, &actions)
+        case .newReceipts(let id, let lines): receipts.add(lines, of: id)
+        case .receiptsStored(let id, let log): judgedReceipts(of: id, log, &actions)
+        case .receiptsSent(let id, let messages):
+            receipts.sent(id)
+            if messages > 0, !isLeftOut(id) { awaitedAnswers.insert(id) }
         case .blobStored(let key):
             requestedBlobs.remove(key)
             // It may be damaged here one day, and is asked for again then.

@@ -106,6 +106,7 @@ extension Session {
             announce(log, &actions)
         }
         sendNewCosignatures(of: log, &actions)
+        compareReceipts(of: log, &actions)
     }
 
     private mutating func offer(_ log: LocalLog, _ actions: inout [SessionAction]) {
@@ -167,6 +168,7 @@ extension Session {
         repairs[id]?.isWanted = false
         unequal.remove(id)
         awaitedAnswers.remove(id)
+        receipts.forget(id)
         if case .arrived = pushes[id] { pushes[id] = nil }
     }
 

@@ -78,6 +78,8 @@ public struct Session {
     var frozenHere: Set<LogID>
     var toldForks: Set<LogID> = []
     var heardForks: Set<LogID> = []
+    /// Receipts on their way in both directions.
+    var receipts = ReceiptExchange()
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -143,6 +145,7 @@ public struct Session {
         }
         sendWaitingOffers(&actions)
         requestStarvedRepairs(&actions)
+        flushReceipts(&actions)
         sayWhetherSettled(&actions)
         finishIfConverged(&actions)
         return actions
@@ -231,7 +234,8 @@ public struct Session {
             actions.append(.serveNodes(request))
         case .nodes(let request, let hashes): try receive(request, hashes, &actions)
         case .fork(let log, let evidence): receiveEvidence(log, evidence, &actions)
-        case .receipts: break
+        case .receipts(let log, let lines): receive(lines, of: log, &actions)
+        case .receiptPages(let pages): try receive(pages, &actions)
         case .ignored: break
         case .hello, .close: break
         }
@@ -276,14 +280,14 @@ public struct Session {
         // Until the heads are compared nobody knows what is wanted.
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && awaitedAnswers.isEmpty
-            && requestedBlobs.isEmpty && inquiries.isEmpty
+            && requestedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
     /// Whether the peer owes something that was asked for.
     public var isOwed: Bool {
         !outstanding.isEmpty || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
-            || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || !hasMet || !exchange.isComplete
+            || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || receipts.isOwed || !hasMet || !exchange.isComplete
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty
     }
 

@@ -75,6 +75,13 @@ public enum SessionEvent: Sendable {
     case frozen(LogID)
     /// Evidence of the peer's was judged.
     case evidenceJudged(LogID, holds: Bool)
+    /// These receipts are news here: this node has stored a blob, or another peer has brought them.
+    case newReceipts(LogID, [ReceiptLine])
+    /// Receipts of the peer's were judged, as many messages as are counted; the log as it is now, `nil` where more of
+    /// them are being judged or the peer may no longer see it.
+    case receiptsStored(LogID, LocalLog?)
+    /// What was asked for about receipts is done, with so many messages of receipts sent.
+    case receiptsSent(LogID, messages: Int)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
 }
@@ -116,6 +123,14 @@ public enum SessionAction: Sendable, Hashable {
     case storeBlob(BlobKey, [UInt8])
     /// Judge each line alone, and store those that verify; answer `cosignaturesStored`.
     case storeCosignatures(LogID, [CosignatureLine])
+    /// Judge each receipt alone, and store those that verify; answer `receiptsStored`.
+    case storeReceipts(LogID, [ReceiptLine])
+    /// Answer the peer's comparison with the digests of all pages of this log's receipts; answer `receiptsSent`.
+    case comparePages(LogID)
+    /// Send the receipts of the pages whose digests are not these; answer `receiptsSent`.
+    case sendPages(LogID, against: [UInt64: SHA256Digest])
+    /// What lies beside this log has changed: answer `changed` with the log as it now is, then `receiptsSent`.
+    case reload(LogID)
     /// Remember for the next session with this peer: these logs as they now are, `nil` for those to forget.
     case remember(SHA256Digest, changes: [LogID: SessionMemory.Entry?])
     /// A peer has shown that this node had signed this own log up to that size: write down that it is being recovered,

@@ -1,0 +1,46 @@
+import Cryptography
+import LogStore
+import TransparencyLog
+
+extension LogAuditor {
+    /// Checks every receipt kept of a log: that its record names the blob, and that the holder has signed.
+    func checkReceipts(
+        of log: StoredLog, keys: [String: VerifierKey], in store: SQLiteLogStore, _ walk: inout LogWalk,
+        _ report: inout AuditReport
+    ) throws {
+        var unknown: Set<String> = []
+        var last: StoredReceipt?
+        while true {
+            let receipts = try store.receipts(
+                of: log.id, entries: 0..<TreeLimits.maximumSize, after: last, limit: LogAuditor.receiptsAtOnce)
+            guard !receipts.isEmpty else { break }
+            last = receipts.last
+            // A bundle that cannot be read is a problem already.
+            let readers = try? store.blobReaders(of: log.id, blobs: receipts.map { ($0.index, $0.sha256) })
+            for (position, receipt) in receipts.enumerated() {
+                if let readers, readers[position] == nil {
+                    walk.problem(
+                        receipt.index, "a receipt of \(receipt.holder) for a sealed part that no record names")
+                    continue
+                }
+                guard let key = keys[receipt.holder] else {
+                    unknown.insert(receipt.holder)
+                    continue
+                }
+                do {
+                    let signed = try Cosignature(parsing: receipt.line)
+                    try signed.verify(
+                        BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256), by: key)
+                    guard signed.time == receipt.time else { throw NoteError.badTime }
+                } catch {
+                    walk.problem(receipt.index, "the receipt of \(receipt.holder) for its sealed part: \(error)")
+                }
+            }
+        }
+        for holder in unknown.sorted() {
+            report.unproved.append("\(log.origin): no key of \(holder) to check its receipts with")
+        }
+    }
+
+    private static let receiptsAtOnce = 1_024
+}
