@@ -108,7 +108,7 @@ struct ReceiptSessionTests {
         #expect(!pair.us.isConverged)
         // All is sent, and both have judged what came.
         for node in ["us.example", "kr.example"] {
-            for messages in [0, 1] { pair.feed(.receiptsSent(Self.id, messages: messages), to: node) }
+            for messages in [nil, 1] as [Int?] { pair.feed(.receiptsSent(Self.id, messages: messages), to: node) }
         }
         #expect(!pair.us.isConverged)
         let both = mine.merging(theirs) { first, _ in first }
@@ -117,6 +117,26 @@ struct ReceiptSessionTests {
         }
         #expect(pair.us.isConverged && pair.kr.isConverged)
         #expect(pair.comparisons(of: "us.example").filter { !$0.isAnswer }.count == 1)
+    }
+
+    @Test("An answer that comes before this side has heard that all is sent ends the waiting, and so does nothing sent")
+    func earlyAnswer() {
+        let pages: [UInt64: SHA256Digest] = [0: SHA256.hash("0")]
+        for messages in [0, 1] {
+            var pair = Pair(Self.log(receipts: ReceiptDigest.log(pages)), Self.log())
+            let answer = ReceiptPages(log: Self.id, digest: .zero, isAnswer: true)
+            pair.feed(.received(.receiptPages(answer)), to: "us.example")
+            pair.feed(.receiptsSent(Self.id, messages: nil), to: "kr.example")
+            #expect(!pair.us.isConverged)
+            if messages > 0 {
+                pair.feed(.received(.receipts(Self.id, [Self.line(1)])), to: "kr.example")
+                // It could not be read again there, and is answered for all the same.
+                pair.feed(.receiptsStored(Self.id, nil), to: "kr.example")
+                #expect(!pair.us.isConverged)
+            }
+            pair.feed(.receiptsSent(Self.id, messages: messages), to: "us.example")
+            #expect(pair.us.isConverged && pair.kr.isConverged)
+        }
     }
 
     @Test("Pages that nobody asked for, too many of them, and comparing without end are violations")
@@ -163,7 +183,7 @@ struct ReceiptSessionTests {
         #expect(pair.us.end == nil)
         let receipts = SHA256.hash("a")
         pair.feed(.changed([Self.log(receipts: receipts)]), to: "kr.example")
-        pair.feed(.receiptsSent(Self.id, messages: 0), to: "kr.example")
+        pair.feed(.receiptsSent(Self.id, messages: nil), to: "kr.example")
         #expect(pair.us.end == nil)
         pair.feed(.receiptsStored(Self.id, Self.log(receipts: receipts)), to: "us.example")
         // us compares as well, having been told before it had them.
@@ -173,7 +193,7 @@ struct ReceiptSessionTests {
                 pair.feed(.received(.receiptPages(answer)), to: node)
             }
             if pair.wanted[node]?.contains(.comparePages(Self.id)) == true {
-                pair.feed(.receiptsSent(Self.id, messages: 0), to: node)
+                pair.feed(.receiptsSent(Self.id, messages: nil), to: node)
             }
         }
         #expect(pair.us.end == .done)

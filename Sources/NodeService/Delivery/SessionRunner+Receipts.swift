@@ -59,7 +59,7 @@ extension SessionRunner {
     func reloadReceipts(of id: LogID) {
         reading.async { [self] in
             if let log = visibleLog(id) { feed.yield(.changed([log])) }
-            feed.yield(.receiptsSent(id, messages: 0))
+            feed.yield(.receiptsSent(id, messages: nil))
         }
     }
 
@@ -89,7 +89,7 @@ extension SessionRunner {
         } catch {
             log.warning("receipts could not be compared", metadata: ["error": "\(error)"])
         }
-        feed.yield(.receiptsSent(id, messages: 0))
+        feed.yield(.receiptsSent(id, messages: nil))
     }
 
     /// Sends the receipts of the pages that the peer has otherwise or not at all.

@@ -109,7 +109,8 @@ package final class SessionRunner: Sendable {
         }
         context.sessions.remove(id)
         context.transfers.leaveAll(id) { [context] released in context.sessions.notify(.logs(released)) }
-        // What was handed on is finished before anybody acts on the report.
+        // What was handed on is finished before anybody acts on the report; receipts are judged before they are stored.
+        await drained(reading)
         await context.transfers.drained()
         return state.update { state in
             state.report.seconds = Double((ContinuousClock.now - begin) / .microseconds(1)) / 1_000_000

@@ -72,9 +72,11 @@ struct ReceiptExchange {
 
     mutating func judge(_ log: LogID) { judging[log, default: 0] += 1 }
 
-    mutating func judged(_ log: LogID) {
+    /// Answers whether no more messages about this log are being judged.
+    mutating func judged(_ log: LogID) -> Bool {
         judging[log, default: 1] -= 1
         if judging[log] == 0 { judging[log] = nil }
+        return judging[log] == nil
     }
 
     /// Nothing more is expected of this log.

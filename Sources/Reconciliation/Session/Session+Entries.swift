@@ -237,7 +237,8 @@ extension Session {
         case .receiptsStored(let id, let log): judgedReceipts(of: id, log, &actions)
         case .receiptsSent(let id, let messages):
             receipts.sent(id)
-            if messages > 0, !isLeftOut(id) { awaitedAnswers.insert(id) }
+            // With nothing sent, nothing is answered.
+            if messages == 0 { awaitedAnswers.remove(id) }
         case .blobStored(let key):
             requestedBlobs.remove(key)
             // It may be damaged here one day, and is asked for again then.

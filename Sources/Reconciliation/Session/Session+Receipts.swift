@@ -28,6 +28,8 @@ extension Session {
             guard let theirs = try receipts.receive(pages, limit: limit) else { return }
             guard pages.digest != log.receipts else { return }
             receipts.send(log.id)
+            // The answer may be here before this side has heard that all is sent.
+            awaitedAnswers.insert(log.id)
             actions.append(.sendPages(log.id, against: theirs))
         } else if pages.digest == log.receipts {
             try receipts.ask(log.id)
@@ -51,8 +53,9 @@ extension Session {
 
     /// Says what is held now, which tells the peer that its receipts were judged.
     mutating func judgedReceipts(of id: LogID, _ log: LocalLog?, _ actions: inout [SessionAction]) {
-        receipts.judged(id)
-        guard let log else { return }
+        let isLast = receipts.judged(id)
+        // The peer waits for an answer, also where the log could not be read again.
+        guard let log = log ?? (isLast && !isLeftOut(id) ? logs[id] : nil) else { return }
         logs[id] = log
         announce(log, &actions)
         refresh(id, &actions)

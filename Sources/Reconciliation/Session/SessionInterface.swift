@@ -80,8 +80,8 @@ public enum SessionEvent: Sendable {
     /// Receipts of the peer's were judged, as many messages as are counted; the log as it is now, `nil` where more of
     /// them are being judged or the peer may no longer see it.
     case receiptsStored(LogID, LocalLog?)
-    /// What was asked for about receipts is done, with so many messages of receipts sent.
-    case receiptsSent(LogID, messages: Int)
+    /// What was asked for about receipts is done; how many messages of them were sent, if that was asked for.
+    case receiptsSent(LogID, messages: Int?)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
 }
