@@ -94,6 +94,7 @@ extension SQLiteLogStore {
     public func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws -> UInt64 {
         let origin = try database.read { db in
             let (row, stored) = try Self.fetch(db, log)
+            if let reason = stored.frozen { throw StoreError.frozen(origin: stored.origin, reason: reason) }
             guard head.size <= stored.size else {
                 throw StoreError.notContiguous(held: stored.size, start: head.size)
             }

@@ -1,5 +1,6 @@
 public import Cryptography
 import GRDB
+public import TransparencyLog
 
 import struct FoundationEssentials.Data
 
@@ -15,18 +16,38 @@ public struct StoredFork: Sendable, Hashable {
 }
 
 extension SQLiteLogStore {
-    /// Freezes a log and keeps the evidence, in one transaction. A log that is frozen stays so; later evidence replaces
-    /// the earlier. The caller has verified it.
-    public func freeze(_ log: SHA256Digest, evidence: [UInt8], reason: String, time: UInt64) throws {
-        try database.write { db in
-            let row = try Self.rowID(db, log)
+    /// Freezes a log and keeps the evidence, in one transaction. A log that is frozen stays so; evidence is replaced by
+    /// such as says where the histories part, where it did not say so itself. Answers whether anything was changed.
+    ///
+    /// Throws what is wrong with the evidence: nothing freezes a log but a fork that its own key has signed.
+    @discardableResult
+    public func freeze(_ log: SHA256Digest, evidence: ForkEvidence, reason: String, time: UInt64) throws -> Bool {
+        let finding = try evidence.verify()
+        return try database.write { db in
+            let (row, stored) = try Self.fetch(db, log)
+            guard evidence.key.text == stored.verifierKey, finding.origin == stored.origin else {
+                throw ForkError.differentLogs
+            }
+            if stored.frozen != nil, let kept = try Self.evidence(db, row: row),
+                finding.firstDifference == nil || kept.difference != nil
+            {
+                return false
+            }
             try db.execute(sql: "UPDATE log SET frozen = ? WHERE id = ?", arguments: [reason, row])
             try db.execute(
                 sql: """
                     INSERT INTO fork (log, evidence, found) VALUES (?, ?, ?)
                     ON CONFLICT (log) DO UPDATE SET evidence = excluded.evidence
                     """,
-                arguments: [row, Data(evidence), Int64(clamping: time)])
+                arguments: [row, Data(evidence.serialized.utf8), Int64(clamping: time)])
+            return true
+        }
+    }
+
+    /// The evidence in a row; `nil` where there is none that can be read.
+    private static func evidence(_ db: Database, row: Int64) throws -> ForkEvidence? {
+        try Data.fetchOne(db, sql: "SELECT evidence FROM fork WHERE log = ?", arguments: [row]).flatMap {
+            try? ForkEvidence(parsing: [UInt8]($0))
         }
     }
 

@@ -17,7 +17,11 @@ extension SQLiteLogStore {
                 guard let id = try Self.openOwnLog(db, origin) else { throw StoreError.unknownLog(origin) }
                 let (row, log) = try Self.fetch(db, id)
                 guard log.isOwn else { throw StoreError.notOwn(origin: origin) }
-                if let reason = log.frozen { throw StoreError.frozen(origin: origin, reason: reason) }
+                if let reason = log.frozen {
+                    throw StoreError.frozen(
+                        origin: origin,
+                        reason: "\(reason); go on in a successor log, `entente community successor \(log.community)`")
+                }
                 try checkMark(of: log, in: db)
                 try Self.checkNotRecovering(log)
                 try options.doubles?.update(db, row: row, size: log.size)

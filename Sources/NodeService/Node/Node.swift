@@ -15,6 +15,7 @@ public final class Node: Sendable {
     public let cards: [PeerCard]
     public let cardProblems: [HomeError]
     public let keystore: Keystore
+    /// Which log of this node in a community is the newest one that there is a key for.
     private let generations: [String: UInt64]
     public let store: SQLiteLogStore
     public let logger: Logger
@@ -172,8 +173,8 @@ public final class Node: Sendable {
     public func publishMembers(of community: String, author: String, time: Timestamp) throws {
         guard let configured = try home.configuration().community(community) else { return }
         let log = try store.log(origin(of: community))
-        // While it is being recovered nothing is appended, and nobody knows what it says.
-        if log?.recovering != nil { return }
+        // While it is being recovered nothing is appended, and nobody knows what it says. A forked one says no more.
+        if log?.recovering != nil || log?.frozen != nil { return }
         let published = try log.flatMap { try store.membership(of: $0.id) }
         let carry = configured.carrySealed == .members
         if published == Membership(members: configured.members.sorted(), membersCarrySealed: carry) { return }

@@ -18,6 +18,7 @@ public final class NodeRunner: Sendable {
     private let dialling = Guarded<[String: Attempt]>([:])
     private let heads = Guarded<[LogID: UInt64]>([:])
     private let damaged = Guarded<[LogID: Int]>([:])
+    private let frozen = Guarded<Set<LogID>>([])
     private let wake: AsyncStream<Void>
     private let waker: AsyncStream<Void>.Continuation
     private let logger: Logger
@@ -133,8 +134,9 @@ public final class NodeRunner: Sendable {
     /// Tells the sessions which logs have grown since the last look.
     private func noteHeads() {
         do {
+            let logs = try context.store.logs()
             let now = Dictionary(
-                try context.store.logs().map { ($0.id, $0.head?.size ?? 0) }, uniquingKeysWith: { first, _ in first })
+                logs.map { ($0.id, $0.head?.size ?? 0) }, uniquingKeysWith: { first, _ in first })
             let changed = heads.update { heads in
                 let changed = Set(now.filter { heads[$0.key] != $0.value }.map(\.key))
                 heads = now
@@ -147,6 +149,13 @@ public final class NodeRunner: Sendable {
                 damaged = counts
                 return marked
             }
+            // Forks that a command has found.
+            let frozen = Set(logs.filter { $0.frozen != nil }.map(\.id))
+            let newlyFrozen = self.frozen.update { known in
+                defer { known = frozen }
+                return frozen.subtracting(known)
+            }
+            for log in newlyFrozen { context.sessions.notify(.frozen(log)) }
             if !changed.isEmpty || !marked.isEmpty { context.sessions.notify(.logs(changed.union(marked))) }
             try date(isDue: !changed.isEmpty)
         } catch {

@@ -158,6 +158,7 @@ public final class SyncContext: Sendable {
     /// Cosigns the head of a log that is held completely, after recording that it will.
     func cosign(_ id: SHA256Digest) throws -> CosignatureLine? {
         guard let log = try store.log(id: id), let head = log.head, log.size >= head.size, log.recovering == nil,
+            log.frozen == nil,
             try !store.isDamaged(id)
         else { return nil }
         let time = max(now(), try store.lastCosigned(id))

@@ -1,6 +1,7 @@
 import Cryptography
+import Glibc
 import Home
-import LogStore
+public import LogStore
 import Logging
 import Reconciliation
 public import TransparencyLog
@@ -65,23 +66,42 @@ extension SyncContext {
     }
 
     /// Checks evidence that came from elsewhere; freezes the log where it holds.
-    func judge(_ bytes: [UInt8], against id: LogID) throws -> Bool {
+    func judge(_ bytes: [UInt8], against id: LogID) throws -> EvidenceJudgement {
         guard let log = try store.log(id: id), let evidence = try? ForkEvidence(parsing: bytes),
-            evidence.key.text == log.verifierKey, let finding = try? evidence.verify(), finding.origin == log.origin
-        else { return false }
-        if log.frozen == nil || finding.firstDifference != nil { try keep(evidence, of: log) }
-        return true
+            let finding = try? evidence.verify(), finding.origin == log.origin
+        else { return .provesNothing }
+        guard evidence.key.text == log.verifierKey else { return .otherKey }
+        try keep(evidence, of: log)
+        return .holds
     }
 
     private func keep(_ evidence: ForkEvidence, of log: StoredLog) throws {
-        let bytes = Array(evidence.serialized.utf8)
         let finding = try evidence.verify()
-        try store.freeze(log.id, evidence: bytes, reason: finding.text, time: now())
-        if let evidenceFolder {
-            try AtomicFile.write(bytes, to: HomeFolder.evidenceFile(of: log.origin, in: evidenceFolder))
-        }
+        guard try store.freeze(log.id, evidence: evidence, reason: finding.text, time: now()) else { return }
         logger.critical("a log has forked", metadata: ["log": "\(log.origin)", "finding": "\(finding.text)"])
         sessions.notify(.frozen(log.id))
+        // A crash here, or a full disk, leaves no file: `status` writes it from what is stored.
+        guard let evidenceFolder else { return }
+        try AtomicFile.write(
+            Array(evidence.serialized.utf8), to: HomeFolder.evidenceFile(of: log.origin, in: evidenceFolder))
+    }
+}
+
+/// A fork as this node knows it, for the operator.
+public struct KnownFork: Sendable {
+    public let finding: ForkEvidence.Finding
+    /// The evidence as a file.
+    public let file: String
+}
+
+extension Node {
+    /// The fork of a log, if there is one, with its evidence as a file, which is written where it is missing.
+    public func fork(of log: StoredLog) throws -> KnownFork? {
+        guard log.frozen != nil, let stored = try store.fork(of: log.id) else { return nil }
+        let finding = try ForkEvidence(parsing: stored.evidence).verify()
+        let file = home.evidenceFile(of: log.origin)
+        if access(file, F_OK) != 0 { try AtomicFile.write(stored.evidence, to: file) }
+        return KnownFork(finding: finding, file: file)
     }
 }
 

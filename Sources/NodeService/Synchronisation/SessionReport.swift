@@ -55,7 +55,8 @@ extension SessionFinding {
     /// For people.
     var text: String {
         switch self {
-        case .conflict(let origin, let size): "\(origin): two different roots at size \(size)"
+        case .conflict(let origin, let size):
+            "\(origin): its owner has signed two histories; it is frozen here at size \(size)"
         case .ownLogBehind(let origin, let size):
             "\(origin): the partner holds \(size) entries of this node's own log, more than are here: nothing is appended "
                 + "until they are recovered; run `entente recover`"

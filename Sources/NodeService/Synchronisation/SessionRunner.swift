@@ -490,13 +490,18 @@ package final class SessionRunner: Sendable {
         case .judgeEvidence(let id, let bytes):
             storing.async { [self] in
                 do {
-                    feed.yield(.evidenceJudged(id, holds: try context.judge(bytes, against: id)))
+                    feed.yield(.evidenceJudged(id, try context.judge(bytes, against: id)))
                 } catch {
                     log.error("evidence of a fork cannot be kept", metadata: ["error": "\(error)"])
+                    feed.yield(.evidenceJudged(id, .failed("\(error)")))
                 }
             }
         case .sendEvidence(let id):
-            let evidence = try await onQueue(storing) { [context] in try context.store.fork(of: id)?.evidence }
+            let evidence = try await onQueue(storing) { [context, configuration] in
+                try context.log(id, readableBy: configuration.peer).flatMap {
+                    try context.store.fork(of: $0.id)?.evidence
+                }
+            }
             if let evidence { try await write(.fork(id, evidence: evidence), outbound) }
         case .readNodes(let id, let nodes):
             reading.async { [self] in

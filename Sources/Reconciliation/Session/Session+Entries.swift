@@ -31,6 +31,10 @@ extension Session {
             throw ProtocolViolation("an offer of \(head.size) entries from size \(offer.fromSize)")
         }
         exchange.hear(offered: head, community: log.community)
+        if let kept = contradiction(of: head, in: log) {
+            expectPush(offer, size: head.size, isWanted: false)
+            return try inquire(log, base: kept, offered: head, note: offer.checkpoint, &actions)
+        }
         guard offer.fromSize == base?.size ?? 0 else {
             expectPush(offer, size: head.size, isWanted: false)
             // Another peer has brought more meanwhile: say so, and the peer offers anew.
@@ -226,7 +230,7 @@ extension Session {
         case .served: serving = max(0, serving - 1)
         case .nodes(let id, let hashes): try read(hashes, of: id, &actions)
         case .frozen(let id): frozen(id, &actions)
-        case .evidenceJudged(let id, let holds): try judged(evidenceOf: id, holds: holds, &actions)
+        case .evidenceJudged(let id, let judgement): try judged(judgement, ofEvidenceAgainst: id, &actions)
         case .cosignaturesStored(let log): judged(log, &actions)
         case .repaired(let id, let log):
             if let log { repaired(log, &actions) } else { repairFailed(id, &actions) }

@@ -26,11 +26,17 @@ struct Inquiry {
     /// This side's hashes of the nodes below the one asked about, and the peer's.
     var own: [SHA256Digest]?
     var other: [SHA256Digest]?
-    /// Nodes of this side that are being read.
-    var reading: [NodeCoordinate] = []
 }
 
 extension Session {
+    /// Contradictions that one peer is asked about at once; each keeps a checkpoint.
+    static let maximumInquiries = 64
+
+    /// What is kept here of this size with another root: the two need no further proof.
+    func contradiction(of head: Head, in log: LocalLog) -> Head? {
+        [log.head, log.pinned].compactMap(\.self).first { $0.size == head.size && $0.root != head.root }
+    }
+
     /// A signed checkpoint does not continue what is held. Only an answer that verifies under it convicts the log;
     /// anything else convicts the peer.
     mutating func inquire(
@@ -39,6 +45,12 @@ extension Session {
         guard inquiries[log.id] == nil else { return }
         guard base.size != offered.size || base.root != offered.root else {
             throw ProtocolViolation("a proof for a checkpoint that is held already")
+        }
+        guard inquiries.count < Session.maximumInquiries else {
+            leaveOut(
+                log, .badOffer(origin: log.origin, reason: "it contradicts what is held, as too many logs do at once"),
+                tell: "too many contradictions at once", &actions)
+            return
         }
         inquiries[log.id] = Inquiry(base: base, offered: offered, note: note)
         if base.size == offered.size { convict(log.id, &actions) }
@@ -63,6 +75,7 @@ extension Session {
     }
 
     mutating func receive(_ request: PrefixRequest, _ hashes: [SHA256Digest], _ actions: inout [SessionAction]) throws {
+        if lateAnswers.remove(request.log) != nil { return }
         guard var inquiry = inquiries[request.log], inquiry.prefix == nil, request.size == inquiry.base.size,
             request.treeSize == inquiry.offered.size
         else { throw ProtocolViolation("the beginning of a log that was not asked for") }
@@ -80,14 +93,14 @@ extension Session {
             throw ProtocolViolation("a proof that fails for a log that only grew")
         }
         inquiry.prefix = hashes
-        inquiry.reading = CompactRange.coordinates(begin: 0, end: request.size)
         inquiries[request.log] = inquiry
         if inquiry.base.size != inquiry.offered.size { convict(request.log, &actions) }
-        actions.append(.readNodes(request.log, inquiry.reading))
+        actions.append(.readNodes(request.log, CompactRange.coordinates(begin: 0, end: request.size)))
     }
 
     mutating func receive(_ request: SubtreeRequest, _ hashes: [SHA256Digest], _ actions: inout [SessionAction]) throws
     {
+        if lateAnswers.remove(request.log) != nil { return }
         let node = NodeCoordinate(level: request.level, index: request.index)
         guard inquiries[request.log]?.search?.question == node, inquiries[request.log]?.other == nil else {
             throw ProtocolViolation("nodes of a log that were not asked for")
@@ -118,6 +131,9 @@ extension Session {
         inquiry.other = nil
         do {
             try inquiry.search?.answer(own: own, other: other)
+        } catch ForkError.noContradiction {
+            // The peer's nodes add up and are those that are here: it is this side's that do not.
+            return finishInquiry(id, &actions)
         } catch {
             inquiries[id] = nil
             throw ProtocolViolation("nodes of a log that do not add up: \(error)")
@@ -155,6 +171,22 @@ extension Session {
         tellFork(id, &actions)
     }
 
+    /// The peer does not answer what it was asked. What is proved stays proved; without an answer nothing is.
+    mutating func abandonInquiry(_ log: LocalLog, _ actions: inout [SessionAction]) {
+        guard let inquiry = inquiries[log.id] else { return }
+        // The refusal may be about something else, and the answer still come.
+        if inquiry.prefix == nil || inquiry.search?.question != nil && inquiry.other == nil {
+            lateAnswers.insert(log.id)
+        }
+        inquiries[log.id] = nil
+        guard inquiry.prefix == nil, inquiry.base.size != inquiry.offered.size else {
+            return tellFork(log.id, &actions)
+        }
+        leaveOut(
+            log, .badOffer(origin: log.origin, reason: "its proof fails, and the partner does not say why"), tell: nil,
+            &actions)
+    }
+
     // MARK: What others have found
 
     /// A log that this side knows to be forked: the peer gets the evidence, once.
@@ -164,8 +196,10 @@ extension Session {
     }
 
     mutating func frozen(_ id: LogID, _ actions: inout [SessionAction]) {
+        // Of logs that the peer may not see it hears nothing, whatever it asks.
+        guard let log = logs[id] else { return }
         frozenHere.insert(id)
-        guard hasMet, let log = logs[id] else { return }
+        guard hasMet else { return }
         leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
         if exchange.heard[id] != nil, inquiries[id] == nil { tellFork(id, &actions) }
     }
@@ -173,13 +207,24 @@ extension Session {
     mutating func receiveEvidence(_ id: LogID, _ evidence: [UInt8], _ actions: inout [SessionAction]) {
         guard logs[id] != nil, heardForks.insert(id).inserted else { return }
         toldForks.insert(id)
+        judgingEvidence.insert(id)
         actions.append(.judgeEvidence(id, evidence))
     }
 
-    mutating func judged(evidenceOf id: LogID, holds: Bool, _ actions: inout [SessionAction]) throws {
-        guard holds else { throw ProtocolViolation("evidence of a fork that proves none") }
-        if let log = logs[id] {
-            leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
+    mutating func judged(
+        _ judgement: EvidenceJudgement, ofEvidenceAgainst id: LogID, _ actions: inout [SessionAction]
+    ) throws {
+        judgingEvidence.remove(id)
+        guard let log = logs[id] else { return }
+        switch judgement {
+        case .holds: leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
+        case .provesNothing: throw ProtocolViolation("\(log.origin): evidence of a fork that proves none")
+        case .otherKey:
+            leaveOut(
+                log, .badOffer(origin: log.origin, reason: "the partner knows it under another key"), tell: nil,
+                &actions)
+        case .failed(let reason):
+            leaveOut(log, .failedHere(origin: log.origin, reason: reason), tell: nil, &actions)
         }
     }
 }

@@ -180,6 +180,7 @@ extension Session {
     mutating func receiveUnknown(_ ids: [LogID], _ actions: inout [SessionAction]) {
         for id in ids {
             guard let log = logs[id] else { continue }
+            abandonInquiry(log, &actions)
             forget(id)
             guard unknownThere.insert(id).inserted else { continue }
             actions.append(.report(.unknownToPeer(origin: log.origin)))
@@ -189,6 +190,7 @@ extension Session {
     mutating func receiveRefusal(_ id: LogID, _ reason: String, _ actions: inout [SessionAction]) {
         guard let log = logs[id] else { return }
         if stallHere(log, &actions) { return }
+        abandonInquiry(log, &actions)
         leaveOut(log, .refusedByPeer(origin: log.origin, reason: reason), tell: nil, &actions)
     }
 

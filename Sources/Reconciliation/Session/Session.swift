@@ -80,6 +80,9 @@ public struct Session {
     var heardForks: Set<LogID> = []
     /// Receipts on their way in both directions.
     var receipts = ReceiptExchange()
+    /// Logs of which the peer's evidence is being judged, and those whose inquiry was given up before its answer came.
+    var judgingEvidence: Set<LogID> = []
+    var lateAnswers: Set<LogID> = []
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -280,13 +283,15 @@ public struct Session {
         // Until the heads are compared nobody knows what is wanted.
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && awaitedAnswers.isEmpty
-            && requestedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
+            && requestedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty && judgingEvidence.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
     /// Whether the peer owes something that was asked for.
     public var isOwed: Bool {
-        !outstanding.isEmpty || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
+        // Of a log that is left out, or unknown there, nothing need come any more.
+        outstanding.contains { !leftOut.contains($0.key) && !unknownThere.contains($0.key) }
+            || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || receipts.isOwed || !hasMet || !exchange.isComplete
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty
     }

@@ -74,7 +74,6 @@ public enum SessionEvent: Sendable {
     /// This log is frozen here: its owner has signed two histories.
     case frozen(LogID)
     /// Evidence of the peer's was judged.
-    case evidenceJudged(LogID, holds: Bool)
     /// These receipts are news here: this node has stored a blob, or another peer has brought them.
     case newReceipts(LogID, [ReceiptLine])
     /// Receipts of the peer's were judged, as many messages as are counted; the log as it is now, `nil` where more of
@@ -82,8 +81,20 @@ public enum SessionEvent: Sendable {
     case receiptsStored(LogID, LocalLog?)
     /// What was asked for about receipts is done; how many messages of them were sent, if that was asked for.
     case receiptsSent(LogID, messages: Int?)
+    case evidenceJudged(LogID, EvidenceJudgement)
     case blobStored(BlobKey)
     case blobRejected(BlobKey, reason: String)
+}
+
+/// What evidence of a peer's is worth.
+public enum EvidenceJudgement: Sendable, Hashable {
+    /// The log is frozen.
+    case holds
+    case provesNothing
+    /// It is about a log of this name under another key than the one known here.
+    case otherKey
+    /// This node could not judge or keep it.
+    case failed(String)
 }
 
 /// What a session wants done. The order of the actions of one answer is kept.
