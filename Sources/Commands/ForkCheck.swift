@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import LogStore
 import NodeService
 import Records
 import TransparencyLog
@@ -8,50 +9,84 @@ import TransparencyLog
 struct ForkCheck {
     private let path: String
     private let evidence: ForkEvidence
+    /// What is known of the log's key from elsewhere than the file; empty where nothing is.
     private let keys: [String]
 
-    init(path: String, bytes: [UInt8], keys: [String]) throws {
+    /// Throws where the file is malformed. Without keys, that of the log in the home counts, if there is one.
+    init(path: String, bytes: [UInt8], keys: [String], home: String?) throws {
         self.path = path
-        self.keys = keys
         do {
             evidence = try ForkEvidence(parsing: bytes)
         } catch {
-            throw CommandFailure(.badInput, "\(path): \(error)")
+            throw CommandFailure(.badInput, "\(path): \(CommandFailure(error).description)")
+        }
+        self.keys = try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.key.name, home: home) : keys
+    }
+
+    private static func knownKeys(of origin: String, home: String?) throws -> [String] {
+        do {
+            return try Node.open(home).store.log(origin).map { [$0.verifierKey] } ?? []
+        } catch {
+            // Nobody needs a home to check a file, but one that was named has to be there.
+            if home != nil { throw error }
+            return []
         }
     }
 
-    /// Exit status 1 where it proves nothing, or not against the key that was given.
+    /// Exit status 1 where it proves nothing, or not against the log's key.
     func show(json: Bool) throws {
+        let finding: ForkEvidence.Finding
         do {
-            let finding = try evidence.verify()
-            guard keys.isEmpty || keys == [evidence.key.text] else {
-                return try refuse("it is under the key \(evidence.key.text), not the one given", json)
-            }
-            if json {
-                Output.json([
+            finding = try evidence.verify()
+        } catch {
+            return try refuse(CommandFailure(error).description, json)
+        }
+        guard keys.isEmpty || keys == [evidence.key.text] else {
+            return try refuse("it is under the key \(evidence.key.text), which is not the log's", json)
+        }
+        let unproved = keys.isEmpty ? ["that the key in it is the log's: compare it with a peer card"] : []
+        if json {
+            return Output.json(
+                [
                     JSONMember("ok", .bool(true)), JSONMember("fork", .bool(true)),
                     JSONMember("origin", .string(finding.origin)), JSONMember("vkey", .string(evidence.key.text)),
-                    JSONMember("sizes", .array(finding.sizes.map { .integer(Int64(clamping: $0)) })),
-                    JSONMember("roots", .array(finding.roots.map { .string($0.base64) })),
+                ] + finding.members + [
                     JSONMember(
-                        "first_difference", finding.firstDifference.map { .integer(Int64(clamping: $0)) } ?? .null),
+                        "logs",
+                        .array(
+                            zip(finding.sizes, finding.roots).map { size, root in
+                                .object([
+                                    JSONMember("origin", .string(finding.origin)),
+                                    JSONMember("size", .integer(Int64(clamping: size))),
+                                    JSONMember("root", .string(root.base64)), JSONMember("ok", .bool(true)),
+                                ])
+                            })),
+                    JSONMember("problems", .array([])),
+                    JSONMember("unproved", .array(unproved.map { .string($0) })),
                 ])
-            } else {
-                Output.line(Style.red("\(finding.origin) forked: \(finding.text)"))
-                for (size, root) in zip(finding.sizes, finding.roots) {
-                    Output.line("  signed at \(grouped(size)) entries: \(root.base64)")
-                }
-                Output.line("  both under \(evidence.key.text)")
-            }
-        } catch let error as ExitCode {
-            throw error
-        } catch {
-            try refuse("\(error)", json)
         }
+        Output.line(Style.red("\(printable(finding.origin)) forked: \(finding.text)"))
+        for (size, root) in zip(finding.sizes, finding.roots) {
+            Output.line("  signed at \(grouped(size)) entries: \(root.base64)")
+        }
+        Output.line("  both under \(printable(evidence.key.text))")
+        for text in unproved { Output.line(Style.yellow("not proved: \(text)")) }
     }
 
     private func refuse(_ reason: String, _ json: Bool) throws {
-        if json { Output.json([JSONMember("ok", .bool(false)), JSONMember("problems", .array([.string(reason)]))]) }
-        throw CommandFailure(.answerIsNo, "\(path) proves no fork: \(reason)")
+        if json {
+            Output.json([
+                JSONMember("ok", .bool(false)), JSONMember("logs", .array([])),
+                JSONMember(
+                    "problems",
+                    .array([
+                        .object([
+                            JSONMember("origin", .string(evidence.key.name)), JSONMember("text", .string(reason)),
+                        ])
+                    ])),
+                JSONMember("unproved", .array([])),
+            ])
+        }
+        throw CommandFailure(.answerIsNo, "\(path) proves no fork: \(printable(reason))")
     }
 }

@@ -25,7 +25,8 @@ struct StatusCommand: ParsableCommand {
         let node = try Node.open(global.home)
         let logs = try node.store.logs()
         let now = Clock.now()
-        let alarms = try alarms(of: node, logs, now: now)
+        let forks = try node.forks(of: logs)
+        let alarms = try alarms(of: node, logs, forks, now: now)
         let delivery = try Delivery(node: node, now: now)
         let held = try logs.map { (log: $0, members: try delivery.members(of: $0)) }
         let peers = delivery.peers(held)
@@ -42,7 +43,7 @@ struct StatusCommand: ParsableCommand {
                     .array(
                         zip(held, cosigners).map { held, cosigners in
                             .object(
-                                held.log.members(cosigners: cosigners) + [
+                                held.log.members(cosigners: cosigners) + held.log.members(of: forks[held.log.id]) + [
                                     JSONMember("holders", .array(held.members.map { $0.value(now: now) }))
                                 ])
                         })),
@@ -55,22 +56,16 @@ struct StatusCommand: ParsableCommand {
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
     }
 
-    private func alarms(of node: Node, _ logs: [StoredLog], now: UInt64) throws -> [String] {
+    private func alarms(
+        of node: Node, _ logs: [StoredLog], _ forks: [SHA256Digest: KnownFork], now: UInt64
+    ) throws -> [String] {
         var alarms = try node.store.rollbacks().map(\.description)
         for community in node.configuration.communities {
             let origin = node.origin(of: community.name)
             if !logs.contains(where: { $0.origin == origin }) { alarms.append(node.lostLog(origin).description) }
         }
         alarms += node.cardProblems.map(\.description)
-        let forks = Set(try node.store.forks().map(\.origin))
-        alarms += logs.compactMap { log in
-            log.frozen.map { reason in
-                "\(log.origin) is frozen: \(reason)"
-                    + (forks.contains(log.origin) ? "; evidence in \(node.home.evidenceFile(of: log.origin))" : "")
-                    + (log.origin == node.origin(of: log.community)
-                        ? "; go on with `entente community successor \(log.community)`" : "")
-            }
-        }
+        alarms += logs.compactMap { $0.forkAlarm(forks[$0.id], node) }
         for log in logs {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }
         }

@@ -13,7 +13,7 @@ struct VerifyCommand: ParsableCommand {
 
             With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
             record's body is that of --body, and no home is needed then; else it is the one in this home. Evidence of a \
-            fork is checked by itself; --vkey says which log's key it has to be.
+            fork is checked by itself; its key is compared with --vkey, or with the log in this home.
 
             EXAMPLES
               entente verify
@@ -53,7 +53,7 @@ struct VerifyCommand: ParsableCommand {
         if let path {
             let bytes = try InputFile.read(path, limit: max(TLogProof.maximumByteCount, ForkEvidence.maximumByteCount))
             if ForkEvidence.isEvidence(bytes) {
-                return try ForkCheck(path: path, bytes: bytes, keys: vkey).show(json: global.json)
+                return try ForkCheck(path: path, bytes: bytes, keys: vkey, home: global.home).show(json: global.json)
             }
             guard !vkey.isEmpty else {
                 throw CommandFailure(.usage, "a proof file needs the log's key; give it with --vkey")
