@@ -71,6 +71,61 @@ import Testing
         #expect(try place.run("nowhere", "verify", file).status == 66)
     }
 
+    @Test func aSuccessorThatIsGoneFromTheDatabaseIsNotBegunASecondTime() throws {
+        let place = try forked()
+        let home = "\(place.path)/copy"
+        let files = ["node.sqlite", "node.sqlite-wal", "signed.sqlite", "signed.sqlite-wal"]
+        let kept = files.map { FileManager.default.contents(atPath: "\(home)/\($0)") }
+        try place.must("copy", "community", "successor", "krus")
+        // Both databases are restored from before; the key of the successor is there.
+        for (name, data) in zip(files, kept) {
+            try? FileManager.default.removeItem(atPath: "\(home)/\(name)")
+            try data?.write(to: URL(fileURLWithPath: "\(home)/\(name)"))
+        }
+        try? FileManager.default.removeItem(atPath: "\(home)/node.sqlite-shm")
+        try? FileManager.default.removeItem(atPath: "\(home)/signed.sqlite-shm")
+        let refused = try place.run("copy", "community", "successor", "krus")
+        #expect(refused.status == 77 && refused.errors.contains("recover"), "\(refused.errors)")
+        #expect(try place.log("us.example/krus/2", at: "copy") == nil)
+        let alarms = try place.must("copy", "status", "--json").objects.first?["alarms"] as? [String]
+        #expect(alarms?.contains { $0.contains("us.example/krus/2") } == true)
+        // It can be given up for yet another one.
+        try place.must("copy", "community", "successor", "krus", "--abandon")
+        #expect(try place.size(of: "us.example/krus/3", at: "copy") == 1)
+    }
+
+    @Test func aRunningNodePassesOnWhatACommandHasFound() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.found("jp")
+        // jp knows us and cannot reach it.
+        try place.must("jp", "peer", "add", "\(place.path)/us.yaml", "--endpoint", "127.0.0.1:1")
+        try place.must("jp", "peer", "add", "\(place.path)/kr.yaml")
+        for node in ["us", "kr"] { try place.must(node, "peer", "add", "\(place.path)/jp.yaml") }
+        try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: "\(place.path)/copy")
+        let body = ["--field", "chain=BTC", "--field", "address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"]
+        for (home, label) in [("us", "one"), ("copy", "other")] {
+            let outcome = try Entente.run(
+                ["--home", "\(place.path)/\(home)", "submit", "attribution", "--field", "label=\(label)"] + body)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+        let us = try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        us.terminate()
+        us.waitUntilExit()
+        try place.serve("kr")
+        try place.serve("jp")
+        let size = try place.size(of: Self.origin, at: "kr")
+        #expect(try Entente.waits { try place.size(of: Self.origin, at: "jp") == size })
+        // The other history reaches kr, by its running node or by the command, and jp hears of it.
+        try place.serve("copy")
+        try place.run("kr", "sync", "us.example")
+        for node in ["kr", "jp", "copy"] {
+            let isFrozen = try Entente.waits { try place.log(Self.origin, at: node)?["state"] as? String == "frozen" }
+            #expect(isFrozen, "\(node)")
+        }
+    }
+
     @Test func anOwnerWhoseLogForkedStillTakesPartnersIn() throws {
         let place = try forked()
         try place.found("jp")

@@ -14,8 +14,9 @@ extension Node {
         _ = try self.community(community)
         var node = self
         let log = try store.log(origin(of: community))
-        // A successor that is not written yet was broken off here before.
-        let isBegun = generation(of: community) > 1 && log?.size ?? 0 == 0
+        // A successor that is not written yet was broken off here before. One that has a key and is not in the database
+        // may have been written, and partners may hold it: that is for `recover` to find out.
+        let isBegun = generation(of: community) > 1 && log?.size == 0 && log?.recovering == nil
         if !isBegun {
             let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
             let isRolledBack = try isRolledBack(origin(of: community))
