@@ -48,7 +48,12 @@ final class Transfers: Sendable {
             return .joined(log)
         }
         if log.head?.size ?? 0 >= head.size || log.size > head.size { return .deferred(log) }
-        try store.pin(SignedHead(size: head.size, root: head.root, note: note), of: head.log)
+        do {
+            try store.pin(SignedHead(size: head.size, root: head.root, note: note), of: head.log)
+        } catch StoreError.notContiguous {
+            // Another process has brought it between the look and the pin: nothing is wrong here.
+            return .deferred(log)
+        }
         guard let pinned = try store.log(id: head.log) else { throw StoreError.unknownLog(head.log.hex) }
         guard pinned.pending != nil else {
             // All of it was held already: pinning has completed it.

@@ -189,8 +189,8 @@ extension Session {
 
     mutating func receiveRefusal(_ id: LogID, _ reason: String, _ actions: inout [SessionAction]) {
         guard let log = logs[id] else { return }
-        if stallHere(log, &actions) { return }
         abandonInquiry(log, &actions)
+        if stallHere(log, &actions) { return }
         leaveOut(log, .refusedByPeer(origin: log.origin, reason: reason), tell: nil, &actions)
     }
 
