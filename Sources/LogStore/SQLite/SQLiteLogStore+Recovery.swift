@@ -55,17 +55,13 @@ extension SQLiteLogStore {
     /// - Parameters:
     ///   - size: the largest size that this node is known to have signed.
     ///   - again: forgets what members have answered before.
-    @discardableResult
-    public func beginRecovery(of id: SHA256Digest, signed size: UInt64, again: Bool = false) throws -> Bool {
+    public func beginRecovery(of id: SHA256Digest, signed size: UInt64, again: Bool = false) throws {
         try database.write { db in
             let (row, log) = try Self.fetch(db, id)
             guard log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
             if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
-            // A partner may have heard of entries sooner than the session that it offers them in.
-            guard again || size > log.size || log.recovering != nil else { return false }
             if again { try db.execute(sql: "DELETE FROM recovery WHERE log = ?", arguments: [row]) }
             try Self.expect(size, row: row, db)
-            return true
         }
     }
 

@@ -23,7 +23,7 @@ public final class SQLiteLogStore: Sendable {
         // Raises marks; what is wrong with a log is told by `rollbacks()` and by every attempt to append.
         for case .rolledBack(let origin, let signed, _) in try rollbacks() {
             // What is missing may come back from partners. Where this cannot be written the mark still refuses appends.
-            _ = try? beginRecovery(of: SHA256.hash(origin), signed: signed)
+            try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
     }
 

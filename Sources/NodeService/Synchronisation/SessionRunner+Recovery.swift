@@ -10,9 +10,13 @@ extension SessionRunner {
     func beginRecovery(_ id: LogID, size: UInt64) {
         context.transfers.storing.async { [self] in
             do {
-                if try context.store.beginRecovery(of: id, signed: size), let log = try context.store.log(id: id) {
-                    report(.ownLogBehind(origin: log.origin, size: size))
+                guard let own = try context.store.log(id: id) else { return }
+                guard own.size < size else {
+                    // A partner of a partner may have been faster than the news of what was appended here.
+                    return reload(id) { .changed([$0]) }
                 }
+                report(.ownLogBehind(origin: own.origin, size: size))
+                try context.store.beginRecovery(of: id, signed: size)
                 // Other sessions have learnt of the log as one that takes nothing.
                 context.sessions.notify(.logs([id]))
             } catch {

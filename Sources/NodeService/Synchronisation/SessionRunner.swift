@@ -330,7 +330,9 @@ package final class SessionRunner: Sendable {
 
     /// The offer of a log's newest checkpoint, and the entries to push behind it.
     private func offer(_ id: LogID, fromSize: UInt64, pushing: Bool) throws -> (offer: Offer, push: EntryRange?)? {
-        guard let log = try context.store.log(id: id), let head = log.head, fromSize <= head.size else { return nil }
+        guard try context.localLog(id, visibleTo: configuration.peer) != nil,
+            let log = try context.store.log(id: id), let head = log.head, fromSize <= head.size
+        else { return nil }
         var proof: [SHA256Digest] = []
         if fromSize > 0 {
             proof = try ConsistencyProof.make(
@@ -359,7 +361,8 @@ package final class SessionRunner: Sendable {
         do {
             let made = try await onQueue(reading) { try self.offer(id, fromSize: fromSize, pushing: pushing) }
             guard let (offer, push) = made else {
-                feed.yield(.failed(id, reason: "it has changed meanwhile"))
+                // Hidden from the peer meanwhile, or frozen; otherwise the log as it is now is news.
+                reload(id) { .changed([$0]) }
                 return
             }
             try await write(.offer(offer), outbound)
@@ -406,10 +409,14 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    /// Feeds an event with the log as it is now; nothing where the peer may no longer see it.
-    private func reload(_ id: LogID, _ event: (LocalLog) -> SessionEvent) {
+    /// Feeds an event with the log as it is now, or that the peer may no longer see it.
+    func reload(_ id: LogID, _ event: (LocalLog) -> SessionEvent) {
         do {
-            if let log = try context.localLog(id, visibleTo: configuration.peer) { feed.yield(event(log)) }
+            if let log = try context.localLog(id, visibleTo: configuration.peer) {
+                feed.yield(event(log))
+            } else if try context.store.log(id: id)?.frozen == nil {
+                feed.yield(.hidden(id))
+            }
         } catch {
             feed.yield(.failed(id, reason: "\(error)"))
         }
@@ -528,6 +535,10 @@ package final class SessionRunner: Sendable {
                         try context.localLog($0, visibleTo: configuration.peer)
                     }
                     feed.yield(.changed(logs))
+                    for id in ids.subtracting(logs.map(\.id)).sorted()
+                    where try context.store.log(id: id)?.frozen == nil {
+                        feed.yield(.hidden(id))
+                    }
                 } catch {
                     log.warning("logs could not be read", metadata: ["error": "\(error)"])
                 }

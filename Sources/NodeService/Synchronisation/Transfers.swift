@@ -93,6 +93,9 @@ final class Transfers: Sendable {
 
     /// Takes a session out of all transfers. `onReleased` is told, once its work is done, which logs nobody brings in
     /// any more.
+    ///
+    /// Behind the checkpoints that the session still had to pin: joining a transfer after it has left, it would hold
+    /// up the log for as long as the process lives.
     func leaveAll(_ session: UInt64, onReleased: @escaping @Sendable (Set<LogID>) -> Void) {
         // On the queue of the pins, so that none of this session's can come after it.
         storing.async { [self] in
@@ -112,6 +115,7 @@ final class Transfers: Sendable {
 
     /// Waits until everything that was handed on before is done.
     func drained() async {
+        await NodeService.drained(storing)
         for queue in verifying { await NodeService.drained(queue) }
         await NodeService.drained(storing)
     }

@@ -38,6 +38,8 @@ package struct HeadsExchange {
     /// Whether the peer's list of changes has not come yet.
     private var awaitsChanges = false
     private var descended: Set<String> = []
+    /// Logs of which the peer has told something newer than its tree, which it made for the hello.
+    private var toldSince: Set<LogID> = []
     private let maximumLogs: Int
 
     /// - Parameters:
@@ -75,7 +77,7 @@ package struct HeadsExchange {
             return descend(into: common)
         }
         // Everything is as it was last time, until the peer's changes say otherwise.
-        for entry in memory.entries.values where claimed[entry.community] != nil {
+        for entry in memory.entries.values where common.contains(entry.community) {
             if let head = entry.heard { heard.set(head, community: entry.community) }
         }
         let changes = ownChanges(since: memory)
@@ -93,7 +95,7 @@ package struct HeadsExchange {
             changes.append((told.communities[log] ?? "", head))
         }
         for (log, entry) in memory.entries
-        where entry.told != nil && told[log] == nil && claimed[entry.community] != nil {
+        where entry.told != nil && told[log] == nil && common.contains(entry.community) {
             changes.append((entry.community, Head(log: log, size: 0, root: .zero)))
         }
         return changes.sorted { ($0.community, $0.head.log) < ($1.community, $1.head.log) }
@@ -108,7 +110,10 @@ package struct HeadsExchange {
         guard heads.isEmpty || claimed[community] != nil, heads.isEmpty || common.contains(community) else {
             throw ProtocolViolation("heads of a community that is not shared")
         }
-        for head in heads { try hear(head, community) }
+        for head in heads {
+            try hear(head, community)
+            noteUpdate(of: head.log)
+        }
         guard isLast else { return [] }
         guard awaitsChanges else { throw ProtocolViolation("a list of changes that was not due") }
         awaitsChanges = false
@@ -126,6 +131,11 @@ package struct HeadsExchange {
         }
     }
 
+    /// Until all of the peer's tree has come, what it says of a log beside the tree is the newer word.
+    private mutating func noteUpdate(of log: LogID) {
+        if !isComplete, toldSince.count < maximumLogs { toldSince.insert(log) }
+    }
+
     /// Notes what this side tells after the hello.
     mutating func tell(_ head: Head, community: String) {
         told.set(head, community: community)
@@ -133,6 +143,7 @@ package struct HeadsExchange {
 
     /// Notes what an offer of the peer's says it holds.
     mutating func hear(offered head: Head, community: String) {
+        noteUpdate(of: head.log)
         heard.set(
             Head(log: head.log, size: head.size, root: head.root, beside: heard[head.log]?.beside ?? .zero),
             community: community)
@@ -233,7 +244,7 @@ package struct HeadsExchange {
         guard HeadsTree(sorted).hash(of: place.range) == expected.hash,
             expected.isListing || sorted.count <= HeadsTree.leafSize || place.range.depth == IDRange.maximumDepth
         else { throw ProtocolViolation("heads that do not add up") }
-        for head in sorted { try hear(head, place.community) }
+        for head in sorted where !toldSince.contains(head.log) { try hear(head, place.community) }
         guard !expected.isListing, let tree = trees[place.community], tree.children(of: place.range) != nil else {
             return []
         }
@@ -243,17 +254,21 @@ package struct HeadsExchange {
 
     private mutating func assumeEqual(_ place: Place) {
         guard let tree = trees[place.community] else { return }
-        for head in tree.heads(in: place.range) { heard.set(head.settled, community: place.community) }
+        for head in tree.heads(in: place.range) where !toldSince.contains(head.log) {
+            heard.set(head.settled, community: place.community)
+        }
     }
 
     private mutating func forget(_ place: Place) {
-        for (log, community) in heard.communities where community == place.community {
+        for (log, community) in heard.communities where community == place.community && !toldSince.contains(log) {
             heard.set(Head(log: log, size: 0, root: .zero), community: community)
         }
     }
 
     private mutating func finish() {
-        if due.isEmpty, !awaitsChanges { isComplete = true }
+        guard due.isEmpty, !awaitsChanges else { return }
+        isComplete = true
+        toldSince = []
     }
 
     /// The digest for both sides to remember, as of now.

@@ -8,7 +8,8 @@ extension Session {
             guard pushes[offer.log] == nil else { throw ProtocolViolation("two pushes of one log at once") }
         }
         guard let log = logs[offer.log], !leftOut.contains(offer.log) else {
-            expectPush(offer, size: nil, isWanted: false)
+            try expectPush(offer, size: nil, isWanted: false)
+            hearClaim(of: offer)
             if frozenHere.contains(offer.log) { tellFork(offer.log, &actions) }
             actions.append(.send(.unknown([offer.log])))
             return
@@ -22,7 +23,7 @@ extension Session {
         do {
             head = try checkpoint(of: offer, for: log)
         } catch {
-            expectPush(offer, size: nil, isWanted: false)
+            try expectPush(offer, size: nil, isWanted: false)
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
@@ -32,11 +33,11 @@ extension Session {
         }
         exchange.hear(offered: head, community: log.community)
         if let kept = contradiction(of: head, in: log) {
-            expectPush(offer, size: head.size, isWanted: false)
+            try expectPush(offer, size: head.size, isWanted: false)
             return try inquire(log, base: kept, offered: head, note: offer.checkpoint, &actions)
         }
         guard offer.fromSize == base?.size ?? 0 else {
-            expectPush(offer, size: head.size, isWanted: false)
+            try expectPush(offer, size: head.size, isWanted: false)
             // Another peer has brought more meanwhile: say so, and the peer offers anew.
             repeatedOffers[log.id, default: 0] += 1
             if repeatedOffers[log.id, default: 0] > Session.maximumRepeatedOffers {
@@ -54,7 +55,7 @@ extension Session {
                     hasher: MerkleHasher())
             }
         } catch {
-            expectPush(offer, size: head.size, isWanted: false)
+            try expectPush(offer, size: head.size, isWanted: false)
             if let base { try inquire(log, base: base, offered: head, note: offer.checkpoint, &actions) }
             return
         }
@@ -63,33 +64,45 @@ extension Session {
 
     static let maximumRepeatedOffers = 64
 
+    /// An offer of a log that is not for this side says all the same what the peer holds of it: both remember that.
+    private mutating func hearClaim(of offer: Offer) {
+        guard let community = exchange.heard.communities[offer.log],
+            let note = try? SignedNote(parsing: offer.checkpoint), let claim = try? Checkpoint(parsing: note.text)
+        else { return }
+        exchange.hear(
+            offered: Head(log: offer.log, size: claim.size, root: claim.root), community: community)
+    }
+
     /// A checkpoint that continues what is held.
     private mutating func take(
         _ head: Head, of log: LocalLog, _ offer: Offer, _ actions: inout [SessionAction]
     ) throws {
         let isLarger = head.size > (log.head?.size ?? 0)
         if isLarger, log.isOwn, !log.isRecovering {
-            expectPush(offer, size: head.size, isWanted: false)
+            try expectPush(offer, size: head.size, isWanted: false)
             noticeLoss(of: log, size: head.size, &actions)
             return
         }
         // One checkpoint at a time: when it is complete this side says so, and the peer offers the newer one again.
         guard isLarger, fetches[log.id] == nil else {
-            expectPush(offer, size: head.size, isWanted: false)
+            try expectPush(offer, size: head.size, isWanted: false)
             refresh(log.id, &actions)
             return
         }
         guard fetches.count < Session.maximumFetches else {
             throw ProtocolViolation("more than \(Session.maximumFetches) offers at once")
         }
-        expectPush(offer, size: head.size, isWanted: true)
+        try expectPush(offer, size: head.size, isWanted: true)
         fetches[log.id] = Fetch(target: head)
         unequal.insert(log.id)
         actions.append(.pin(head, note: offer.checkpoint))
     }
 
-    private mutating func expectPush(_ offer: Offer, size: UInt64?, isWanted: Bool) {
+    private mutating func expectPush(_ offer: Offer, size: UInt64?, isWanted: Bool) throws {
         guard offer.isPushed else { return }
+        guard pushes.count < Session.maximumFetches else {
+            throw ProtocolViolation("more than \(Session.maximumFetches) pushes at once")
+        }
         let range = RangeRequest(
             log: offer.log, start: offer.fromSize, end: size ?? .max, treeSize: size ?? .max)
         pushes[offer.log] = .announced(range, isWanted: isWanted)
@@ -211,6 +224,7 @@ extension Session {
         switch event {
         case .start, .received, .tick: break
         case .changed(let changed): change(changed, &actions)
+        case .hidden(let id): hide(id, &actions)
         case .pinned(let log): pinned(log, &actions)
         case .pinDeferred(let log):
             fetches[log.id] = nil

@@ -43,7 +43,7 @@ extension Session {
 
     /// What a head says beyond the views of both sides.
     private mutating func note(_ head: Head) {
-        peerPinned[head.log] = head.pinnedSize > 0 ? head.pinnedSize : nil
+        peerPinned[head.log] = head.pinnedSize > 0 && logs[head.log] != nil ? head.pinnedSize : nil
         // Where it is still behind, it has not taken what was offered: it is offered again.
         offered[head.log] = nil
         openOffers.remove(head.log)
@@ -127,6 +127,8 @@ extension Session {
         let isPushed =
             pinned == 0 && theirs > 0 && exchange.told[log.id]?.size == theirs
             && head.size - theirs <= configuration.pushSize
+        // An offer does not say the community: a peer that has no such log here would not know what it was told.
+        if exchange.told[log.id] == nil { announce(log, &actions) }
         offered[log.id] = head.size
         openOffers.insert(log.id)
         exchange.tell(offered: head, community: log.community)
@@ -196,6 +198,7 @@ extension Session {
 
     /// Takes in what has changed on this side, and tells the peer.
     mutating func change(_ changed: [LocalLog], _ actions: inout [SessionAction]) {
+        for log in changed where !hasMet { hiddenEarly.remove(log.id) }
         for log in changed where !hasMet || exchange.common.contains(log.community) {
             // The peer offers again once it hears where this side stands.
             let isReleased = deferred.remove(log.id) != nil
@@ -204,6 +207,29 @@ extension Session {
             if isReleased || isNew, hasMet, exchange.isComplete { announce(log, &actions) }
             refresh(log.id, &actions)
         }
+        requestBlobs(&actions)
+    }
+
+    /// The log is none for the peer from now on: nothing more is said of it, and nothing is waited for.
+    mutating func hide(_ id: LogID, _ actions: inout [SessionAction]) {
+        guard hasMet else {
+            // The hello has told of it already.
+            hiddenEarly.insert(id)
+            return
+        }
+        guard !frozenHere.contains(id), let log = logs.removeValue(forKey: id) else { return }
+        forget(id)
+        judging[id] = nil
+        deferred.remove(id)
+        repeatedOffers[id] = nil
+        waitingOffers.removeAll { $0 == id }
+        // The peer forgets what it heard, and waits for no answers.
+        if exchange.told[id] != nil {
+            let nothing = Head(log: id, size: 0, root: .zero)
+            exchange.tell(nothing, community: log.community)
+            actions.append(.send(.heads(community: log.community, [nothing], complete: false, settled: false)))
+        }
+        actions.append(.send(.unknown([id])))
         requestBlobs(&actions)
     }
 

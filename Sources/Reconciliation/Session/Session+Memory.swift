@@ -21,11 +21,11 @@ extension Session {
     /// Hands on what has changed since both agreed last.
     mutating func remember(_ memory: SessionMemory, _ actions: inout [SessionAction]) {
         let before = agreed ?? self.memory
+        agreed = memory
         guard before != memory else { return }
         var changes: [LogID: SessionMemory.Entry?] = [:]
         for (log, entry) in memory.entries where before?.entries[log] != entry { changes[log] = .some(entry) }
         for log in before?.entries.keys ?? [:].keys where memory.entries[log] == nil { changes[log] = .some(nil) }
-        agreed = memory
         actions.append(.remember(memory.digest, changes: changes))
     }
 
@@ -33,7 +33,7 @@ extension Session {
     mutating func proposeMemory(_ actions: inout [SessionAction]) {
         guard configuration.isInitiator, proposed == nil, isConverged else { return }
         let digest = exchange.agreement
-        guard digest != agreed?.digest else { return }
+        guard digest != agreed?.digest, digest != declined else { return }
         proposed = snapshot(digest)
         actions.append(.send(.agree(digest)))
     }
@@ -42,7 +42,7 @@ extension Session {
         if configuration.isInitiator {
             guard let memory = proposed else { return }
             proposed = nil
-            if memory.digest == digest { remember(memory, &actions) }
+            if memory.digest == digest { remember(memory, &actions) } else { declined = memory.digest }
         } else {
             let own = exchange.agreement
             // The peer forgets its proposal where this says something else.

@@ -20,8 +20,12 @@ public struct Session {
     /// What both agreed on last, and what this side has proposed to agree on.
     var agreed: SessionMemory?
     var proposed: SessionMemory?
+    /// What the peer did not agree on: it is not proposed again.
+    var declined: SHA256Digest?
     /// Logs in which the two sides are not known to hold the same.
     var unequal: Set<LogID> = []
+    /// Logs that were hidden from the peer before it said hello.
+    var hiddenEarly: Set<LogID> = []
     /// Logs that are left out for the rest of the session.
     var leftOut: Set<LogID> = []
     /// Logs that the peer said it does not have for this side.
@@ -50,8 +54,8 @@ public struct Session {
     var starved: Set<LogID> = []
     /// Entries that came with an offer and wait until its checkpoint is pinned, or are still to come.
     var pushes: [LogID: Push] = [:]
-    /// Cosignatures that the peer has from this side, or this side from the peer.
-    var exchangedLines: [LogID: Set<CosignatureLine>] = [:]
+    /// The newest cosignature of each cosigner that the peer has from this side, or this side from the peer.
+    var exchangedLines: [LogID: [String: CosignatureLine]] = [:]
     /// Logs whose cosignatures the peer has been sent and has not answered for.
     var awaitedAnswers: Set<LogID> = []
     /// Logs whose cosignatures from the peer are being judged.
@@ -193,6 +197,7 @@ public struct Session {
             }
         }
         tell(parts, &actions)
+        for id in hiddenEarly.sorted() { hide(id, &actions) }
         if exchange.isComplete { exchanged(&actions) }
         requestBlobs(&actions)
     }
@@ -219,7 +224,7 @@ public struct Session {
         case .entries(let entries): try receive(entries, &actions)
         case .unknown(let ids): receiveUnknown(ids, &actions)
         case .logRefusal(let log, let reason): receiveRefusal(log, reason, &actions)
-        case .cosignatures(let log, let lines): receive(lines, of: log, &actions)
+        case .cosignatures(let log, let lines): try receive(lines, of: log, &actions)
         case .blobRequest(let key):
             try beginServing()
             actions.append(.serveBlob(key))

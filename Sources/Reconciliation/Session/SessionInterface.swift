@@ -45,6 +45,9 @@ public enum SessionEvent: Sendable {
     case tick
     /// These logs have changed here: entries were appended, another peer brought some, a peer was admitted.
     case changed([LocalLog])
+    /// The peer may no longer see this log. It also answers an action on the log that would otherwise be answered with
+    /// the log as it is now.
+    case hidden(LogID)
     /// The checkpoint asked for by ``SessionAction/pin(_:note:)`` is pinned; the log as it is now.
     case pinned(LocalLog)
     /// The log is being brought in towards another checkpoint, or came in meanwhile.
@@ -144,8 +147,9 @@ public enum SessionAction: Sendable, Hashable {
     case reload(LogID)
     /// Remember for the next session with this peer: these logs as they now are, `nil` for those to forget.
     case remember(SHA256Digest, changes: [LogID: SessionMemory.Entry?])
-    /// A peer has shown that this node had signed this own log up to that size: write down that it is being recovered,
-    /// then feed it back as `changed`, or answer `failed`.
+    /// A peer has shown that this node had signed this own log up to that size. Where that much is held by now, the
+    /// session has only not heard of it yet: feed the log back as `changed`. Otherwise tell the operator, write down
+    /// that the log is being recovered, then feed it back, or answer `failed`.
     case beginRecovery(LogID, size: UInt64)
     /// Note what the peer holds of an own log that is being recovered: its head and the size of the checkpoint it has
     /// pinned; `nil` where it is not in the log's community.

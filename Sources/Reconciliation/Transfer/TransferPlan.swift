@@ -18,6 +18,9 @@ public struct TransferPlan: Sendable {
     private var assigned: [SessionID: [Range<UInt64>]] = [:]
     /// Ranges that wait for their turn, by start.
     private var waiting: [UInt64: Range<UInt64>] = [:]
+    /// Whether there was no room for something ahead of its turn: until the frontier has moved, only what is due is
+    /// asked for, or the same ranges would come over and over.
+    private var hasNoRoom = false
     public private(set) var participants: Set<SessionID> = []
     private let chunk: UInt64
 
@@ -55,6 +58,7 @@ public struct TransferPlan: Sendable {
     }
 
     private mutating func nextRange() -> Range<UInt64>? {
+        if hasNoRoom, (returned.first?.lowerBound ?? next) > frontier { return nil }
         if !returned.isEmpty { return returned.removeFirst() }
         guard next < target.size, participants.count < 2 || next < frontier + TransferPlan.lookahead else { return nil }
         // Up to the next multiple, so that all but the first and last ranges hold whole bundles.
@@ -107,9 +111,10 @@ public struct TransferPlan: Sendable {
         return range.lowerBound
     }
 
-    /// There is no room for waiting entries: they will be asked for again.
+    /// There is no room for waiting entries: they will be asked for again when the frontier has moved.
     public mutating func drop(waiting start: UInt64) {
         guard let range = waiting.removeValue(forKey: start) else { return }
+        hasNoRoom = true
         giveBack(range)
     }
 
@@ -131,7 +136,7 @@ public struct TransferPlan: Sendable {
 
     /// Who holds up the turn; `nil` where nobody was asked for the entries at the frontier.
     public var laggard: SessionID? {
-        assigned.first { $0.value.contains { $0.contains(frontier) } }?.key
+        assigned.filter { $0.value.contains { $0.contains(frontier) } }.keys.min()
     }
 
     /// Lets others bring what a slow session was asked for. What it still sends may come first or too late.
@@ -141,6 +146,7 @@ public struct TransferPlan: Sendable {
 
     private mutating func advance(to end: UInt64) {
         frontier = max(frontier, end)
+        hasNoRoom = false
         next = max(next, frontier)
         returned = returned.compactMap {
             $0.upperBound <= frontier ? nil : max($0.lowerBound, frontier)..<$0.upperBound

@@ -1,0 +1,35 @@
+import Cryptography
+import Synchronization
+import TransparencyLog
+
+/// Names and keys; the keys follow from the names, and are kept for all simulations of the process.
+enum SimulatedKeys {
+    static func name(_ node: Int) -> String { "n\(node).example" }
+
+    private static let logKeys = Mutex<[String: NoteSigner]>([:])
+    private static let mirrorKeys = Mutex<[String: Cosigner]>([:])
+
+    static func signer(_ origin: String) throws -> NoteSigner {
+        try logKeys.withLock { keys in
+            if let key = keys[origin] { return key }
+            let key = try NoteSigner(name: origin, privateKey: privateKey("log \(origin)"))
+            keys[origin] = key
+            return key
+        }
+    }
+
+    static func cosigner(_ node: Int) throws -> Cosigner {
+        let name = name(node)
+        return try mirrorKeys.withLock { keys in
+            if let key = keys[name] { return key }
+            let key = try Cosigner(name: name, privateKey: privateKey("mirror \(name)"))
+            keys[name] = key
+            return key
+        }
+    }
+
+    private static func privateKey(_ name: String) throws -> Ed25519.PrivateKey {
+        var seed = SHA256.hash(name).bytes
+        return try Ed25519.PrivateKey(seed: SecretBytes(wiping: &seed))
+    }
+}
