@@ -6,6 +6,35 @@ import struct FoundationEssentials.Data
 
 // What an audit reads that nothing else does.
 
+/// The end of a log with all that is kept of the log as a whole, as of one moment: the log may grow while it is read.
+public struct LogEnd: Sendable {
+    public let log: StoredLog
+    /// By size.
+    public let checkpoints: [SignedHead]
+    public let cosignatures: [StoredCosignature]
+    /// The row that is kept as the newest of each cosigner.
+    public let latestCosignatures: [StoredCosignature]
+    public let membership: (entry: UInt64, Membership)?
+    /// How many rows the log has.
+    public let bundleCount: Int
+    public let tileCount: Int
+    /// The bundles at the end, by number; `nil` where there are more than were asked for.
+    public let bundles: [UInt64: StoredBundle]?
+    /// The tiles at the end, by level and number.
+    public let tiles: [Int: [UInt64: [UInt8]]]
+}
+
+/// What the records of a bundle say of what lies beside the log.
+package struct BundleMentions: Sendable {
+    package enum Mention: Sendable {
+        case members(entry: UInt64, Membership)
+        /// `isForThisNode`: whether this node is to hold the sealed part even if members do not carry them.
+        case sealed(BlobReference, isForThisNode: Bool)
+    }
+
+    package let mentions: [Mention]
+}
+
 /// A blob row, held or not.
 public struct StoredBlob: Sendable, Hashable {
     public let reference: BlobReference
@@ -17,30 +46,90 @@ extension SQLiteLogStore {
     /// The stored tiles of a level whose numbers lie in the range, as they are, in order.
     public func tiles(of log: SHA256Digest, level: Int, numbers: Range<UInt64>) throws -> [UInt64: [UInt8]] {
         try database.read { db in
-            let rows = try Row.fetchCursor(
-                db,
-                sql: "SELECT number, data FROM tile WHERE log = ? AND level = ? AND number >= ? AND number < ?",
-                arguments: [
-                    Self.rowID(db, log), level, Int64(clamping: numbers.lowerBound),
-                    Int64(clamping: numbers.upperBound),
-                ])
-            var tiles: [UInt64: [UInt8]] = [:]
-            while let row = try rows.next() {
-                tiles[row.size("number")] = try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }
-            }
-            return tiles
+            try Self.tiles(db, row: Self.rowID(db, log), level: level, numbers: numbers)
         }
+    }
+
+    private static func tiles(
+        _ db: Database, row: Int64, level: Int, numbers: Range<UInt64>
+    ) throws -> [UInt64: [UInt8]] {
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT number, data FROM tile WHERE log = ? AND level = ? AND number >= ? AND number < ?",
+            arguments: [row, level, Int64(clamping: numbers.lowerBound), Int64(clamping: numbers.upperBound)])
+        var tiles: [UInt64: [UInt8]] = [:]
+        while let row = try rows.next() {
+            tiles[row.size("number")] = try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }
+        }
+        return tiles
     }
 
     /// How many tile and bundle rows a log has, beyond which nothing may lie.
     public func rowCounts(of log: SHA256Digest) throws -> (bundles: Int, tiles: Int) {
+        try database.read { db in try Self.rowCounts(db, row: Self.rowID(db, log)) }
+    }
+
+    private static func rowCounts(_ db: Database, row: Int64) throws -> (bundles: Int, tiles: Int) {
+        (
+            try Int.fetchOne(db, sql: "SELECT count(*) FROM bundle WHERE log = ?", arguments: [row]) ?? 0,
+            try Int.fetchOne(db, sql: "SELECT count(*) FROM tile WHERE log = ?", arguments: [row]) ?? 0
+        )
+    }
+
+    /// The end of a log from this bundle on, if that is at most `limit` bundles, and what is kept of the log as a whole.
+    public func end(of id: SHA256Digest, from number: UInt64, limit: UInt64) throws -> LogEnd {
         try database.read { db in
-            let row = try Self.rowID(db, log)
-            return (
-                try Int.fetchOne(db, sql: "SELECT count(*) FROM bundle WHERE log = ?", arguments: [row]) ?? 0,
-                try Int.fetchOne(db, sql: "SELECT count(*) FROM tile WHERE log = ?", arguments: [row]) ?? 0
-            )
+            let (row, log) = try Self.fetch(db, id)
+            let width = UInt64(EntryBundle.maximumEntries)
+            let isNear = (log.size + width - 1) / width <= number + limit
+            var tiles: [Int: [UInt64: [UInt8]]] = [:]
+            for level in 0..<(isNear ? 8 : 0) {
+                let first = level == 0 ? number : log.size >> (8 * (level + 1))
+                tiles[level] = try Self.tiles(
+                    db, row: row, level: level, numbers: first..<(first + (level == 0 ? limit : 1)))
+            }
+            let rows = try Self.rowCounts(db, row: row)
+            let membership = try Row.fetchOne(
+                db, sql: "SELECT entry, members, members_carry FROM membership WHERE log = ?", arguments: [row])
+            return LogEnd(
+                log: log, checkpoints: try Self.checkpoints(db, row: row),
+                cosignatures: try Self.cosignatures(db, row: row, from: "cosignature"),
+                latestCosignatures: try Self.cosignatures(db, row: row, from: "latest_cosignature"),
+                membership: try membership.map { ($0.size("entry"), try Self.membership(from: $0)) },
+                bundleCount: rows.bundles, tileCount: rows.tiles,
+                bundles: isNear
+                    ? Dictionary(
+                        try Self.bundles(db, row: row, numbers: number..<(number + limit)).map { ($0.number, $0) },
+                        uniquingKeysWith: { first, _ in first })
+                    : nil,
+                tiles: tiles)
         }
+    }
+
+    /// What the records of a raw bundle say of what lies beside the log, in their order.
+    package func mentions(inRaw raw: [UInt8], number: UInt64, of log: StoredLog) throws -> BundleMentions {
+        guard raw.withUnsafeBytes({ EntryFinding.isCandidate($0) }) else { return BundleMentions(mentions: []) }
+        let first = number * UInt64(EntryBundle.maximumEntries)
+        let ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
+        return BundleMentions(
+            mentions: raw.withUnsafeBytes { bytes in
+                ranges.enumerated().compactMap { position, range in
+                    let index = first + UInt64(position)
+                    let body = UnsafeRawBufferPointer(rebasing: bytes[range])
+                    switch EntryFinding(body: body, index: index) {
+                    case .membership(_, let membership): return .members(entry: index, membership)
+                    case .sealed(_, let sha256, let size, let recipients):
+                        return .sealed(
+                            BlobReference(log: log.id, index: index, sha256: sha256, size: size),
+                            isForThisNode: log.isOwn || recipients.contains(node))
+                    case nil: return nil
+                    }
+                }
+            })
+    }
+
+    /// Every log of which this node signed or cosigned something, with the size that it vouched for.
+    public func vouchedSizes() throws -> [(origin: String, size: UInt64)] {
+        try (marks.origins(.own) + marks.origins(.cosigned)).map { ($0.origin, $0.size) }
     }
 
     /// The blobs of a log from this entry on, at most `limit`.
@@ -63,6 +152,11 @@ extension SQLiteLogStore {
     /// The last checkpoint signed of an own log, as the separate mark says: size and root.
     public func signedMark(of log: SHA256Digest) throws -> (size: UInt64, root: SHA256Digest)? {
         try marks.mark(.own, log: log).map { ($0.size, $0.root) }
+    }
+
+    /// The last checkpoint cosigned of a log, as the separate mark says.
+    public func cosignedMark(of log: SHA256Digest) throws -> (size: UInt64, root: SHA256Digest)? {
+        try marks.mark(.cosigned, log: log).map { ($0.size, $0.root) }
     }
 }
 

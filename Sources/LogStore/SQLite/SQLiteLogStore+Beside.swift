@@ -36,16 +36,18 @@ extension SQLiteLogStore {
     // MARK: Cosignatures
 
     public func cosignatures(of log: SHA256Digest) throws -> [StoredCosignature] {
-        try database.read { db in
-            try Row.fetchAll(
-                db,
-                sql: "SELECT cosigner, size, time, line FROM cosignature WHERE log = ? ORDER BY cosigner, size",
-                arguments: [Self.rowID(db, log)]
-            ).map {
-                StoredCosignature(
-                    cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
-                    line: try $0.text("line"))
-            }
+        try database.read { db in try Self.cosignatures(db, row: Self.rowID(db, log), from: "cosignature") }
+    }
+
+    /// All rows of a log in one of the two tables of cosignatures.
+    static func cosignatures(_ db: Database, row: Int64, from table: String) throws -> [StoredCosignature] {
+        try Row.fetchAll(
+            db, sql: "SELECT cosigner, size, time, line FROM \(table) WHERE log = ? ORDER BY cosigner, size",
+            arguments: [row]
+        ).map {
+            StoredCosignature(
+                cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
+                line: try $0.text("line"))
         }
     }
 

@@ -9,7 +9,7 @@ public final class SQLiteLogStore: Sendable {
     let database: NodeDatabase
     let marks: SignedMarks
     /// The node whose home this is: blobs sealed to it are wanted.
-    let node: String
+    package let node: String
     let receiptDigests = ReceiptDigests()
 
     /// Opens or makes the two databases. Raises marks that a crash left behind the logs; a log that is behind its
@@ -207,12 +207,13 @@ extension SQLiteLogStore: LogStorage {
     }
 
     public func checkpoints(of log: SHA256Digest) throws -> [SignedHead] {
-        try database.read { db in
-            try Row.fetchAll(
-                db, sql: "SELECT size, root, note FROM checkpoint WHERE log = ? ORDER BY size",
-                arguments: [Self.rowID(db, log)]
-            ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
-        }
+        try database.read { db in try Self.checkpoints(db, row: Self.rowID(db, log)) }
+    }
+
+    static func checkpoints(_ db: Database, row: Int64) throws -> [SignedHead] {
+        try Row.fetchAll(
+            db, sql: "SELECT size, root, note FROM checkpoint WHERE log = ? ORDER BY size", arguments: [row]
+        ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
     }
 
     // MARK: Reading entries and tiles
@@ -221,26 +222,29 @@ extension SQLiteLogStore: LogStorage {
         guard !range.isEmpty else { return [] }
         let width = UInt64(EntryBundle.maximumEntries)
         return try database.read { db in
-            let rows = try Row.fetchCursor(
-                db.cachedStatement(
-                    sql: """
-                        SELECT number, entries, compressed, data FROM bundle
-                        WHERE log = ? AND number BETWEEN ? AND ? ORDER BY number
-                        """),
-                arguments: [
-                    Self.rowID(db, log), Int64(clamping: range.lowerBound / width),
-                    Int64(clamping: (range.upperBound - 1) / width),
-                ])
-            var bundles: [StoredBundle] = []
-            while let row = try rows.next() {
-                bundles.append(
-                    StoredBundle(
-                        number: row.size("number"), entries: Int(clamping: row.size("entries")),
-                        isCompressed: row.size("compressed") != 0,
-                        data: try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }))
-            }
-            return bundles
+            try Self.bundles(
+                db, row: Self.rowID(db, log), numbers: (range.lowerBound / width)..<((range.upperBound - 1) / width + 1)
+            )
         }
+    }
+
+    static func bundles(_ db: Database, row: Int64, numbers: Range<UInt64>) throws -> [StoredBundle] {
+        let rows = try Row.fetchCursor(
+            db.cachedStatement(
+                sql: """
+                    SELECT number, entries, compressed, data FROM bundle
+                    WHERE log = ? AND number >= ? AND number < ? ORDER BY number
+                    """),
+            arguments: [row, Int64(clamping: numbers.lowerBound), Int64(clamping: numbers.upperBound)])
+        var bundles: [StoredBundle] = []
+        while let row = try rows.next() {
+            bundles.append(
+                StoredBundle(
+                    number: row.size("number"), entries: Int(clamping: row.size("entries")),
+                    isCompressed: row.size("compressed") != 0,
+                    data: try row.withUnsafeData(named: "data") { [UInt8]($0 ?? Data()) }))
+        }
+        return bundles
     }
 
     /// A raw bundle as one zstd frame, for the way; `nil` where that is no shorter.

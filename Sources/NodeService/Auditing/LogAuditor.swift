@@ -1,6 +1,7 @@
 import Cryptography
 import Dispatch
 public import LogStore
+import Records
 public import TransparencyLog
 
 /// Reads a log again from its first byte and checks everything that it says of itself: every body against its leaf
@@ -22,37 +23,59 @@ public struct LogAuditor {
         _ logs: [StoredLog], progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
     ) throws -> AuditReport {
         var report = AuditReport()
+        let vouched = try store.vouchedSizes()
         let total = logs.reduce(0) { $0 + $1.size }
         for log in logs {
             let before = report.entries
             try audit(log, into: &report) { progress?(before + $0, total) }
         }
+        // What this node said to hold, it has to hold: a log that is gone is no log less to audit.
+        let known = Set(try store.logs().map(\.origin))
+        if known.isSubset(of: logs.map(\.origin)) {
+            for each in vouched where each.size > 0 && !known.contains(each.origin) {
+                report.problems.append(
+                    AuditReport.Problem(
+                        origin: each.origin, entry: nil,
+                        text: "\(each.size) entries were signed or cosigned by this node, and the log is not here"))
+            }
+        }
         return report
     }
 
     private func audit(
-        _ log: StoredLog, into report: inout AuditReport, progress: (UInt64) -> Void
+        _ start: StoredLog, into report: inout AuditReport, progress: (UInt64) -> Void
     ) throws {
-        var walk = LogWalk(log: log, checkpoints: try store.checkpoints(of: log.id))
+        var walk = LogWalk(log: start, checkpoints: try store.checkpoints(of: start.id))
         let width = UInt64(EntryBundle.maximumEntries)
-        let count = (log.size + width - 1) / width
         var number: UInt64 = 0
-        while number < count {
-            let end = min(count, number + LogAuditor.chunk)
-            try check(bundles: number..<end, of: log, &walk)
-            number = end
-            progress(min(log.size, number * width))
-        }
-        try walk.finish(
-            rows: try store.rowCounts(of: log.id),
-            edge: { level, number in
-                try store.tiles(of: log.id, level: level, numbers: number..<(number + 1))[number]
-            })
+        var mark: Mark?
+        var end: LogEnd
+        repeat {
+            // Rows of full bundles stay as they are. Those at the end may be written anew while this reads, so they are
+            // read together, as of one moment.
+            let full = walk.log.size / width
+            while number < full {
+                let next = min(full, number + LogAuditor.chunk)
+                try check(bundles: number..<next, &walk)
+                number = next
+                progress(min(start.size, number * width))
+            }
+            // Before the end: a mark is raised after what it stands for is committed.
+            mark = try readMark(of: start)
+            end = try store.end(of: start.id, from: number, limit: LogAuditor.chunk)
+            walk.goOn(to: end.log, checkpoints: end.checkpoints)
+        } while end.bundles == nil
+        let log = end.log
+        try check(number..<((log.size + width - 1) / width), end.bundles ?? [:], end.tiles[0] ?? [:], &walk)
+        walk.finish(end)
+        progress(start.size)
+        checkNames(log, &walk)
         checkCheckpoints(log, &walk)
-        let cosignatures = try checkCosignatures(log, &walk, &report)
+        let cosignatures = checkCosignatures(end, &walk, &report)
+        checkMembership(end, &walk)
         let blobs = try checkBlobs(log, &walk, &report)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
-        try checkMark(log, &walk)
+        check(mark, log, &walk)
         report.entries += log.size
         report.problems += walk.problems
         if let reason = log.frozen { report.unproved.append("\(log.origin) is frozen: \(reason)") }
@@ -69,28 +92,46 @@ public struct LogAuditor {
 
     // MARK: Entries and tiles
 
-    private func check(bundles numbers: Range<UInt64>, of log: StoredLog, _ walk: inout LogWalk) throws {
+    private func check(bundles numbers: Range<UInt64>, _ walk: inout LogWalk) throws {
         let width = UInt64(EntryBundle.maximumEntries)
-        let range = (numbers.lowerBound * width)..<min(log.size, numbers.upperBound * width)
         let bundles = Dictionary(
-            try store.bundles(of: log.id, entries: range).map { ($0.number, $0) },
+            try store.bundles(
+                of: walk.log.id, entries: (numbers.lowerBound * width)..<(numbers.upperBound * width)
+            ).map { ($0.number, $0) },
             uniquingKeysWith: { first, _ in first })
-        let tiles = try store.tiles(of: log.id, level: 0, numbers: numbers)
-        let results = Guarded<[UInt64: Result<[SHA256Digest], any Error>]>([:])
+        try check(numbers, bundles, store.tiles(of: walk.log.id, level: 0, numbers: numbers), &walk)
+    }
+
+    private func check(
+        _ numbers: Range<UInt64>, _ bundles: [UInt64: StoredBundle], _ tiles: [UInt64: [UInt8]], _ walk: inout LogWalk
+    ) throws {
+        let width = UInt64(EntryBundle.maximumEntries)
+        let log = walk.log
+        typealias Read = (hashes: [SHA256Digest], mentions: BundleMentions)
+        let results = Guarded<[UInt64: Result<Read, any Error>]>([:])
         DispatchQueue.concurrentPerform(iterations: numbers.count) { [store] offset in
             let number = numbers.lowerBound + UInt64(offset)
-            let result = Result { () throws -> [SHA256Digest] in
+            let result = Result { () throws -> Read in
                 let expected = min(width, log.size - number * width)
-                return try store.leafHashes(of: bundles[number], number: number, count: expected...expected)
+                let raw = try store.rawBundle(bundles[number], number: number)
+                let hashes = try store.leafHashes(
+                    of: bundles[number], raw: raw, number: number, count: expected...expected)
+                return (hashes, try store.mentions(inRaw: raw, number: number, of: log))
             }
             results.update { $0[number] = result }
         }
+        var sealed: [BlobReference] = []
         for number in numbers {
             switch results.value[number] {
-            case .success(let hashes): walk.add(hashes, storedTile: tiles[number])
+            case .success(let read):
+                walk.add(read.hashes, storedTile: tiles[number])
+                sealed += walk.add(read.mentions)
             case .failure(let error): walk.skip(number: number, error: error, storedTile: tiles[number])
             case nil: break
             }
+        }
+        for reference in try store.missingBlobRows(among: sealed) {
+            walk.problem(reference.index, "what is kept of its sealed part is gone, or says something else")
         }
         try walk.checkTiles { level, number in
             try store.tiles(of: log.id, level: level, numbers: number..<(number + 1))[number]
@@ -120,11 +161,17 @@ public struct LogAuditor {
         }
     }
 
-    private func checkCosignatures(
-        _ log: StoredLog, _ walk: inout LogWalk, _ report: inout AuditReport
-    ) throws -> Int {
+    private func checkCosignatures(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) -> Int {
+        let log = end.log
+        let newest = Dictionary(end.cosignatures.map { ($0.cosigner, $0) }) { $0.size > $1.size ? $0 : $1 }
+        for each in end.latestCosignatures where newest[each.cosigner] != each {
+            walk.problem(nil, "what is kept as the newest cosignature of \(each.cosigner) is not the newest one")
+        }
+        for cosigner in Set(newest.keys).subtracting(end.latestCosignatures.map(\.cosigner)).sorted() {
+            walk.problem(nil, "the newest cosignature of \(cosigner) is not kept as such")
+        }
         var count = 0
-        for each in try store.cosignatures(of: log.id) {
+        for each in end.cosignatures {
             guard let key = mirrorKeys[each.cosigner] else {
                 report.unproved.append("\(log.origin): no key of \(each.cosigner) to check its cosignature with")
                 continue
@@ -180,12 +227,49 @@ public struct LogAuditor {
         return count
     }
 
-    private func checkMark(_ log: StoredLog, _ walk: inout LogWalk) throws {
-        guard log.isOwn, let mark = try store.signedMark(of: log.id) else { return }
+    /// What this node vouched for last, as the separate database says, that is in no backup.
+    private struct Mark {
+        let size: UInt64
+        let root: SHA256Digest
+        let deed: String
+    }
+
+    private func readMark(of log: StoredLog) throws -> Mark? {
+        if log.isOwn {
+            return try store.signedMark(of: log.id).map { Mark(size: $0.size, root: $0.root, deed: "signed") }
+        }
+        return try store.cosignedMark(of: log.id).map { Mark(size: $0.size, root: $0.root, deed: "cosigned") }
+    }
+
+    private func check(_ mark: Mark?, _ log: StoredLog, _ walk: inout LogWalk) {
+        guard let mark else { return }
         if mark.size > log.size {
-            walk.problem(log.size, "\(mark.size) entries were signed, \(log.size) are here: an older copy was restored")
+            walk.problem(
+                log.size, "\(mark.size) entries were \(mark.deed), \(log.size) are here: an older copy was restored")
         } else if let head = walk.checkpoints.first(where: { $0.size == mark.size }), head.root != mark.root {
-            walk.problem(nil, "another root was signed at size \(mark.size)")
+            walk.problem(nil, "another root was \(mark.deed) at size \(mark.size)")
+        }
+    }
+
+    // MARK: What is kept beside the entries
+
+    private func checkNames(_ log: StoredLog, _ walk: inout LogWalk) {
+        let origin = LogOrigin(log.origin)
+        if log.id != SHA256.hash(log.origin) || origin?.node.text != log.node
+            || origin?.community.text != log.community || log.isOwn != (log.node == store.node)
+        {
+            walk.problem(nil, "what is kept of its node and community is not what its origin says")
+        }
+    }
+
+    /// Who may have the log is kept apart, so that it is found without reading the log.
+    private func checkMembership(_ end: LogEnd, _ walk: inout LogWalk) {
+        // Where entries cannot be read, one of them may be that record.
+        guard walk.problems.isEmpty else { return }
+        if end.membership?.entry != walk.membership?.entry || end.membership?.1 != walk.membership?.1 {
+            walk.problem(
+                walk.membership?.entry ?? end.membership?.entry,
+                "what is kept of who may hold the log is not what its newest record of that says")
         }
     }
 }

@@ -4,9 +4,11 @@ import TransparencyLog
 
 /// A log on its way through an audit: its tree is grown anew from the bodies, and held against what is stored.
 struct LogWalk {
-    let log: StoredLog
+    private(set) var log: StoredLog
     /// By size.
-    let checkpoints: [SignedHead]
+    private(set) var checkpoints: [SignedHead]
+    /// Who may hold the log, as its newest record of that says so far.
+    private(set) var membership: (entry: UInt64, Membership)?
     private(set) var problems: [AuditReport.Problem] = []
     private var edge = TreeEdge()
     private var pending: [Tile] = []
@@ -23,6 +25,30 @@ struct LogWalk {
 
     var root: SHA256Digest { edge.root(hasher: hasher) }
 
+    /// The log as it is now, which may have grown since the walk began.
+    mutating func goOn(to log: StoredLog, checkpoints: [SignedHead]) {
+        let passed = self.checkpoints.prefix(nextCheckpoint)
+        if !checkpoints.starts(with: passed) { problem(nil, "checkpoints changed while they were read") }
+        self.log = log
+        self.checkpoints = checkpoints
+        nextCheckpoint =
+            checkpoints.firstIndex { $0.size > passed.last?.size ?? 0 || passed.isEmpty } ?? checkpoints.count
+        checkRoots()
+    }
+
+    /// Takes in what a bundle's records say of what lies beside the log; answers the sealed parts to be held here.
+    mutating func add(_ mentions: BundleMentions) -> [BlobReference] {
+        mentions.mentions.compactMap { mention in
+            switch mention {
+            case .members(let entry, let members):
+                membership = (entry, members)
+                return nil
+            case .sealed(let reference, let isForThisNode):
+                return isForThisNode || membership?.1.membersCarrySealed ?? false ? reference : nil
+            }
+        }
+    }
+
     mutating func problem(_ entry: UInt64?, _ text: String) {
         guard problems.count < LogWalk.maximumProblems else { return }
         problems.append(AuditReport.Problem(origin: log.origin, entry: entry, text: text))
@@ -38,12 +64,20 @@ struct LogWalk {
             let part = rest.prefix(Int(min(UInt64(rest.count), stop - edge.size)))
             pending += edge.append(leafHashes: part, hasher: hasher)
             rest = rest.dropFirst(part.count)
-            while nextCheckpoint < checkpoints.count, checkpoints[nextCheckpoint].size == edge.size {
-                if checkpoints[nextCheckpoint].root != edge.root(hasher: hasher) {
-                    problem(nil, "its entries do not have the root that was signed at size \(edge.size)")
-                }
-                nextCheckpoint += 1
+            checkRoots()
+        }
+    }
+
+    /// Holds the checkpoints of the size that is reached against the entries.
+    private mutating func checkRoots() {
+        while nextCheckpoint < checkpoints.count, checkpoints[nextCheckpoint].size <= edge.size {
+            let head = checkpoints[nextCheckpoint]
+            if head.size < edge.size {
+                problem(nil, "a checkpoint of size \(head.size) was put in while this was read")
+            } else if head.root != edge.root(hasher: hasher) {
+                problem(nil, "its entries do not have the root that was signed at size \(edge.size)")
             }
+            nextCheckpoint += 1
         }
     }
 
@@ -91,7 +125,7 @@ struct LogWalk {
         }
     }
 
-    private mutating func check(_ tile: Tile, _ read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?) throws {
+    private mutating func check(_ tile: Tile, _ read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?) rethrows {
         let coordinate = tile.coordinate
         if try read(coordinate.level, coordinate.number) != tile.data {
             let first = coordinate.number << (8 * (coordinate.level + 1))
@@ -100,18 +134,17 @@ struct LogWalk {
     }
 
     /// Checks the partial tiles at the edge, and that nothing lies behind them.
-    mutating func finish(
-        rows: (bundles: Int, tiles: Int), edge read: (_ level: Int, _ number: UInt64) throws -> [UInt8]?
-    ) throws {
-        try checkTiles(read)
+    mutating func finish(_ end: LogEnd) {
         let partial = edge.tilesAtEdge
-        for tile in partial where tile.coordinate.level > 0 { try check(tile, read) }
-        let width = UInt64(EntryBundle.maximumEntries)
-        if rows.bundles != Int((log.size + width - 1) / width) {
-            problem(nil, "\(rows.bundles) entry bundles, which are not those of \(log.size) entries")
+        for tile in partial where tile.coordinate.level > 0 {
+            check(tile) { level, number in end.tiles[level]?[number] }
         }
-        if rows.tiles != tileCount + partial.count {
-            problem(nil, "\(rows.tiles) tiles where \(tileCount + partial.count) belong")
+        let width = UInt64(EntryBundle.maximumEntries)
+        if end.bundleCount != Int((log.size + width - 1) / width) {
+            problem(nil, "\(end.bundleCount) entry bundles, which are not those of \(log.size) entries")
+        }
+        if end.tileCount != tileCount + partial.count {
+            problem(nil, "\(end.tileCount) tiles where \(tileCount + partial.count) belong")
         }
         for head in checkpoints[nextCheckpoint...] {
             problem(edge.size, "a checkpoint of size \(head.size), but only \(edge.size) entries")

@@ -10,11 +10,22 @@ extension SQLiteLogStore {
     func leafHashes(
         of bundle: StoredBundle?, number: UInt64, count: ClosedRange<UInt64>
     ) throws -> [SHA256Digest] {
-        guard let bundle else { throw StoreError.badBundle(number: number, reason: "missing") }
-        let hashes = try EntryBundle.leafHashes(of: raw(bundle), hasher: MerkleHasher())
-        guard count.contains(UInt64(hashes.count)), bundle.entries == hashes.count else {
+        try leafHashes(of: bundle, raw: rawBundle(bundle, number: number), number: number, count: count)
+    }
+
+    /// The same, of a bundle that is unpacked already.
+    func leafHashes(
+        of bundle: StoredBundle?, raw: [UInt8], number: UInt64, count: ClosedRange<UInt64>
+    ) throws -> [SHA256Digest] {
+        let hashes = try EntryBundle.leafHashes(of: raw, hasher: MerkleHasher())
+        guard count.contains(UInt64(hashes.count)), bundle?.entries == hashes.count else {
             throw StoreError.badBundle(number: number, reason: "\(hashes.count) entries, not \(count.lowerBound)")
         }
         return hashes
+    }
+
+    func rawBundle(_ bundle: StoredBundle?, number: UInt64) throws -> [UInt8] {
+        guard let bundle else { throw StoreError.badBundle(number: number, reason: "missing") }
+        return try raw(bundle)
     }
 }

@@ -1,0 +1,101 @@
+import Cryptography
+import LogStore
+import NodeService
+import Testing
+import TransparencyLog
+
+/// What an audit notices beside the entries, and that a log at work is not taken for a damaged one.
+@Suite struct AuditTests {
+    private func audit(_ node: TestNode, progress: ((UInt64, UInt64) -> Void)? = nil) throws -> AuditReport {
+        try LogAuditor(store: node.store, mirrorKeys: [:]).audit(node.store.logs(), progress: progress)
+    }
+
+    /// Appends while the audit reads: within the last bundle, over its end, and by more than it reads at once.
+    @Test(arguments: [1, 300, 17_000]) func aLogThatGrowsMeanwhileIsSound(more: Int) throws {
+        let node = try TestNode("us.example", partners: [])
+        try node.append(700)
+        var rounds = 0
+        let report = try audit(node) { _, _ in
+            rounds += 1
+            if rounds <= 3 { #expect(throws: Never.self) { try node.append(more) } }
+        }
+        #expect(report.isSound, "\(report.problems)")
+        let size = try #require(report.logs.first?.size)
+        #expect(size >= 700 + UInt64(more) && rounds > 1)
+        // What came after the last look is there all the same.
+        #expect(try audit(node).logs.first?.size == node.store.log(node.log.origin)?.size)
+    }
+
+    @Test func aReplicaThatGrowsMeanwhileIsSound() async throws {
+        let us = try TestNode("us.example", partners: ["kr.example"])
+        let kr = try TestNode("kr.example", partners: ["us.example"])
+        try kr.know(us)
+        try us.know(kr)
+        try us.append(90_000)
+        async let session = synchronise(kr, us, requestSize: 1_024)
+        var report = try audit(kr)
+        while try kr.store.log(us.log.origin)?.head?.size != 90_000, report.isSound { report = try audit(kr) }
+        #expect(report.isSound, "\(report.problems)")
+        #expect(try await session.0.error == nil)
+    }
+
+    private static let members =
+        #"{"v":1,"type":"members","time":"2026-01-01T00:00:00Z","author":"a","tlp":"green","members":["us.example"]}"#
+
+    /// What decides who gets the log and where it belongs is kept apart from the entries, and is theirs to say.
+    @Test(arguments: [
+        "UPDATE membership SET members = 'us.example' || char(10) || 'spy.example'",
+        "UPDATE membership SET members_carry = 1", "UPDATE membership SET entry = 1", "DELETE FROM membership",
+        "UPDATE log SET community = 'others'", "UPDATE log SET node = 'kr.example'", "UPDATE log SET own = 0",
+    ]) func aChangeOfWhoMayHoldALogIsFound(statement: String) throws {
+        let node = try TestNode("us.example", partners: [])
+        try node.append([[UInt8](Self.members.utf8)])
+        try node.append(300)
+        #expect(try audit(node).isSound)
+        try node.store.execute(statement)
+        #expect(try audit(node).problems.count == 1)
+    }
+
+    @Test(arguments: ["DELETE FROM blob", "UPDATE blob SET size = size + 1"])
+    func aSealedPartThatIsForgottenIsMissed(statement: String) throws {
+        let node = try TestNode("us.example", partners: [])
+        try node.appendSealed([UInt8]("sealed bytes".utf8), to: ["us.example"])
+        #expect(try audit(node).isSound)
+        try node.store.execute(statement)
+        #expect(try audit(node).problems.contains { $0.entry == 0 })
+    }
+
+    @Test(arguments: [
+        "UPDATE latest_cosignature SET line = replace(line, 'A', 'B')", "UPDATE latest_cosignature SET size = 2",
+        "DELETE FROM latest_cosignature",
+    ]) func theNewestCosignatureHasToBeOneThatIsKept(statement: String) throws {
+        let node = try TestNode("us.example", partners: [])
+        for size in [1, 2] as [UInt64] {
+            try node.append(1)
+            let line = "\u{2014} kr.example AAAA"
+            try node.store.store(
+                StoredCosignature(cosigner: "kr.example", size: size, time: size, line: line), of: node.log.id)
+        }
+        #expect(try audit(node).isSound)
+        try node.store.execute(statement)
+        let isSame = statement.hasSuffix("size = 2")
+        #expect(try audit(node).isSound == isSame)
+    }
+
+    /// A database that was emptied is not an empty node.
+    @Test func aLogThatThisNodeSignedOrCosignedIsMissedWhenItIsGone() async throws {
+        let us = try TestNode("us.example", partners: ["kr.example"])
+        let kr = try TestNode("kr.example", partners: ["us.example"])
+        try kr.know(us)
+        try us.know(kr)
+        try us.append(10)
+        #expect(try await synchronise(kr, us).0.error == nil)
+        for (node, origin) in [(us, us.log.origin), (kr, us.log.origin)] {
+            #expect(try audit(node).isSound)
+            try node.store.execute("PRAGMA foreign_keys = OFF")
+            try node.store.execute("DELETE FROM log WHERE origin = '\(origin)'")
+            let report = try audit(node)
+            #expect(report.problems.map(\.origin) == [origin])
+        }
+    }
+}
