@@ -88,6 +88,6 @@ let package = Package(
         tests(
             "NodeServiceTests",
             ["NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", logging] + nio),
-        tests("CommandsTests", ["entente", "LogStore", "Cryptography"]),
+        tests("CommandsTests", ["entente", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
 )

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Checks the logs of a home, and proofs of single records, without any code of Entente's.
+
+    verify_log.py home NODE.SQLITE [KEY...]          every log that is kept there, from its first entry to its root
+    verify_log.py proof PROOF BODY KEY [KEY...]      what `entente prove` wrote, of what `entente show --raw` wrote
+
+NODE.SQLITE may be that of a running node, or a copy made with its -wal file. It is only read. A KEY is a vkey as it
+stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are checked too. Without the KEY of a log
+`home` takes the one that the database names: that proves the log whole, not whose it is.
+
+The formats are public: https://c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof; tree
+hashing is RFC 6962. Needs cryptography, and zstandard or the zstd command: pip install cryptography zstandard
+"""
+
+import base64
+import hashlib
+import sqlite3
+import subprocess
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+try:
+    import zstandard
+except ImportError:
+    zstandard = None
+
+LOG_KEY, COSIGNER_KEY = 1, 4
+WIDTH = 256
+LARGEST_BUNDLE = WIDTH * (16_384 + 2)
+
+
+class Wrong(Exception):
+    """What is not as it was signed."""
+
+
+def need(condition, problem):
+    if not condition:
+        raise Wrong(problem)
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def leaf_hash(body):
+    return sha256(b"\0" + body)
+
+
+def node_hash(left, right):
+    return sha256(b"\1" + left + right)
+
+
+def split(size):
+    """The largest power of two below this size: where RFC 6962 cuts a tree."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def tree_hash(hashes):
+    if len(hashes) < 2:
+        return hashes[0] if hashes else sha256(b"")
+    cut = split(len(hashes))
+    return node_hash(tree_hash(hashes[:cut]), tree_hash(hashes[cut:]))
+
+
+# Signed notes
+
+
+def parse_key(text):
+    """A vkey `name+hash+base64`: its name, key id, type and public key."""
+    name, hash_hex, encoded = text.split("+", 2)
+    data = base64.b64decode(encoded, validate=True)
+    key_id = sha256(name.encode() + b"\n" + data)[:4]
+    need(len(data) == 33 and key_id.hex() == hash_hex, f"the key of {name} is damaged")
+    return name, key_id, data[0], Ed25519PublicKey.from_public_bytes(data[1:])
+
+
+def signed_by(note, key):
+    """Whether the key has signed the note. A line under its name and key id that does not verify is an error."""
+    name, key_id, kind, public_key = key
+    text, lines = note[: note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2 :]
+    found = False
+    for line in lines.splitlines():
+        dash, signer, encoded = line.split(" ")
+        data = base64.b64decode(encoded, validate=True)
+        if (dash, signer, data[:4]) != ("\u2014", name, key_id):
+            continue
+        message, signature = text.encode(), data[4:]
+        if kind == COSIGNER_KEY:
+            time, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            message = f"cosignature/v1\ntime {time}\n".encode() + message
+        try:
+            public_key.verify(signature, message)
+        except InvalidSignature:
+            raise Wrong(f"the signature of {name} does not verify") from None
+        found = True
+    return found
+
+
+def checkpoint(note, key):
+    """Size and root that the log's key has signed."""
+    need(key[2] == LOG_KEY and signed_by(note, key), f"not signed by the key of {key[0]}")
+    origin, size, root = note[: note.rindex("\n\n")].split("\n")
+    need(origin == key[0], f"signed by {key[0]}, but for {origin}")
+    return int(size), base64.b64decode(root, validate=True)
+
+
+# Proofs
+
+
+def root_of_inclusion(hash_, index, size, proof):
+    """The root that a proof of inclusion leads to (RFC 9162, section 2.1.3.2)."""
+    need(index < size, "the index is not in the tree")
+    last = size - 1
+    for sibling in proof:
+        need(last > 0, "the proof is too long")
+        if index & 1 or index == last:
+            hash_ = node_hash(sibling, hash_)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            hash_ = node_hash(hash_, sibling)
+        index, last = index >> 1, last >> 1
+    need(last == 0, "the proof is too short")
+    return hash_
+
+
+def check_proof(text, body, keys):
+    """A tlog-proof: where the body stands in the log whose key is the first. Answers who cosigned the checkpoint."""
+    head, note = text.split("\n\n", 1)
+    lines = head.split("\n")
+    need(lines.pop(0) == "c2sp.org/tlog-proof@v1", "no tlog-proof")
+    if lines[0].startswith("extra "):
+        lines.pop(0)
+    word, index = lines.pop(0).split(" ")
+    need(word == "index", "no index")
+    size, root = checkpoint(note, keys[0])
+    proof = [base64.b64decode(line, validate=True) for line in lines]
+    need(root_of_inclusion(leaf_hash(body), int(index), size, proof) == root, "the body is not what was signed there")
+    return int(index), size, [key[0] for key in keys[1:] if signed_by(note, key)]
+
+
+# A home's database
+
+
+def unpack(data):
+    if zstandard:
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=LARGEST_BUNDLE)
+    return subprocess.run(["zstd", "-dc", "--no-progress"], input=data, capture_output=True, check=True).stdout
+
+
+def bodies(bundle):
+    at = 0
+    while at < len(bundle):
+        end = at + 2 + int.from_bytes(bundle[at : at + 2], "big")
+        need(end <= len(bundle), "an entry bundle ends within an entry")
+        yield bundle[at + 2 : end]
+        at = end
+
+
+def check_log(database, row, key, cosigners):
+    """All of a log: leaf hashes, every tile, the root at every checkpoint, signatures and cosignatures."""
+    log, size = row
+    heads = dict()
+    for signed_size, root, note in database.execute("SELECT size, root, note FROM checkpoint WHERE log = ?", (log,)):
+        need(checkpoint(note, key) == (signed_size, root), f"the checkpoint of size {signed_size} says something else")
+        heads[signed_size] = root, note
+    rows = database.execute("SELECT number, compressed, data FROM bundle WHERE log = ? ORDER BY number", (log,))
+    tiles = {(level, number): data for level, number, data in
+             database.execute("SELECT level, number, data FROM tile WHERE log = ?", (log,))}  # fmt: skip
+    # Level 0 has the leaf hashes; a hash of each level above stands for 256 below it.
+    hashes = []
+    for expected, (number, compressed, data) in enumerate(rows):
+        need(number == expected, f"entry bundle {expected} is missing")
+        hashes += map(leaf_hash, bodies(unpack(data) if compressed else data))
+        full = len(hashes) == (number + 1) * WIDTH
+        need(full or len(hashes) == size, f"entry bundle {number} has the wrong number of entries")
+    need(len(hashes) == size, f"{len(hashes)} entries where {size} are said to be")
+    levels = [hashes]
+    while levels[-1]:
+        below = levels[-1]
+        for number, at in enumerate(range(0, len(below), WIDTH)):
+            tile = tiles.pop((len(levels) - 1, number), b"")
+            need(tile == b"".join(below[at : at + WIDTH]), f"tile/{len(levels) - 1}/{number} is not what is below it")
+        whole = len(below) // WIDTH
+        levels.append([tree_hash(below[number * WIDTH : (number + 1) * WIDTH]) for number in range(whole)])
+    need(not tiles, "tiles behind the end of the log")
+    # The root at a size: whole subtrees of the highest levels first, then what is left over at each level below.
+    for signed_size, (root, _) in heads.items():
+        need(signed_size <= size, f"a checkpoint of size {signed_size}, but {size} entries")
+        peaks, at = [], 0
+        for level in reversed(range(len(levels))):
+            unit = WIDTH**level
+            left = levels[level][at // unit : signed_size // unit]
+            while left:
+                cut = 1 << len(left).bit_length() - 1
+                peaks.append(tree_hash(left[:cut]))
+                left = left[cut:]
+            at = signed_size // unit * unit
+        total = peaks.pop() if peaks else sha256(b"")
+        while peaks:
+            total = node_hash(peaks.pop(), total)
+        need(total == root, f"the entries do not have the root that was signed at size {signed_size}")
+    checked = 0
+    for name, at, line in database.execute("SELECT cosigner, size, line FROM cosignature WHERE log = ?", (log,)):
+        if name in cosigners:
+            need(at in heads, f"a cosignature on size {at}, which has no checkpoint")
+            text = heads[at][1][: heads[at][1].rindex("\n\n") + 2]
+            need(signed_by(f"{text}{line}\n", cosigners[name]), f"no cosignature of {name} on size {at}")
+            checked += 1
+    return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures"
+
+
+def check_home(path, keys):
+    named = {key[0]: key for key in keys if key[2] == LOG_KEY}
+    cosigners = {key[0]: key for key in keys if key[2] == COSIGNER_KEY}
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    database.execute("BEGIN")  # all of it as of one moment
+    failed = False
+    for log, origin, vkey, size in database.execute("SELECT id, origin, verifier_key, size FROM log ORDER BY origin"):
+        try:
+            key = named.get(origin) or parse_key(vkey)
+            need(key[0] == origin, f"its key is that of {key[0]}")
+            print(f"{origin}: sound; {check_log(database, (log, size), key, cosigners)}")
+        except (Wrong, ValueError, subprocess.CalledProcessError) as problem:
+            failed = True
+            print(f"{origin}: NOT SOUND; {problem}")
+    return 1 if failed else 0
+
+
+def main(arguments):
+    if len(arguments) >= 2 and arguments[0] == "home":
+        return check_home(arguments[1], [parse_key(text) for text in arguments[2:]])
+    if len(arguments) < 4 or arguments[0] != "proof":
+        print(__doc__, file=sys.stderr)
+        return 64
+    with open(arguments[1], encoding="utf-8") as file:
+        text = file.read()
+    with open(arguments[2], "rb") as file:
+        body = file.read()
+    try:
+        index, size, by = check_proof(text, body, [parse_key(text) for text in arguments[3:]])
+    except (Wrong, ValueError) as problem:
+        print(f"NOT SOUND; {problem}")
+        return 1
+    print(f"sound; entry {index} of {size}, cosigned by {', '.join(by) or 'nobody asked for'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
