@@ -22,7 +22,8 @@ public final class SecureListener: Sendable {
     ///
     /// - Parameters:
     ///   - port: 0 takes a free one, see `localAddress`.
-    ///   - maximumHandshakes: further connections are closed at once while so many have not proved who they are.
+    ///   - maximumHandshakes: further connections are closed at once while so many have not proved who they are. One
+    ///     address gets a quarter of them (16 at least), so that nobody keeps the others out by itself.
     ///   - context: asked for each connection, so that a reloaded context counts from then on.
     ///   - onRefusal: told every failed connection, for logs and counters; called on an event loop, so be quick.
     ///   - initializer: adds the caller's handlers, on the channel's event loop, behind the TLS handler.
@@ -43,11 +44,12 @@ public final class SecureListener: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: SecureChannelOptions.waterMark)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard waiting.enter() else {
+                    let address = channel.remoteAddress?.ipAddress ?? ""
+                    guard waiting.enter(address) else {
                         onRefusal(TLSError(.closed, "too many TLS handshakes at once"), channel.remoteAddress)
                         throw ChannelError.ioOnClosedChannel
                     }
-                    let watch = HandshakeWatch(waiting: waiting, onRefusal: onRefusal)
+                    let watch = HandshakeWatch(waiting: waiting, address: address, onRefusal: onRefusal)
                     do {
                         let handler = try MutualTLSHandler(context: context(), role: .server)
                         try channel.pipeline.syncOperations.addHandlers(handler, watch)
@@ -79,25 +81,38 @@ public final class SecureListener: Sendable {
 
 /// How many connections have not proved who they are yet, across event loops.
 private final class Handshakes: Sendable {
+    private struct Current {
+        var count = 0
+        var byAddress: [String: Int] = [:]
+    }
+
     private let limit: Int
-    private let current = Mutex(0)
+    private let limitOfOne: Int
+    private let current = Mutex(Current())
 
     init(limit: Int) {
         self.limit = limit
+        limitOfOne = max(limit / 4, min(limit, 16))
     }
 
-    var count: Int { current.withLock { $0 } }
+    var count: Int { current.withLock { $0.count } }
 
-    func enter() -> Bool {
-        current.withLock { count in
-            guard count < limit else { return false }
-            count += 1
+    func enter(_ address: String) -> Bool {
+        current.withLock { current in
+            let ofOne = current.byAddress[address, default: 0]
+            guard current.count < limit, ofOne < limitOfOne else { return false }
+            current.count += 1
+            current.byAddress[address] = ofOne + 1
             return true
         }
     }
 
-    func leave() {
-        current.withLock { $0 -= 1 }
+    func leave(_ address: String) {
+        current.withLock { current in
+            current.count -= 1
+            let ofOne = current.byAddress[address, default: 1] - 1
+            current.byAddress[address] = ofOne > 0 ? ofOne : nil
+        }
     }
 }
 
@@ -107,18 +122,22 @@ private final class HandshakeWatch: ChannelInboundHandler {
     typealias InboundOut = ByteBuffer
 
     private let waiting: Handshakes
+    private let address: String
     private let onRefusal: @Sendable (TLSError, SocketAddress?) -> Void
     private var isWaiting = true
 
-    init(waiting: Handshakes, onRefusal: @escaping @Sendable (TLSError, SocketAddress?) -> Void) {
+    init(
+        waiting: Handshakes, address: String, onRefusal: @escaping @Sendable (TLSError, SocketAddress?) -> Void
+    ) {
         self.waiting = waiting
+        self.address = address
         self.onRefusal = onRefusal
     }
 
     func leave() {
         guard isWaiting else { return }
         isWaiting = false
-        waiting.leave()
+        waiting.leave(address)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
