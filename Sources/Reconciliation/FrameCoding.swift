@@ -18,6 +18,8 @@ public enum FrameLimits {
     /// Heads in all ranges of one frame.
     public static let maximumHeadsInRanges = 400
     public static let maximumUnknown = 1_500
+    /// A sealed envelope.
+    public static let maximumBlob = 1 << 20
     public static let maximumEvidence = 60 << 10
     /// Nodes, reasons and the like.
     public static let maximumText = 1_024
@@ -138,7 +140,9 @@ extension Message {
         let content = payload[(2 + length)...]
         switch header.content {
         case .entries(let entries): self = .entries(try EntryRange(entries, content: content))
-        case .blob(let blob): self = .blob(try BlobKey(blob), Array(content))
+        case .blob(let blob):
+            try bound(content.count, FrameLimits.maximumBlob, "bytes of a blob")
+            self = .blob(try BlobKey(blob), Array(content))
         case nil: throw ProtocolViolation("a bulk frame of unknown content")
         }
     }

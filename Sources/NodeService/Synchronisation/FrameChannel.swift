@@ -9,7 +9,7 @@ enum FrameChannel {
     ) throws -> NIOAsyncChannel<RawFrame, ByteBuffer> {
         try channel.pipeline.syncOperations.addHandler(counter)
         try channel.pipeline.syncOperations.addHandler(
-            ByteToMessageHandler(FrameDecoder(), maximumBufferSize: 2 * FrameLimits.maximumBulk))
+            ByteToMessageHandler(FrameDecoder(counter: counter), maximumBufferSize: 2 * FrameLimits.maximumBulk))
         let frames = try NIOAsyncChannel(
             wrappingChannelSynchronously: channel,
             configuration: .init(

@@ -12,7 +12,10 @@ struct RawFrame: Sendable {
 struct FrameDecoder: ByteToMessageDecoder {
     typealias InboundOut = RawFrame
 
+    let counter: ByteCounter
+
     mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
+        counter.isInsideFrame = buffer.readableBytes > 0
         guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self),
             let kind = buffer.getInteger(at: buffer.readerIndex + 4, as: UInt8.self)
         else { return .needMoreData }
@@ -20,6 +23,7 @@ struct FrameDecoder: ByteToMessageDecoder {
         guard buffer.readableBytes >= FrameLimits.prefixSize + prefix.payloadSize else { return .needMoreData }
         buffer.moveReaderIndex(forwardBy: FrameLimits.prefixSize)
         guard let payload = buffer.readBytes(length: prefix.payloadSize) else { return .needMoreData }
+        counter.isInsideFrame = buffer.readableBytes > 0
         context.fireChannelRead(wrapInboundOut(RawFrame(kind: prefix.kind, payload: payload)))
         return .continue
     }
@@ -40,10 +44,20 @@ final class ByteCounter: ChannelDuplexHandler, Sendable {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let counts = Guarded<(received: Int, sent: Int)>((0, 0))
+    private let counts = Guarded<(received: Int, sent: Int, taken: Int)>((0, 0, 0))
+    private let inside = Guarded(false)
+    /// What is written in one piece, so that it is seen to go.
+    private static let pieceSize = 64 << 10
 
     var received: Int { counts.value.received }
     var sent: Int { counts.value.sent }
+    /// Bytes of those sent that the system has taken.
+    var taken: Int { counts.value.taken }
+    /// Whether the peer has begun a frame and not ended it.
+    var isInsideFrame: Bool {
+        get { inside.value }
+        set { inside.value = newValue }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let count = unwrapInboundIn(data).readableBytes
@@ -52,8 +66,16 @@ final class ByteCounter: ChannelDuplexHandler, Sendable {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let count = unwrapOutboundIn(data).readableBytes
-        counts.update { $0.sent += count }
-        context.write(data, promise: promise)
+        var buffer = unwrapOutboundIn(data)
+        while let piece = buffer.readSlice(length: min(buffer.readableBytes, ByteCounter.pieceSize)) {
+            let count = piece.readableBytes
+            counts.update { $0.sent += count }
+            let written = context.eventLoop.makePromise(of: Void.self)
+            written.futureResult.whenSuccess { [counts] in counts.update { $0.taken += count } }
+            let isLast = buffer.readableBytes == 0
+            if isLast { written.futureResult.cascade(to: promise) }
+            context.write(wrapOutboundOut(piece), promise: written)
+            if isLast { return }
+        }
     }
 }

@@ -30,6 +30,7 @@ func drained(_ queue: DispatchQueue) async {
 final class Credit: Sendable {
     private struct State {
         var used = 0
+        var isAbolished = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -40,12 +41,22 @@ final class Credit: Sendable {
         budget = bytes
     }
 
+    /// From now on everything passes.
+    func abolish() {
+        let released = state.update { state -> [CheckedContinuation<Void, Never>] in
+            state.isAbolished = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in released { waiter.resume() }
+    }
+
     func take(_ bytes: Int) async {
         await withCheckedContinuation { continuation in
             let mayGoOn = state.update { state in
                 // One frame may exceed the budget, or a frame larger than it could never pass.
                 state.used += bytes
-                guard state.used - bytes >= budget else { return true }
+                guard state.used - bytes >= budget, !state.isAbolished else { return true }
                 state.waiters.append(continuation)
                 return false
             }

@@ -47,13 +47,29 @@ public struct SessionFailure: Error, Sendable, Hashable, CustomStringConvertible
 
     public init(_ kind: Kind, _ description: String) {
         self.kind = kind
-        self.description = description
+        // Parts of it may be a peer's words.
+        self.description = plain(description)
+    }
+}
+
+/// One line that does nothing to a terminal or to a log file, whoever wrote it.
+func plain(_ text: String) -> String {
+    guard text.unicodeScalars.count > 600 || text.unicodeScalars.contains(where: { !isPlain($0) }) else { return text }
+    return String(String.UnicodeScalarView(text.unicodeScalars.prefix(600).map { isPlain($0) ? $0 : "\u{FFFD}" }))
+}
+
+private func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: false
+    default: true
     }
 }
 
 extension SessionFinding {
     /// For people.
-    var text: String {
+    var text: String { plain(words) }
+
+    private var words: String {
         switch self {
         case .conflict(let origin, let size):
             "\(origin): its owner has signed two histories; it is frozen here at size \(size)"

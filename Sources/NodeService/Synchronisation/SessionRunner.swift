@@ -19,22 +19,21 @@ package final class SessionRunner: Sendable {
     private let requests: AsyncStream<PeerRequest>
     private let requestFeed: AsyncStream<PeerRequest>.Continuation
     let reading: DispatchQueue
+    /// What is being verified and committed.
     private let credit = Credit(bytes: SessionRunner.inboundBudget)
+    /// What has been read and not been dealt with yet.
+    private let inbox = Credit(bytes: SessionRunner.inboxBudget)
+    private let pace: SessionPace
+    let refusals: RefusalLog
     private let progress: (@Sendable (SyncProgress) -> Void)?
     private let state = Guarded(State())
     /// Messages with receipts that are being judged.
     let judging = Guarded<[LogID: Int]>([:])
 
-    /// Bytes of frames that may wait to be verified and committed, before the connection is read further.
+    /// Bytes of frames that may wait to be verified and committed, before more of them are taken up.
     static let inboundBudget = 12 << 20
-    /// How often the state of the connection is looked at.
-    static let tick = Duration.seconds(1)
-    static let pingTicks = 20
-    /// A connection on which nothing at all arrives for so many ticks is dead.
-    static let idleTicks = 60
-    /// A peer that sends less than this in so long, while it owes something, is stuck.
-    static let stuckTicks = 60
-    static let stuckBytes = 1_024
+    /// Bytes of frames that may wait to be taken up, before the connection is read further.
+    static let inboxBudget = 4 << 20
 
     private enum PeerRequest: Sendable {
         case entries(RangeRequest)
@@ -55,19 +54,23 @@ package final class SessionRunner: Sendable {
         var disconnect: String?
     }
 
-    package convenience init(context: SyncContext, configuration: SessionConfiguration, logger: Logger) {
-        self.init(context: context, configuration: configuration, counter: ByteCounter(), logger: logger)
+    package convenience init(
+        context: SyncContext, configuration: SessionConfiguration, pace: SessionPace = SessionPace(), logger: Logger
+    ) {
+        self.init(context: context, configuration: configuration, counter: ByteCounter(), pace: pace, logger: logger)
     }
 
     init(
-        context: SyncContext, configuration: SessionConfiguration, counter: ByteCounter, logger: Logger,
-        progress: (@Sendable (SyncProgress) -> Void)? = nil
+        context: SyncContext, configuration: SessionConfiguration, counter: ByteCounter,
+        pace: SessionPace = SessionPace(), logger: Logger, progress: (@Sendable (SyncProgress) -> Void)? = nil
     ) {
         self.context = context
         self.configuration = configuration
         self.counter = counter
         self.progress = progress
+        self.pace = pace
         log = logger
+        refusals = RefusalLog(context: context, peer: configuration.peer, logger: logger)
         (events, feed) = AsyncStream.makeStream()
         (requests, requestFeed) = AsyncStream.makeStream()
         reading = DispatchQueue(label: "entente.read.\(configuration.peer)")
@@ -133,7 +136,7 @@ package final class SessionRunner: Sendable {
         // The hello goes out before anything of the peer's is taken in.
         feed.yield(.start)
         return try await withThrowingTaskGroup(of: SessionEnd?.self) { group in
-            group.addTask { try await self.pump(inbound) }
+            group.addTask { try await self.pump(inbound, outbound) }
             group.addTask { try await self.keepAlive(outbound) }
             group.addTask { try await self.watch() }
             group.addTask {
@@ -164,11 +167,15 @@ package final class SessionRunner: Sendable {
                 var session = Session(
                     configuration: self.configuration, logs: logs, frozen: frozen, memory: memory)
                 var stays = false
-                defer { self.logsNow(session) }
+                defer {
+                    self.logsNow(session)
+                    self.inbox.abolish()
+                }
                 for await event in self.events {
                     for action in session.handle(event) {
                         if let end = try await self.perform(action, outbound) { return end }
                     }
+                    if case .received(let message) = event { self.release(message) }
                     if let reason = self.state.value.disconnect {
                         throw SessionFailure(.notPermitted, reason)
                     }
@@ -191,26 +198,41 @@ package final class SessionRunner: Sendable {
     // MARK: The network
 
     /// Decodes what arrives and hands it on, no faster than it is worked off.
-    private func pump(_ inbound: NIOAsyncChannelInboundStream<RawFrame>) async throws -> SessionEnd? {
-        for try await frame in inbound {
-            state.update { $0.report.bytesIn = self.counter.received }
-            let message = try Message(payload: frame.payload, kind: frame.kind)
-            if case .entries = message { await credit.take(frame.payload.count) }
-            feed.yield(.received(message))
+    private func pump(
+        _ inbound: NIOAsyncChannelInboundStream<RawFrame>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws -> SessionEnd? {
+        do {
+            for try await frame in inbound {
+                state.update { $0.report.bytesIn = self.counter.received }
+                let message = try Message(payload: frame.payload, kind: frame.kind)
+                await inbox.take(message.weight)
+                if message.isSmallTalk { smallTalk.update { $0 += frame.payload.count + FrameLimits.prefixSize } }
+                feed.yield(.received(message))
+            }
+        } catch let violation as ProtocolViolation {
+            try? await write(.close(reason: violation.description, memory: nil), outbound)
+            throw violation
         }
         // The session may still hold the peer's close in its stream.
         feed.finish()
         return nil
     }
 
+    /// What a message has led to is done when the storing queue has come by: only then is more read in its place.
+    private func release(_ message: Message) {
+        context.transfers.storing.async { [inbox] in inbox.give(message.weight) }
+    }
+
     private let owed = Guarded(false)
+    /// Bytes of messages that bring nothing.
+    private let smallTalk = Guarded(0)
 
     /// Asks now and then whether the peer is still there, and lets the session tidy up.
     private func keepAlive(_ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws -> SessionEnd? {
         var nonce: UInt64 = 0
         while true {
-            for _ in 0..<SessionRunner.pingTicks {
-                try await Task.sleep(for: SessionRunner.tick)
+            for _ in 0..<pace.pingTicks {
+                try await Task.sleep(for: pace.tick)
                 feed.yield(.tick)
             }
             nonce += 1
@@ -218,32 +240,20 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    /// Gives up on a peer that says nothing, or that owes something and does not bring it. A task of its own, since
-    /// the others wait for a peer that does not read.
+    /// Gives up on a peer that says nothing, that owes something and does not bring it, or that takes nothing of what
+    /// it is sent. A task of its own, since the others wait for a peer that does not read.
     private func watch() async throws -> SessionEnd? {
-        var seen = counter.received
-        var silent = 0
-        var sinceOwed = 0
-        var seenAtOwed = seen
+        let peer = configuration.peer
+        var watch = ConnectionWatch(pace: pace)
         while true {
-            try await Task.sleep(for: SessionRunner.tick)
+            try await Task.sleep(for: pace.tick)
             context.transfers.tick()
-            let now = counter.received
-            silent = now == seen ? silent + 1 : 0
-            seen = now
-            if silent >= SessionRunner.idleTicks {
-                throw SessionFailure(.unreachable, "\(configuration.peer): nothing heard for \(silent) s")
-            }
-            guard owed.value, now - seenAtOwed < SessionRunner.stuckBytes else {
-                sinceOwed = 0
-                seenAtOwed = now
-                continue
-            }
-            sinceOwed += 1
-            if sinceOwed >= SessionRunner.stuckTicks {
-                throw SessionFailure(
-                    .unreachable, "\(configuration.peer): what was asked for did not come in \(sinceOwed) s")
-            }
+            // The session's own task may be waiting for the peer to read.
+            if let reason = state.value.disconnect { throw SessionFailure(.notPermitted, reason) }
+            let sight = ConnectionWatch.Sight(
+                received: counter.received, useful: counter.received - smallTalk.value, taken: counter.taken,
+                isOwed: owed.value || counter.isInsideFrame, isTaking: counter.taken < counter.sent)
+            if let complaint = watch.look(sight) { throw SessionFailure(.unreachable, "\(peer): \(complaint)") }
         }
     }
 
@@ -267,7 +277,7 @@ package final class SessionRunner: Sendable {
     ) async throws -> SessionEnd? {
         switch action {
         case .send(let message):
-            note(message)
+            if case .unknown(let logs) = message { refusals.refused(logs: logs) }
             try await write(message, outbound)
         case .offer(let id, let fromSize, let pushing):
             try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
@@ -277,7 +287,7 @@ package final class SessionRunner: Sendable {
             feed.yield(.assigned(id, ranges))
         case .giveBack(let range):
             context.transfers.transfer(of: range.log)?.giveBack(range.start..<range.end, by: state.value.id)
-        case .commit(let entries): commit(entries)
+        case .commit(let entries): await commit(entries)
         case .repair(let entries): repair(entries)
         case .serve(let request): requestFeed.yield(.entries(request))
         case .serveBlob(let key): requestFeed.yield(.blob(key))
@@ -310,22 +320,12 @@ package final class SessionRunner: Sendable {
         case .serveNodes(let request): requestFeed.yield(.nodes(request))
         case .beginRecovery(let id, let size): beginRecovery(id, size: size)
         case .noteAnswer(let id, let head): noteAnswer(id, head)
-        case .report(let finding): report(finding)
+        case .report(let finding):
+            if refusals.isNews(finding) { report(finding) }
         case .close(let end):
             return end
         }
         return nil
-    }
-
-    /// Every refusal is in the log with its reason; the peer is told less.
-    private func note(_ message: Message) {
-        guard case .unknown(let ids) = message, let first = ids.first else { return }
-        log.notice(
-            "logs refused",
-            metadata: [
-                "peer": "\(configuration.peer)", "count": "\(ids.count)", "log": "\(first.hex)",
-                "reason": "not here, left out, or not for this peer",
-            ])
     }
 
     /// The offer of a log's newest checkpoint, and the entries to push behind it.
@@ -422,9 +422,10 @@ package final class SessionRunner: Sendable {
         }
     }
 
-    private func commit(_ entries: EntryRange) {
+    private func commit(_ entries: EntryRange) async {
         let bytes = entries.bundles.reduce(0) { $0 + $1.data.count }
-        guard let transfer = context.transfers.transfer(of: entries.range.log) else { return credit.give(bytes) }
+        guard let transfer = context.transfers.transfer(of: entries.range.log) else { return }
+        await credit.take(bytes)
         transfer.arrived(
             TransferFrame(entries: entries, owner: participant, byteCount: bytes) { [credit] in credit.give(bytes) })
     }
@@ -433,7 +434,6 @@ package final class SessionRunner: Sendable {
     private func repair(_ entries: EntryRange) {
         let id = entries.range.log
         context.transfers.storing.async { [self] in
-            defer { credit.give(entries.bundles.reduce(0) { $0 + $1.data.count }) }
             do {
                 let mended = try context.store.repair(ArrivingRange(entries), treeSize: entries.range.treeSize)
                 state.update { $0.report.repaired += mended.filter(\.isOfLog).count }
@@ -455,8 +455,15 @@ package final class SessionRunner: Sendable {
         do {
             while true {
                 let asked = rest
-                let frame = try await onQueue(reading) {
-                    try RangeServer(store: self.context.store).frame(for: asked)
+                let made = try await onQueue(reading) { () -> EntryRange? in
+                    guard try self.context.localLog(asked.log, visibleTo: self.configuration.peer) != nil else {
+                        return nil
+                    }
+                    return try RangeServer(store: self.context.store).frame(for: asked)
+                }
+                guard let frame = made else {
+                    refusals.refused(logs: [asked.log])
+                    return try await write(.requestRefusal(asked), outbound)
                 }
                 try await write(.entries(frame), outbound)
                 state.update { $0.report.sent += frame.range.end - frame.range.start }

@@ -41,6 +41,8 @@ package struct HeadsExchange {
     /// Logs of which the peer has told something newer than its tree, which it made for the hello.
     private var toldSince: Set<LogID> = []
     private let maximumLogs: Int
+    /// Heads in lists that have not ended yet.
+    private var listed = 0
 
     /// - Parameters:
     ///   - isFirst: whether this node's name sorts before the peer's.
@@ -207,7 +209,8 @@ package struct HeadsExchange {
             parts += compare(children, at: place, &expected)
         case .heads(let heads, let hasMore):
             expected.listed += heads
-            guard expected.listed.count <= maximumLogs else {
+            listed += heads.count
+            guard heard.heads.count + listed <= maximumLogs else {
                 throw ProtocolViolation("more than \(maximumLogs) logs")
             }
             due[place] = expected
@@ -240,9 +243,11 @@ package struct HeadsExchange {
     /// All heads of a range have come.
     private mutating func take(_ expected: Due, at place: Place) throws -> [HeadsPart] {
         due[place] = nil
+        listed -= expected.listed.count
         let sorted = expected.listed.sorted { $0.log < $1.log }
         guard HeadsTree(sorted).hash(of: place.range) == expected.hash,
-            expected.isListing || sorted.count <= HeadsTree.leafSize || place.range.depth == IDRange.maximumDepth
+            expected.isListing || sorted.count <= HeadsTree.leafSize || place.range.depth == IDRange.maximumDepth,
+            zip(sorted, sorted.dropFirst()).allSatisfy({ $0.log != $1.log })
         else { throw ProtocolViolation("heads that do not add up") }
         for head in sorted where !toldSince.contains(head.log) { try hear(head, place.community) }
         guard !expected.isListing, let tree = trees[place.community], tree.children(of: place.range) != nil else {

@@ -18,7 +18,8 @@ extension Session {
     }
 
     mutating func receive(_ bytes: [UInt8], for key: BlobKey, _ actions: inout [SessionAction]) throws {
-        guard requestedBlobs.contains(key) else { throw ProtocolViolation("a blob that was not asked for") }
+        guard requestedBlobs.remove(key) != nil else { throw ProtocolViolation("a blob that was not asked for") }
+        arrivedBlobs.insert(key)
         actions.append(.storeBlob(key, bytes))
     }
 

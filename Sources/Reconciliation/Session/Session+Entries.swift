@@ -6,6 +6,9 @@ extension Session {
     mutating func receive(_ offer: Offer, _ actions: inout [SessionAction]) throws {
         if offer.isPushed {
             guard pushes[offer.log] == nil else { throw ProtocolViolation("two pushes of one log at once") }
+            guard pushes.count < Session.maximumFetches else {
+                throw ProtocolViolation("more than \(Session.maximumFetches) pushes announced at once")
+            }
         }
         guard let log = logs[offer.log], !leftOut.contains(offer.log) else {
             try expectPush(offer, size: nil, isWanted: false)
@@ -259,11 +262,13 @@ extension Session {
             if messages == 0 { awaitedAnswers.remove(id) }
         case .blobStored(let key):
             requestedBlobs.remove(key)
+            arrivedBlobs.remove(key)
             // It may be damaged here one day, and is asked for again then.
             knownBlobs.remove(key)
             requestBlobs(&actions)
         case .blobRejected(let key, let reason):
             requestedBlobs.remove(key)
+            arrivedBlobs.remove(key)
             throw ProtocolViolation("the sealed part of entry \(key.index): \(reason)")
         }
     }

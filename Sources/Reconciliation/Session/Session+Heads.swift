@@ -112,7 +112,7 @@ extension Session {
     private mutating func offer(_ log: LocalLog, _ actions: inout [SessionAction]) {
         guard let head = log.head, offered[log.id] != head.size else { return }
         guard openOffers.contains(log.id) || openOffers.count < configuration.openOffers else {
-            waitingOffers.append(log.id)
+            if inLine.insert(log.id).inserted { waitingOffers.append(log.id) }
             return
         }
         let theirs = exchange.heard[log.id]?.size ?? 0
@@ -140,7 +140,10 @@ extension Session {
         guard !waitingOffers.isEmpty, openOffers.count < configuration.openOffers else { return }
         var waiting = waitingOffers[...]
         waitingOffers = []
-        while openOffers.count < configuration.openOffers, let id = waiting.popFirst() { refresh(id, &actions) }
+        while openOffers.count < configuration.openOffers, let id = waiting.popFirst() {
+            inLine.remove(id)
+            refresh(id, &actions)
+        }
         waitingOffers = Array(waiting) + waitingOffers
     }
 
@@ -222,7 +225,7 @@ extension Session {
         judging[id] = nil
         deferred.remove(id)
         repeatedOffers[id] = nil
-        waitingOffers.removeAll { $0 == id }
+        if inLine.remove(id) != nil { waitingOffers.removeAll { $0 == id } }
         // The peer forgets what it heard, and waits for no answers.
         if exchange.told[id] != nil {
             let nothing = Head(log: id, size: 0, root: .zero)

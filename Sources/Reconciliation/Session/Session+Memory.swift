@@ -38,7 +38,12 @@ extension Session {
         actions.append(.send(.agree(digest)))
     }
 
-    mutating func receiveAgreement(_ digest: SHA256Digest, _ actions: inout [SessionAction]) {
+    static let maximumProposals = 64
+
+    mutating func receiveAgreement(_ digest: SHA256Digest, _ actions: inout [SessionAction]) throws {
+        // Each answer takes hashing all heads.
+        proposals += 1
+        guard proposals <= Session.maximumProposals else { throw ProtocolViolation("too many proposals at once") }
         if configuration.isInitiator {
             guard let memory = proposed else { return }
             proposed = nil

@@ -70,7 +70,7 @@ extension Session {
                 receipts.forget(id)
                 continue
             }
-            guard requestedBlobs.isEmpty || lines.count >= FrameLimits.maximumCosignatures,
+            guard requestedBlobs.isEmpty && arrivedBlobs.isEmpty || lines.count >= FrameLimits.maximumCosignatures,
                 let theirs = exchange.heard[id]
             else { continue }
             let ready = receipts.take(id, below: theirs.size)

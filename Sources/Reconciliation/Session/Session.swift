@@ -22,6 +22,8 @@ public struct Session {
     var proposed: SessionMemory?
     /// What the peer did not agree on: it is not proposed again.
     var declined: SHA256Digest?
+    /// Proposals of the peer's since the last tick.
+    var proposals = 0
     /// Logs in which the two sides are not known to hold the same.
     var unequal: Set<LogID> = []
     /// Logs that were hidden from the peer before it said hello.
@@ -40,6 +42,7 @@ public struct Session {
     /// Logs that were offered and that the peer has said nothing about since, and those that wait until it has.
     var openOffers: Set<LogID> = []
     var waitingOffers: [LogID] = []
+    var inLine: Set<LogID> = []
     /// Offers that did not start from what is held here, by log.
     var repeatedOffers: [LogID: Int] = [:]
     /// Logs that come in towards another checkpoint.
@@ -90,6 +93,8 @@ public struct Session {
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
+    /// Blobs that have come and are being stored.
+    var arrivedBlobs: Set<BlobKey> = []
     /// Requests of the peer's that are being answered.
     var serving = 0
     /// Whether the peer means to stay connected; false until it has said so.
@@ -140,7 +145,9 @@ public struct Session {
             switch event {
             case .start: start(&actions)
             case .received(let message): try receive(message, &actions)
-            case .tick: proposeMemory(&actions)
+            case .tick:
+                proposals = 0
+                proposeMemory(&actions)
             default: try answer(event, &actions)
             }
         } catch let violation as ProtocolViolation {
@@ -230,7 +237,7 @@ public struct Session {
             actions.append(.serveBlob(key))
         case .blob(let key, let bytes): try receive(bytes, for: key, &actions)
         case .blobRefusal(let key): try receiveRefusal(of: key, &actions)
-        case .agree(let digest): receiveAgreement(digest, &actions)
+        case .agree(let digest): try receiveAgreement(digest, &actions)
         case .ping(let nonce, let isReply):
             if isReply { echoes.remove(nonce) } else { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
         case .prefixRequest(let request):
@@ -288,7 +295,8 @@ public struct Session {
         // Until the heads are compared nobody knows what is wanted.
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && awaitedAnswers.isEmpty
-            && requestedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty && judgingEvidence.isEmpty
+            && requestedBlobs.isEmpty && arrivedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
+            && judgingEvidence.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
@@ -298,7 +306,11 @@ public struct Session {
         outstanding.contains { !leftOut.contains($0.key) && !unknownThere.contains($0.key) }
             || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || receipts.isOwed || !hasMet || !exchange.isComplete
-            || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty
+            || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty || isPushOwed
+    }
+
+    private var isPushOwed: Bool {
+        pushes.values.contains { if case .announced = $0 { true } else { false } }
     }
 
     /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.

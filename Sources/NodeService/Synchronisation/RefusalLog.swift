@@ -1,0 +1,90 @@
+import Cryptography
+import Dispatch
+import LogStore
+import Logging
+import Reconciliation
+
+/// Notes what a peer was refused and why. The peer itself is never told the reason: what it may not see and what does
+/// not exist get the same answer.
+final class RefusalLog: Sendable {
+    private let context: SyncContext
+    private let peer: String
+    private let log: Logger
+    private let noted = Guarded<Set<String>>([])
+
+    /// More than so many refusals of one session are not told apart any more.
+    static let maximum = 256
+
+    init(context: SyncContext, peer: String, logger: Logger) {
+        self.context = context
+        self.peer = peer
+        log = logger
+    }
+
+    func refused(logs: [LogID]) {
+        for id in logs.prefix(RefusalLog.maximum) {
+            guard isNew("log \(id.hex)") else { continue }
+            // Reading is no work for the session's task.
+            context.transfers.storing.async { [self] in
+                let (origin, reason) = why(id)
+                log.notice("log refused", metadata: ["peer": "\(peer)", "log": "\(origin)", "reason": "\(reason)"])
+            }
+        }
+    }
+
+    /// Whether a finding has not been reported in this session, as far as that is kept.
+    func isNews(_ finding: SessionFinding) -> Bool {
+        isNew("finding \(finding.text)")
+    }
+
+    private func isNew(_ what: String) -> Bool {
+        noted.update { noted in
+            guard noted.count < RefusalLog.maximum else { return false }
+            return noted.insert(what).inserted
+        }
+    }
+
+    private func why(_ id: LogID) -> (origin: String, reason: String) {
+        guard let log = try? context.store.log(id: id) else { return (id.hex, "no such log here") }
+        if let frozen = log.frozen { return (log.origin, "frozen: \(frozen)") }
+        guard context.communities(admitting: peer).contains(log.community) else {
+            return (log.origin, "the peer is not admitted to \(log.community)")
+        }
+        guard (try? context.localLog(id, visibleTo: peer)) != nil else {
+            return (log.origin, "the newest members record of the log does not list the peer")
+        }
+        return (log.origin, "left out of this session, or more was asked for than is held")
+    }
+}
+
+extension Message {
+    /// Bytes that the message takes up while it waits, roughly.
+    var weight: Int {
+        switch self {
+        case .entries(let entries): entries.bundles.reduce(1_024) { $0 + $1.data.count }
+        case .blob(_, let bytes): bytes.count + 256
+        case .fork(_, let evidence): evidence.count + 256
+        case .heads(_, let heads, _, _): 256 + heads.count * 160
+        case .ranges(let nodes, _):
+            nodes.reduce(256) { sum, node in
+                switch node.content {
+                case .children(let hashes): sum + hashes.count * 48
+                case .heads(let heads, _): sum + heads.count * 160
+                }
+            }
+        case .cosignatures(_, let lines): lines.reduce(256) { $0 + $1.line.utf8.count + $1.cosigner.utf8.count + 64 }
+        case .receipts(_, let lines): lines.reduce(256) { $0 + $1.line.utf8.count + $1.holder.utf8.count + 128 }
+        case .unknown(let logs): 256 + logs.count * 48
+        case .offer(let offer): 512 + offer.checkpoint.utf8.count + offer.proof.count * 48
+        default: 512
+        }
+    }
+
+    /// Whether it can be nothing that was asked for.
+    var isSmallTalk: Bool {
+        switch self {
+        case .ping, .ignored: true
+        default: false
+        }
+    }
+}
