@@ -23,7 +23,7 @@ public final class SecureListener: Sendable {
     /// - Parameters:
     ///   - port: 0 takes a free one, see `localAddress`.
     ///   - maximumHandshakes: further connections are closed at once while so many have not proved who they are. One
-    ///     address gets a quarter of them (16 at least), so that nobody keeps the others out by itself.
+    ///     address gets half of them (16 at least), so that nobody keeps the others out by itself.
     ///   - context: asked for each connection, so that a reloaded context counts from then on.
     ///   - onRefusal: told every failed connection, for logs and counters; called on an event loop, so be quick.
     ///   - initializer: adds the caller's handlers, on the channel's event loop, behind the TLS handler.
@@ -92,7 +92,7 @@ private final class Handshakes: Sendable {
 
     init(limit: Int) {
         self.limit = limit
-        limitOfOne = max(limit / 4, min(limit, 16))
+        limitOfOne = max(limit / 2, min(limit, 16))
     }
 
     var count: Int { current.withLock { $0.count } }
