@@ -25,6 +25,9 @@ struct ReceiptExchange {
     /// Whether the peer owes an answer.
     var isOwed: Bool { !answers.isEmpty }
 
+    /// How many things are kept in mind because of what the peer has said.
+    var footprint: Int { asked.count + judging.count + sending.count + answers.values.reduce(0) { $0 + $1.count } }
+
     mutating func add(_ lines: [ReceiptLine], of log: LogID) {
         let room = ReceiptExchange.maximumWaiting - (waiting[log]?.count ?? 0)
         waiting[log, default: []] += lines.prefix(max(0, room))

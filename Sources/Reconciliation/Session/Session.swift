@@ -318,7 +318,7 @@ public struct Session {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
             + waitingOffers.count + repeatedOffers.count + deferred.count + fetches.count + outstandingCount
             + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
-            + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count
+            + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 
     /// At most this many requests of a peer's are answered at once.
