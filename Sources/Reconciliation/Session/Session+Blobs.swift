@@ -8,13 +8,14 @@ extension Session {
 
     mutating func requestBlobs(_ actions: inout [SessionAction]) {
         guard hasMet else { return }
-        if requestedBlobs.isEmpty, !waitingBlobs.isEmpty { roundTrips += 1 }
+        let wasIdle = requestedBlobs.isEmpty
         while requestedBlobs.count < configuration.blobWindow, let key = waitingBlobs.first {
             waitingBlobs.removeFirst()
             guard logs[key.log] != nil, !leftOut.contains(key.log) else { continue }
             requestedBlobs.insert(key)
             actions.append(.send(.blobRequest(key)))
         }
+        if wasIdle, !requestedBlobs.isEmpty { roundTrips += 1 }
     }
 
     mutating func receive(_ bytes: [UInt8], for key: BlobKey, _ actions: inout [SessionAction]) throws {
