@@ -45,7 +45,7 @@ struct Tag {
     var record: JSONValue {
         let chain = network ?? currency
         var subject: [JSONMember] = []
-        if let chain { subject.append(JSONMember("chain", .string(Tag.caip2(chain)))) }
+        if let chain { subject.append(JSONMember("chain", .string(Tag.caip2(chain, address: address)))) }
         if let address { subject.append(JSONMember("address", .string(address))) }
         if let transaction { subject.append(JSONMember("tx_hash", .string(transaction))) }
         var all = [JSONMember("subject", .object(subject))]
@@ -60,9 +60,15 @@ struct Tag {
     }
 
     /// A chain by any name it goes by; one that is not known stays as it is, and is refused when the record is judged.
-    private static func caip2(_ name: String) -> String {
-        Chain.resolve(name.trimmed)?.caip2 ?? name
+    private static func caip2(_ name: String, address: String?) -> String {
+        if let chain = Chain.resolve(name.trimmed) { return chain.caip2 }
+        // Sanctions lists and packs name these tokens where the chain should stand. The checksum of an address of Tron
+        // or Bitcoin says which it is; those of EVM chains are alike, so there it is not guessed.
+        guard let address, ["USDT", "USDC"].contains(name.trimmed.uppercased()) else { return name }
+        return tokenChains.first { AddressCheck.verdict(address, on: $0) == .valid }?.caip2 ?? name
     }
+
+    private static let tokenChains = ["TRX", "BTC"].compactMap(Chain.resolve)
 
     private static func confidence(_ text: String) -> JSONValue {
         if let value = Int64(text) { return .object([JSONMember("value", .integer(value))]) }

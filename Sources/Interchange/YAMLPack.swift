@@ -52,7 +52,7 @@ struct YAMLPack: Sendable {
     /// The items of one chunk; where the chunk is not valid YAML, each item by itself.
     func items(ofChunk number: Int) -> [Item] {
         let chunk = chunks[number]
-        if let nodes = try? Yams.compose(yaml: chunk.text)?.sequence {
+        if let nodes = try? Yams.compose(yaml: chunk.text, .basic)?.sequence {
             return nodes.enumerated().map { offset, node in
                 Item(
                     position: ImportPosition(
@@ -67,7 +67,7 @@ struct YAMLPack: Sendable {
                 let text = lines.joined(separator: "\n")
                 let position = ImportPosition(line: line, item: chunk.firstItem + offset)
                 do {
-                    let node = try Yams.compose(yaml: text)?.sequence?.first.map(YAMLTree.init)
+                    let node = try Yams.compose(yaml: text, .basic)?.sequence?.first.map(YAMLTree.init)
                     return Item(
                         position: position, node: node, problem: node == nil ? "no item" : nil, row: Array(text.utf8))
                 } catch {
@@ -154,7 +154,7 @@ struct YAMLPack: Sendable {
 
     private static func mapping(_ text: String, file: String) throws -> [(key: String, node: YAMLTree)] {
         do {
-            guard let tree = try Yams.compose(yaml: text).map(YAMLTree.init) else { return [] }
+            guard let tree = try Yams.compose(yaml: text, .basic).map(YAMLTree.init) else { return [] }
             guard let members = tree.map else {
                 throw ImportError(file: file, line: 1, reason: "no mapping of names to values")
             }
