@@ -229,4 +229,23 @@ struct HeadsExchangeTests {
             try honest.receive([random.head()], community: "y", isLast: false)
         }
     }
+
+    @Test("What a side tells while its tree is on its way is newer than the tree")
+    func newerThanTheTree() throws {
+        var random = SplitMix64(11)
+        let heads = (0..<3).map { _ in random.head() }
+        var left = HeadsExchange(own: [], memory: nil, isFirst: true, maximumLogs: 100)
+        let right = HeadsExchange(
+            own: heads.map { ("krus", $0) }, memory: nil, isFirst: false, maximumLogs: 100)
+        let hello = Hello(
+            node: "n1", communities: right.digests(of: ["krus"]), memory: nil, once: true, settled: true)
+        _ = left.receive(hello, communities: ["krus"])
+        let newer = Head(log: heads[0].log, size: heads[0].size + 1, root: random.digest())
+        _ = try left.receive([newer], community: "krus", isLast: false)
+        #expect(!left.isComplete)
+        _ = try left.receive(RangeNode(community: "krus", range: IDRange(), content: .heads(heads, more: false)))
+        #expect(left.isComplete)
+        #expect(left.heard.heads[newer.log] == newer)
+        #expect(left.heard.heads[heads[1].log] == heads[1])
+    }
 }

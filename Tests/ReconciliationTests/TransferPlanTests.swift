@@ -56,6 +56,20 @@ struct TransferPlanTests {
         #expect(plan.isComplete)
     }
 
+    @Test("What there was no room for is not asked for again before the frontier has moved")
+    func noRoom() {
+        var plan = plan(1_024)
+        plan.join(1)
+        plan.join(2)
+        #expect(plan.assign(1, ranges: 1) == [0..<256])
+        #expect(plan.assign(2, ranges: 1) == [256..<512])
+        #expect(plan.arrived(256..<512, from: 2) == .later)
+        plan.drop(waiting: 256)
+        #expect(plan.assign(2, ranges: 3).isEmpty)
+        #expect(plan.arrived(0..<256, from: 1) == .now)
+        #expect(plan.assign(2, ranges: 3) == [256..<512, 512..<768, 768..<1_024])
+    }
+
     /// Sessions of all kinds work on one log; the frames are cut anywhere, lost, refused and overtaken.
     @Test("Whatever happens, every entry has its turn exactly once and in order", arguments: 0..<300)
     func random(seed: UInt64) throws {
