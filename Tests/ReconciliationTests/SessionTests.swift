@@ -204,6 +204,41 @@ import TransparencyLog
         try ConsistencyProof.make(from: old, to: new, from: tree(Int(new)), hasher: MerkleHasher()).hashes
     }
 
+    @Test("A log that froze before the hello is left out, and nobody waits for it")
+    func frozenEarly() throws {
+        var pair = Pair([try log(3, cosignatures: [line("c.example", size: 3)])], [try log(3)])
+        pair.actions[1] += pair.sides[1].handle(.start)
+        pair.actions[1] += pair.sides[1].handle(.frozen(id))
+        pair.meet()
+        #expect(pair.actions[1].contains(.sendEvidence(id)))
+        #expect(pair.sides.allSatisfy { $0.isConverged })
+    }
+
+    @Test("Who was told of a log that froze hears why, though it holds nothing of it")
+    func frozenUnderway() throws {
+        var pair = Pair([try log(3)], [])
+        pair.meet()
+        pair.feed(.frozen(id), to: 0)
+        #expect(pair.actions[0].contains(.sendEvidence(id)))
+    }
+
+    @Test("Cosignatures of a log that freezes while they are judged keep nobody waiting")
+    func frozenWhileJudging() throws {
+        var pair = Pair([try log(3, cosignatures: [line("c.example", size: 3)])], [try log(3)])
+        pair.meet()
+        pair.feed(.frozen(id), to: 1)
+        pair.feed(.frozen(id), to: 0)
+        #expect(pair.sides.allSatisfy { $0.isConverged })
+    }
+
+    @Test("A peer that cannot bring as much as is pinned here is not waited for")
+    func pinnedBeyond() throws {
+        var pair = Pair([try log(0, pinned: 5)], [try log(3)])
+        pair.meet()
+        pair.feed(.received(.offer(Offer(log: id, checkpoint: try note(3), fromSize: 0, proof: []))), to: 0)
+        #expect(pair.sides.allSatisfy { $0.isConverged })
+    }
+
     @Test("What the peer does not agree on is proposed once")
     func declined() throws {
         var pair = Pair([try log(3)], [try log(3)])

@@ -46,7 +46,8 @@ extension Session {
             if repeatedOffers[log.id, default: 0] > Session.maximumRepeatedOffers {
                 throw ProtocolViolation("offers from size \(offer.fromSize), which this node does not hold")
             }
-            unequal.insert(log.id)
+            // What is pinned here may be more than the peer can bring.
+            if log.pinned?.size ?? 0 > head.size { unequal.remove(log.id) } else { unequal.insert(log.id) }
             announce(log, &actions)
             return
         }

@@ -201,7 +201,9 @@ extension Session {
         frozenHere.insert(id)
         guard hasMet else { return }
         leaveOut(log, .conflict(origin: log.origin, size: log.head?.size ?? 0), tell: nil, &actions)
-        if exchange.heard[id] != nil, inquiries[id] == nil { tellFork(id, &actions) }
+        // A peer that holds nothing of it may wait for what it was told of.
+        let isSpokenOf = exchange.heard[id] != nil || exchange.told[id] != nil
+        if isSpokenOf, inquiries[id] == nil { tellFork(id, &actions) }
     }
 
     mutating func receiveEvidence(_ id: LogID, _ evidence: [UInt8], _ actions: inout [SessionAction]) {

@@ -168,6 +168,8 @@ extension Session {
     /// Nothing more is expected of this log.
     private mutating func forget(_ id: LogID) {
         fetches[id] = nil
+        // Of a log that is frozen or hidden meanwhile nobody says that its lines were judged.
+        judging[id] = nil
         openOffers.remove(id)
         contradicted.remove(id)
         repairs[id]?.isWanted = false

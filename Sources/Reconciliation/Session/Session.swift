@@ -205,6 +205,7 @@ public struct Session {
         }
         tell(parts, &actions)
         for id in hiddenEarly.sorted() { hide(id, &actions) }
+        for id in frozenHere.sorted() { frozen(id, &actions) }
         if exchange.isComplete { exchanged(&actions) }
         requestBlobs(&actions)
     }

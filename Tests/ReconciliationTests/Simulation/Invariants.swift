@@ -43,12 +43,26 @@ final class Invariants {
         var blobRequests = 0
         var refusedBlobs = 0
 
-        /// Entries up to the end of a request answer it.
-        mutating func answer(_ range: RangeRequest) {
+        /// Whether the last entries that came were due.
+        var isDue = false
+        /// Logs of which entries were announced unasked.
+        var pushed: Set<LogID> = []
+
+        /// Entries from the beginning of a request answer it up to where they reach.
+        mutating func answer(_ range: RangeRequest, isRefusal: Bool = false) {
             let position = requests.firstIndex {
-                $0.log == range.log && $0.end == range.end && $0.treeSize == range.treeSize
+                $0.log == range.log && $0.start == range.start && $0.end >= range.end
+                    && $0.treeSize == range.treeSize
             }
-            if let position { requests.remove(at: position) }
+            isDue = position != nil
+            guard let position else { return }
+            let request = requests[position]
+            if isRefusal || range.end == request.end {
+                requests.remove(at: position)
+            } else {
+                requests[position] = RangeRequest(
+                    log: range.log, start: range.end, end: request.end, treeSize: range.treeSize)
+            }
         }
     }
 
@@ -165,7 +179,7 @@ final class Invariants {
             }
         case .entries(let entries):
             guard let log = session.node.store.logs[entries.range.log],
-                session.node.shows(log, to: session.peer.index)
+                session.node.mayRead(log, session.peer.index)
             else {
                 return fail("\(session.node.name) sends entries to \(session.peer.name) that it may not see")
             }
@@ -190,7 +204,8 @@ final class Invariants {
                 if case .heads(let heads, _) = node.content { for head in heads { seen.named[head.log] = head } }
             }
         case .entries(let entries): seen.answer(entries.range)
-        case .requestRefusal(let range): seen.answer(range)
+        case .requestRefusal(let range): seen.answer(range, isRefusal: true)
+        case .offer(let offer) where offer.isPushed: seen.pushed.insert(offer.log)
         case .blob: seen.blobRequests -= 1
         case .blobRefusal:
             seen.blobRequests -= 1
@@ -198,6 +213,15 @@ final class Invariants {
         default: break
         }
         watched[session.id] = seen
+    }
+
+    /// Only what was asked for, or announced, is looked at any further.
+    func committing(_ entries: EntryRange, by session: SimulatedSession) {
+        let seen = watched[session.id]
+        // What a liar has asked for is not what it meant to.
+        if !session.node.isLying, seen?.isDue != true, seen?.pushed.contains(entries.range.log) != true {
+            fail("\(session.node.name) takes entries from \(session.peer.name) that it did not ask for")
+        }
     }
 
     /// Blobs that neither side could get from the other.

@@ -118,5 +118,20 @@ struct Schedule {
             events.append((time, event))
         }
         self.events = events
+        if draw(1...6) == 1 { fork(draw(0...(nodes - 1)), draw(0...(communities.count - 1)), draw(0...1) == 0) }
+    }
+
+    /// A node loses its disk and the marks, and appends as if nothing had been; of one size at times.
+    private mutating func fork(_ node: Int, _ community: Int, _ isOfOneSize: Bool) {
+        let places = [events.count / 4, events.count / 2, events.count * 3 / 4]
+        let more: [[Event]] = [
+            [.backUp(node: node), .append(node: node, community: community, count: 2)],
+            [.restore(node: node, withMarks: false)],
+            [.append(node: node, community: community, count: isOfOneSize ? 2 : 3)],
+        ]
+        for (place, added) in zip(places, more).reversed() {
+            let time = events[place].time
+            events.insert(contentsOf: added.map { (time, $0) }, at: place)
+        }
     }
 }

@@ -118,9 +118,11 @@ struct SimulatedLiar {
         }
         let range = entries.range
         let shift: UInt64 = one(in: 3) ? 1 : 0
+        let isOfOneTree = range.end < range.treeSize && one(in: 2)
         return EntryRange(
             range: RangeRequest(
-                log: range.log, start: range.start + shift, end: range.end + shift, treeSize: range.treeSize + shift),
+                log: range.log, start: range.start + shift, end: range.end + shift,
+                treeSize: range.treeSize + (isOfOneTree ? 0 : shift)),
             proof: entries.proof.map { one(in: 2) ? wrong($0) : $0 }, bundles: bundles)
     }
 

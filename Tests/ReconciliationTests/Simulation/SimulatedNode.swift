@@ -206,6 +206,11 @@ final class SimulatedNode {
         verifying = (0..<2).map { _ in WorkQueue(clock, delay: settings.verifying) }
     }
 
+    /// Whether the marks know of all that was appended here.
+    var isMarked: Bool {
+        store.logs.values.allSatisfy { !$0.isOwn || $0.head?.size ?? 0 <= marks.own[$0.id]?.size ?? 0 }
+    }
+
     func restore(_ copy: SimulatedStore, marks old: SimulatedMarks?, _ hasher: MerkleHasher) {
         crash()
         store = copy

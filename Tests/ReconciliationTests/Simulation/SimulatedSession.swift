@@ -152,7 +152,9 @@ final class SimulatedSession {
         case .assign(let log, let limit):
             feed(.assigned(log, node.transfer(of: log)?.assign(id, ranges: limit) ?? []))
         case .giveBack(let range): node.transfer(of: range.log)?.giveBack(range.start..<range.end, by: id)
-        case .commit(let entries): node.transfer(of: entries.range.log)?.arrived(entries, from: self)
+        case .commit(let entries):
+            node.invariants.committing(entries, by: self)
+            node.transfer(of: entries.range.log)?.arrived(entries, from: self)
         case .serve(let request): serving.add { [self] in serve(request) }
         case .repair(let entries): feed(.repairFailed(entries.range.log))
         // Nobody signs receipts here.

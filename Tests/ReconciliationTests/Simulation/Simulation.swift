@@ -140,6 +140,8 @@ final class Simulation {
         case .backUp(let index): backups[index] = (nodes[index].store, nodes[index].marks)
         case .restore(let index, let withMarks):
             guard let backup = backups[index] else { return }
+            // What was neither marked nor shown when the disk died was never promised to anybody.
+            guard withMarks == false || nodes[index].isMarked else { return }
             nodes[index].restore(backup.store, marks: withMarks ? nil : backup.marks, hasher)
         case .addCard(let index, let other): addCard(of: other, to: nodes[index])
         case .changeMembers(let index, let community, let other):
@@ -199,7 +201,16 @@ final class Simulation {
         runUntilQuiet()
         for node in nodes { node.isLying = false }
         let links = schedule.links.filter { isUsable($0) }
-        let live = links.map { connect($0, isForward: $0.delay.lowerBound.isMultiple(of: 4), once: false) }
+        var live = links.map { connect($0, isForward: $0.delay.lowerBound.isMultiple(of: 4), once: false) }
+        if live.count > 1 {
+            // A last loss: the others bring what was on its way there.
+            let lost = Int(clock.random.next() % UInt64(live.count))
+            let moment = clock.now + clock.delay(10_000...400_000)
+            while isSound, clock.step(until: moment) { count() }
+            live[lost].drop()
+            settle()
+            live[lost] = connect(links[lost], isForward: true, once: false)
+        }
         settle()
         guard isSound else { return }
         let resting = Resting(nodes: nodes, invariants: invariants)
