@@ -23,6 +23,16 @@ struct Resting {
         }
     }
 
+    /// Two histories that meet are noticed: on one side at least the log is frozen, or still comes back to its owner.
+    func checkNoticed(_ first: SimulatedNode, _ second: SimulatedNode) {
+        for (id, log) in first.store.logs.sorted(by: { $0.key < $1.key }) where first.shows(log, to: second.index) {
+            guard let other = second.store.logs[id], second.shows(other, to: first.index),
+                let one = log.head, let two = other.head, one.size == two.size, one.root != two.root
+            else { continue }
+            invariants.fail("\(first.name) and \(second.name) hold two roots of \(log.origin) at size \(one.size)")
+        }
+    }
+
     private func isWaiting(_ id: LogID, _ node: SimulatedNode) -> Bool {
         guard let log = node.store.logs[id], let pending = log.pending else { return false }
         return !nodes.contains { other in

@@ -216,6 +216,7 @@ final class Simulation {
         let resting = Resting(nodes: nodes, invariants: invariants)
         for (link, connection) in zip(links, live) {
             resting.checkConverged(nodes[link.first], nodes[link.second])
+            resting.checkNoticed(nodes[link.first], nodes[link.second])
             resting.checkResting(connection, logs: nodes.reduce(0) { $0 + $1.store.logs.count })
         }
         live.forEach { $0.drop() }
