@@ -239,6 +239,28 @@ import TransparencyLog
         #expect(pair.sides.allSatisfy { $0.isConverged })
     }
 
+    @Test("A second push is taken while the first waits for its checkpoint; two announced at once are not")
+    func secondPush() throws {
+        func push(_ from: Int, _ to: Int) throws -> Message {
+            .offer(
+                Offer(
+                    log: id, checkpoint: try note(to), fromSize: UInt64(from),
+                    proof: try proof(from: UInt64(from), to: UInt64(to)), isPushed: true))
+        }
+        var pair = Pair([try log(2)], [try log(2)])
+        pair.meet()
+        pair.feed(.received(try push(2, 3)), to: 0)
+        var impatient = pair.sides[0]
+        let range = RangeRequest(log: id, start: 2, end: 3, treeSize: 3)
+        pair.feed(.received(.entries(EntryRange(range: range, proof: [], bundles: []))), to: 0)
+        // Another session has brought the entry before the checkpoint was pinned.
+        pair.feed(.changed([try log(3)]), to: 0)
+        pair.feed(.received(try push(3, 4)), to: 0)
+        #expect(pair.sides[0].end == nil)
+        _ = impatient.handle(.received(try push(2, 3)))
+        #expect(impatient.end == .violation("two pushes of one log at once"))
+    }
+
     @Test("What the peer does not agree on is proposed once")
     func declined() throws {
         var pair = Pair([try log(3)], [try log(3)])

@@ -5,7 +5,9 @@ import TransparencyLog
 extension Session {
     mutating func receive(_ offer: Offer, _ actions: inout [SessionAction]) throws {
         if offer.isPushed {
-            guard pushes[offer.log] == nil else { throw ProtocolViolation("two pushes of one log at once") }
+            // Entries that are here and wait for their checkpoint may be news no more: another session was faster.
+            if case .announced = pushes[offer.log] { throw ProtocolViolation("two pushes of one log at once") }
+            pushes[offer.log] = nil
             guard pushes.count < Session.maximumFetches else {
                 throw ProtocolViolation("more than \(Session.maximumFetches) pushes announced at once")
             }
