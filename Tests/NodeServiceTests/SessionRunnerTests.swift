@@ -138,20 +138,26 @@ final class TestNode: Sendable {
     let signer: NoteSigner
     private let folder: String
 
-    /// With a signer the own log is another copy of that signer's.
-    init(_ name: String, partners: [String], signer given: NoteSigner? = nil, now: Moment? = nil) throws {
+    /// With a signer the own log is another copy of that signer's. Further communities, with their members, hold no
+    /// own log.
+    init(
+        _ name: String, partners: [String], community: String = "krus", also further: [String: [String]] = [:],
+        signer given: NoteSigner? = nil, mirror: Ed25519.PrivateKey? = nil, now: Moment? = nil
+    ) throws {
         self.name = name
         folder = "/tmp/entente-test-\(RandomBytes.make(count: 8).map { String($0, radix: 16) }.joined())"
         mkdir(folder, 0o700)
         store = try SQLiteLogStore(
             path: folder + "/node.sqlite", signedPath: folder + "/signed.sqlite", node: name)
-        signer = try given ?? NoteSigner(name: "\(name)/krus", privateKey: Ed25519.PrivateKey())
+        signer = try given ?? NoteSigner(name: "\(name)/\(community)", privateKey: Ed25519.PrivateKey())
         log = try store.createLog(
-            origin: "\(name)/krus", node: name, community: "krus", isOwn: true,
+            origin: "\(name)/\(community)", node: name, community: community, isOwn: true,
             verifierKey: self.signer.verifierKey.text)
         context = SyncContext(
-            store: store, federation: Federation(node: name, members: ["krus": [name] + partners], mirrorKeys: [:]),
-            cosigner: try Cosigner(name: name, privateKey: Ed25519.PrivateKey()),
+            store: store,
+            federation: Federation(
+                node: name, members: further.merging([community: [name] + partners]) { $1 }, mirrorKeys: [:]),
+            cosigner: try Cosigner(name: name, privateKey: mirror ?? Ed25519.PrivateKey()),
             now: { now?.value ?? UInt64(time(nil)) })
     }
 
@@ -164,7 +170,7 @@ final class TestNode: Sendable {
 
     func know(_ other: TestNode) throws {
         try store.createLog(
-            origin: other.log.origin, node: other.name, community: "krus", isOwn: false,
+            origin: other.log.origin, node: other.name, community: other.log.community, isOwn: false,
             verifierKey: other.log.verifierKey)
         context.know(other.context.cosigner.verifierKey)
     }
@@ -188,10 +194,14 @@ final class TestNode: Sendable {
     }
 
     func append(_ entries: [NewEntry]) throws {
+        try append(entries, to: log.origin, signer: signer)
+    }
+
+    func append(_ entries: [NewEntry], to origin: String, signer: NoteSigner) throws {
         _ = try store.append(
-            entries, to: log.origin,
-            options: AppendOptions { [signer, log] size, root in
-                try Checkpoint(origin: log.origin, size: size, root: root).sign(with: signer).serialized
+            entries, to: origin,
+            options: AppendOptions { size, root in
+                try Checkpoint(origin: origin, size: size, root: root).sign(with: signer).serialized
             })
     }
 

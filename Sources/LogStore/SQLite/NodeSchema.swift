@@ -16,6 +16,7 @@ extension NodeDatabase.Kind {
                 frozen TEXT,
                 recovering INTEGER NOT NULL DEFAULT 0
             ) STRICT;
+            CREATE INDEX log_community ON log (community);
             CREATE TABLE bundle (
                 log INTEGER NOT NULL REFERENCES log (id),
                 number INTEGER NOT NULL,

@@ -35,69 +35,100 @@ public struct AgreedHead: Sendable, Hashable {
 }
 
 extension SQLiteLogStore {
-    /// All logs, or one, with their surroundings, as of one moment.
-    public func surroundings(of id: SHA256Digest? = nil) throws -> [LogSurroundings] {
-        try database.read { db in
-            let only = try id.map { try Self.rowID(db, $0) }
-            let condition = only == nil ? "" : "WHERE log = ?"
-            let arguments: StatementArguments = only.map { [$0] } ?? []
-            var memberships: [Int64: Membership] = [:]
-            for row in try Row.fetchAll(
-                db.cachedStatement(sql: "SELECT log, members, members_carry FROM membership \(condition)"),
-                arguments: arguments)
-            {
-                memberships[row["log"]] = try Self.membership(from: row)
-            }
-            var cosignatures: [Int64: [StoredCosignature]] = [:]
-            for row in try Row.fetchAll(
-                db.cachedStatement(sql: "SELECT * FROM latest_cosignature \(condition) ORDER BY log, cosigner"),
-                arguments: arguments)
-            {
-                cosignatures[row["log"], default: []].append(
-                    StoredCosignature(
-                        cosigner: try row.text("cosigner"), size: row.size("size"), time: row.size("time"),
-                        line: try row.text("line")))
-            }
-            let logs = try Row.fetchAll(
-                db.cachedStatement(sql: "\(Self.selectLogs) \(only == nil ? "" : "WHERE log.id = ?") ORDER BY origin"),
-                arguments: arguments)
-            var wanted: [Int64: [BlobReference]] = [:]
-            let ids = Dictionary(
-                try logs.map { ($0["id"] as Int64, try $0.digest("log_id")) }, uniquingKeysWith: { first, _ in first })
-            for row in try Row.fetchAll(
+    /// The logs of these communities with their surroundings, or one log if it is among them, as of one moment.
+    /// Nothing is read of any other: what a peer is told, and how long that takes, does not depend on what it may not
+    /// see.
+    public func surroundings(in communities: [String], only id: SHA256Digest? = nil) throws -> [LogSurroundings] {
+        let (condition, arguments) = Self.condition(communities, id)
+        return try database.read { db in
+            try Self.surroundings(
+                db, where: { "\($0) IN (SELECT id FROM log WHERE \(condition))" }, arguments)
+        }
+    }
+
+    /// The ids of the logs of these communities that are not frozen.
+    public func unfrozenLogs(in communities: [String]) throws -> Set<SHA256Digest> {
+        let (condition, arguments) = Self.condition(communities, nil)
+        return try database.read { db in
+            Set(
+                try Row.fetchAll(
+                    db.cachedStatement(sql: "SELECT log_id FROM log WHERE frozen IS NULL AND \(condition)"),
+                    arguments: arguments
+                ).map { try $0.digest("log_id") })
+        }
+    }
+
+    private static func condition(_ communities: [String], _ id: SHA256Digest?) -> (String, StatementArguments) {
+        let names = communities.indices.map { "?\($0 + 1)" }.joined(separator: ", ")
+        let condition = "community IN (\(names))"
+        guard let id else { return (condition, StatementArguments(communities)) }
+        return (
+            "log_id = ?\(communities.count + 1) AND \(condition)",
+            StatementArguments(communities) + [id.databaseBytes]
+        )
+    }
+
+    private static func surroundings(
+        _ db: Database, where condition: (String) -> String, _ arguments: StatementArguments
+    ) throws -> [LogSurroundings] {
+        var memberships: [Int64: Membership] = [:]
+        for row in try Row.fetchAll(
+            db.cachedStatement(
+                sql: "SELECT log, members, members_carry FROM membership WHERE \(condition("log"))"),
+            arguments: arguments)
+        {
+            memberships[row["log"]] = try Self.membership(from: row)
+        }
+        var cosignatures: [Int64: [StoredCosignature]] = [:]
+        for row in try Row.fetchAll(
+            db.cachedStatement(
+                sql: "SELECT * FROM latest_cosignature WHERE \(condition("log")) ORDER BY log, cosigner"),
+            arguments: arguments)
+        {
+            cosignatures[row["log"], default: []].append(
+                StoredCosignature(
+                    cosigner: try row.text("cosigner"), size: row.size("size"), time: row.size("time"),
+                    line: try row.text("line")))
+        }
+        let logs = try Row.fetchAll(
+            db.cachedStatement(sql: "\(Self.selectLogs) WHERE \(condition("log.id")) ORDER BY origin"),
+            arguments: arguments)
+        var wanted: [Int64: [BlobReference]] = [:]
+        let ids = Dictionary(
+            try logs.map { ($0["id"] as Int64, try $0.digest("log_id")) }, uniquingKeysWith: { first, _ in first })
+        for row in try Row.fetchAll(
+            db.cachedStatement(
+                sql: """
+                    SELECT log, entry, sha256, size FROM blob
+                    WHERE data IS NULL AND \(condition("log"))
+                    UNION
+                    SELECT blob.log, entry, sha256, size FROM blob
+                    JOIN damage ON damage.log = blob.log AND kind = 'blob' AND level = 0 AND number = entry
+                    WHERE \(condition("blob.log"))
+                    ORDER BY 1, 2
+                    """), arguments: arguments)
+        {
+            guard let log = ids[row["log"]] else { continue }
+            wanted[row["log"], default: []].append(
+                BlobReference(
+                    log: log, index: row.size("entry"), sha256: try row.digest("sha256"),
+                    size: Int(row.size("size"))))
+        }
+        let damaged = Set(
+            try Int64.fetchAll(
                 db.cachedStatement(
                     sql: """
-                        SELECT log, entry, sha256, size FROM blob
-                        WHERE data IS NULL \(only == nil ? "" : "AND log = ?1")
-                        UNION
-                        SELECT blob.log, entry, sha256, size FROM blob
-                        JOIN damage ON damage.log = blob.log AND kind = 'blob' AND level = 0 AND number = entry
-                        \(only == nil ? "" : "WHERE blob.log = ?1")
-                        ORDER BY 1, 2
-                        """), arguments: arguments)
-            {
-                guard let log = ids[row["log"]] else { continue }
-                wanted[row["log"], default: []].append(
-                    BlobReference(
-                        log: log, index: row.size("entry"), sha256: try row.digest("sha256"),
-                        size: Int(row.size("size"))))
-            }
-            let damaged = Set(
-                try Int64.fetchAll(
-                    db.cachedStatement(
-                        sql: """
-                            SELECT DISTINCT log FROM damage
-                            WHERE kind = 'bundle' \(only == nil ? "" : "AND log = ?")
-                            """),
-                    arguments: arguments))
-            return try logs.map { row in
-                let id: Int64 = row["id"]
-                let log = try Self.log(from: row)
-                return LogSurroundings(
-                    log: log, membership: memberships[id], cosignatures: cosignatures[id] ?? [],
-                    wantedBlobs: wanted[id] ?? [],
-                    damaged: damaged.contains(id) ? try Self.damagedRanges(db, row: id, log: log) : [])
-            }
+                        SELECT DISTINCT log FROM damage
+                        WHERE kind = 'bundle' AND \(condition("log"))
+                        """),
+                arguments: arguments))
+        return try logs.map { row in
+            let id: Int64 = row["id"]
+            let log = try Self.log(from: row)
+            return LogSurroundings(
+                log: log, membership: memberships[id], cosignatures: cosignatures[id] ?? [],
+                wantedBlobs: wanted[id] ?? [],
+                damaged: damaged.contains(id) ? try Self.damagedRanges(db, row: id, log: log) : [])
         }
     }
 

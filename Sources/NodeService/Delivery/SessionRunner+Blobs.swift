@@ -27,12 +27,7 @@ extension SessionRunner {
             switch try await onQueue(reading, { try self.blob(key) }) {
             case .success(let bytes): try await write(.blob(key, bytes), outbound)
             case .failure(let refusal):
-                log.notice(
-                    "sealed part not sent",
-                    metadata: [
-                        "peer": "\(configuration.peer)", "log": "\(key.log.hex)", "entry": "\(key.index)",
-                        "reason": "\(refusal.reason)",
-                    ])
+                refusals.refused(key, reason: refusal.reason)
                 try await write(.blobRefusal(key), outbound)
             }
         } catch {

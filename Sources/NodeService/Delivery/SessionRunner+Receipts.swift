@@ -75,7 +75,13 @@ extension SessionRunner {
     /// The digests of all pages of receipts, in as many messages as it takes.
     func comparePages(_ id: LogID, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async {
         do {
-            let pages = try await onQueue(reading) { try self.context.store.receiptPages(of: id) }
+            let pages = try await onQueue(reading) { try self.visiblePages(of: id) }
+            guard let pages else {
+                refusals.refused(logs: [id])
+                try await write(.unknown([id]), outbound)
+                feed.yield(.receiptsSent(id, messages: nil))
+                return
+            }
             let digest = ReceiptDigest.log(pages)
             var rest = pages.keys.sorted()[...]
             repeat {
@@ -92,13 +98,18 @@ extension SessionRunner {
         feed.yield(.receiptsSent(id, messages: nil))
     }
 
+    /// The log may have been hidden from the peer since it asked.
+    private func visiblePages(of id: LogID) throws -> [UInt64: SHA256Digest]? {
+        try context.admits(configuration.peer, to: id) ? context.store.receiptPages(of: id) : nil
+    }
+
     /// Sends the receipts of the pages that the peer has otherwise or not at all.
     func sendPages(
         _ id: LogID, against theirs: [UInt64: SHA256Digest], _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async {
         var messages = 0
         do {
-            let pages = try await onQueue(reading) { try self.context.store.receiptPages(of: id) }
+            let pages = try await onQueue(reading) { try self.visiblePages(of: id) } ?? [:]
             for (number, _) in pages.filter({ theirs[$0.key] != $0.value }).sorted(by: { $0.key < $1.key }) {
                 let first = number * ReceiptDigest.pageSize
                 let receipts = try await onQueue(reading) {

@@ -1,4 +1,5 @@
 import Cryptography
+import Dispatch
 public import LogStore
 public import Logging
 import Reconciliation
@@ -110,12 +111,15 @@ public final class SyncContext: Sendable {
     func logs(visibleTo peer: String) throws -> [LocalLog] {
         let federation = federation.value
         try store.lookForReceipts()
-        return try store.surroundings().compactMap { try localLog($0, visibleTo: peer, federation) }
+        return try store.surroundings(in: federation.communities(admitting: peer))
+            .compactMap { try localLog($0, visibleTo: peer, federation) }
     }
 
     /// One log, if the peer may see it.
     func localLog(_ id: LogID, visibleTo peer: String) throws -> LocalLog? {
-        try store.surroundings(of: id).first.flatMap { try localLog($0, visibleTo: peer, federation.value) }
+        let federation = federation.value
+        return try store.surroundings(in: federation.communities(admitting: peer), only: id).first
+            .flatMap { try localLog($0, visibleTo: peer, federation) }
     }
 
     private func localLog(
@@ -152,6 +156,36 @@ public final class SyncContext: Sendable {
             verifierKeys: [try VerifierKey(parsing: log.verifierKey)], head: nil, held: 0, pinned: nil,
             cosignatures: [], wantedBlobs: [], isRecovering: true)
     }
+
+    // MARK: Changes of the federation
+
+    /// Goes by another configuration and other cards from now on. Answers the peers whose sessions are to end: those
+    /// that are admitted to other communities, and all of them where other keys check cosignatures. What a session has
+    /// passed over because it could not be checked is compared anew by the next one.
+    package func obey(_ now: Federation) -> Set<String> {
+        let before = federation.update { federation in
+            defer { federation = now }
+            return federation
+        }
+        let peers = Set(before.members.values.flatMap { $0 }).union(now.members.values.flatMap { $0 })
+        guard before.mirrorKeys == now.mirrorKeys else { return peers.subtracting([now.node]) }
+        return peers.subtracting([now.node])
+            .filter { before.communities(admitting: $0) != now.communities(admitting: $0) }
+    }
+
+    /// Forgets what was agreed on, behind all that sessions have handed on to be kept; those under way keep nothing
+    /// more once the federation has changed.
+    package func forgetAgreements() throws {
+        try transfers.storing.sync { try store.forgetAgreements() }
+    }
+
+    /// Ends the sessions with these peers.
+    package func disconnect(_ peers: Set<String>) {
+        guard !peers.isEmpty else { return }
+        sessions.notify(.disconnect(reason: SyncContext.membershipChanged), peers: peers)
+    }
+
+    static let membershipChanged = "the communities or the partner's card have changed"
 
     // MARK: Cosignatures
 

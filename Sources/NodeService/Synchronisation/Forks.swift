@@ -12,15 +12,16 @@ extension SyncContext {
     func frozenLogs(visibleTo peer: String) throws -> Set<LogID> {
         let federation = federation.value
         return Set(
-            try store.surroundings().filter {
+            try store.surroundings(in: federation.communities(admitting: peer)).filter {
                 $0.log.frozen != nil && federation.admits(peer, to: $0.log, membership: $0.membership)
             }.map(\.log.id))
     }
 
     /// The log, frozen or not, if the peer may see it.
     func log(_ id: LogID, readableBy peer: String) throws -> StoredLog? {
-        guard let surroundings = try store.surroundings(of: id).first,
-            federation.value.admits(peer, to: surroundings.log, membership: surroundings.membership)
+        let federation = federation.value
+        guard let surroundings = try store.surroundings(in: federation.communities(admitting: peer), only: id).first,
+            federation.admits(peer, to: surroundings.log, membership: surroundings.membership)
         else { return nil }
         return surroundings.log
     }

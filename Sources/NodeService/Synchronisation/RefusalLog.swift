@@ -32,16 +32,34 @@ final class RefusalLog: Sendable {
         }
     }
 
+    /// Notes that a sealed part was refused, for a reason that is known or that the log itself is not for the peer.
+    func refused(_ blob: BlobKey, reason known: String? = nil) {
+        guard isNew("blob \(blob.log.hex) \(blob.index) \(blob.sha256.hex)") else { return }
+        context.transfers.storing.async { [self] in
+            let (origin, reason) = why(blob.log)
+            log.notice(
+                "sealed part not sent",
+                metadata: [
+                    "peer": "\(peer)", "log": "\(origin)", "entry": "\(blob.index)", "reason": "\(known ?? reason)",
+                ])
+        }
+    }
+
     /// Whether a finding has not been reported in this session, as far as that is kept.
     func isNews(_ finding: SessionFinding) -> Bool {
         isNew("finding \(finding.text)")
     }
 
     private func isNew(_ what: String) -> Bool {
-        noted.update { noted in
-            guard noted.count < RefusalLog.maximum else { return false }
-            return noted.insert(what).inserted
+        let (isNew, isLast) = noted.update { noted in
+            guard noted.count < RefusalLog.maximum else { return (false, false) }
+            let isNew = noted.insert(what).inserted
+            return (isNew, isNew && noted.count == RefusalLog.maximum)
         }
+        if isLast {
+            log.notice("further refusals of this session are not told apart", metadata: ["peer": "\(peer)"])
+        }
+        return isNew
     }
 
     private func why(_ id: LogID) -> (origin: String, reason: String) {

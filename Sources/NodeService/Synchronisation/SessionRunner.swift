@@ -27,6 +27,10 @@ package final class SessionRunner: Sendable {
     let refusals: RefusalLog
     private let progress: (@Sendable (SyncProgress) -> Void)?
     private let state = Guarded(State())
+    /// By what this node went when the session began.
+    private let federation: Federation
+    /// Whether the peer's certificate is still one to believe.
+    private let isTrusted: @Sendable () -> Bool
     /// Messages with receipts that are being judged.
     let judging = Guarded<[LogID: Int]>([:])
 
@@ -62,9 +66,12 @@ package final class SessionRunner: Sendable {
 
     init(
         context: SyncContext, configuration: SessionConfiguration, counter: ByteCounter,
-        pace: SessionPace = SessionPace(), logger: Logger, progress: (@Sendable (SyncProgress) -> Void)? = nil
+        pace: SessionPace = SessionPace(), logger: Logger, isTrusted: @escaping @Sendable () -> Bool = { true },
+        progress: (@Sendable (SyncProgress) -> Void)? = nil
     ) {
         self.context = context
+        self.isTrusted = isTrusted
+        federation = context.federation.value
         self.configuration = configuration
         self.counter = counter
         self.progress = progress
@@ -102,6 +109,8 @@ package final class SessionRunner: Sendable {
             })
         state.update { $0.id = id }
         context.transfers.enter(id)
+        // Whoever was removed before the session stood among the others was not told by them.
+        if !isStillAdmitted() { take(.disconnect(reason: SyncContext.membershipChanged)) }
         do {
             let end = try await channel.executeThenClose { inbound, outbound in
                 try await self.converse(inbound, outbound)
@@ -121,6 +130,10 @@ package final class SessionRunner: Sendable {
             state.report.bytesOut = counter.sent
             return state.report
         }
+    }
+
+    private func isStillAdmitted() -> Bool {
+        isTrusted() && context.communities(admitting: configuration.peer) == configuration.communities
     }
 
     private func converse(
@@ -278,6 +291,7 @@ package final class SessionRunner: Sendable {
         switch action {
         case .send(let message):
             if case .unknown(let logs) = message { refusals.refused(logs: logs) }
+            if case .blobRefusal(let key) = message { refusals.refused(key) }
             try await write(message, outbound)
         case .offer(let id, let fromSize, let pushing):
             try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
@@ -309,6 +323,8 @@ package final class SessionRunner: Sendable {
             }
         case .remember(let digest, let changes):
             context.transfers.storing.async { [self] in
+                // What was left out under other cards or members is not to be left out next time.
+                guard context.federation.value == federation else { return }
                 do {
                     try context.remember(configuration.peer, digest, changes)
                 } catch {
@@ -483,8 +499,9 @@ package final class SessionRunner: Sendable {
         _ id: LogID, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>,
         _ read: @escaping @Sendable () throws -> Message?
     ) async {
-        let message = try? await onQueue(reading, read)
-        try? await write((message ?? nil) ?? .unknown([id]), outbound)
+        let message = (try? await onQueue(reading, read)) ?? nil
+        if message == nil { refusals.refused(logs: [id]) }
+        try? await write(message ?? .unknown([id]), outbound)
     }
 
     private func performInquiry(
@@ -542,10 +559,11 @@ package final class SessionRunner: Sendable {
                         try context.localLog($0, visibleTo: configuration.peer)
                     }
                     feed.yield(.changed(logs))
-                    for id in ids.subtracting(logs.map(\.id)).sorted()
-                    where try context.store.log(id: id)?.frozen == nil {
-                        feed.yield(.hidden(id))
-                    }
+                    // Of communities that the peer is not in it never heard.
+                    let hidden = try context.store.unfrozenLogs(
+                        in: context.communities(admitting: configuration.peer)
+                    ).intersection(ids).subtracting(logs.map(\.id))
+                    for id in hidden.sorted() { feed.yield(.hidden(id)) }
                 } catch {
                     log.warning("logs could not be read", metadata: ["error": "\(error)"])
                 }

@@ -234,6 +234,7 @@ public struct Session {
         case .logRefusal(let log, let reason): receiveRefusal(log, reason, &actions)
         case .cosignatures(let log, let lines): try receive(lines, of: log, &actions)
         case .blobRequest(let key):
+            guard mayAsk(about: key.log) else { return actions.append(.send(.blobRefusal(key))) }
             try beginServing()
             actions.append(.serveBlob(key))
         case .blob(let key, let bytes): try receive(bytes, for: key, &actions)
@@ -242,10 +243,12 @@ public struct Session {
         case .ping(let nonce, let isReply):
             if isReply { echoes.remove(nonce) } else { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
         case .prefixRequest(let request):
+            guard mayAsk(about: request.log) else { return actions.append(.send(.unknown([request.log]))) }
             try beginServing()
             actions.append(.servePrefix(request))
         case .prefix(let request, let hashes): try receive(request, hashes, &actions)
         case .nodesRequest(let request):
+            guard mayAsk(about: request.log) else { return actions.append(.send(.unknown([request.log]))) }
             try beginServing()
             actions.append(.serveNodes(request))
         case .nodes(let request, let hashes): try receive(request, hashes, &actions)
@@ -326,6 +329,10 @@ public struct Session {
     static let maximumServing = 64
     /// More logs than this are not brought in from one peer at once: an honest one waits with its offers.
     static let maximumFetches = 64
+
+    /// What this session does not know is not looked for: what the peer may not see is told from what does not exist
+    /// by no answer, and by no time that an answer takes.
+    private func mayAsk(about id: LogID) -> Bool { logs[id] != nil || frozenHere.contains(id) }
 
     mutating func beginServing() throws {
         serving += 1
