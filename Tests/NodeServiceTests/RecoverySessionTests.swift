@@ -122,18 +122,10 @@ import TransparencyLog
     @Test func aMemberThatTheOlderCopyDoesNotNameIsHeardAndToldNothing() async throws {
         let us = try TestNode("us.example", partners: ["kr.example", "jp.example"])
         let jp = try TestNode("jp.example", partners: ["us.example"])
-        let members = { (nodes: [String]) in
-            let list = nodes.map { "\"\($0)\"" }.joined(separator: ",")
-            return [UInt8](
-                """
-                {"v":1,"type":"members","time":"2025-01-01T00:00:00Z","author":"x","tlp":"green",\
-                "members":[\(list)],"carry_sealed":"recipients"}
-                """.utf8)
-        }
-        let first = members(["us.example", "kr.example"])
+        let first = membersRecord(["us.example", "kr.example"])
         try us.append([first])
         try us.append(9)
-        try us.append([members(["us.example", "kr.example", "jp.example"])])
+        try us.append([membersRecord(["us.example", "kr.example", "jp.example"])])
         try jp.know(us)
         let stranger = try TestNode("jp.example", partners: ["us.example"])
         try stranger.know(us)

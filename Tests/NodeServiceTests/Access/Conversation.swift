@@ -29,10 +29,12 @@ final class Conversation {
         channel.eventLoop.scheduleTask(in: .seconds(60)) { channel.close(promise: nil) }
     }
 
-    /// Connects to a node that takes the connection for this peer's. The node listens on, as `run` does.
+    /// Connects to a node that takes the connection for this peer's. The node stays connected, as `run` does.
+    ///
+    /// - Parameter meanwhile: happens between the judgement of the peer and the beginning of its session.
     static func begin(
         with node: TestNode, as peer: String,
-        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, meanwhile: () -> Void = {}
     ) async throws -> Conversation {
         let group = MultiThreadedEventLoopGroup.singleton
         let (accepted, accept) = AsyncStream.makeStream(of: (any Channel).self)
@@ -45,6 +47,7 @@ final class Conversation {
         let configuration = SessionConfiguration(
             node: node.name, peer: peer, communities: node.context.communities(admitting: peer), isInitiator: false,
             once: false)
+        meanwhile()
         let report = Task {
             for await channel in accepted {
                 return await SessionRunner(context: node.context, configuration: configuration, logger: logger)
