@@ -1,5 +1,6 @@
 import ArgumentParser
 import Home
+import LogStore
 import NodeService
 import Records
 
@@ -73,8 +74,10 @@ struct CommunityCommand: ParsableCommand {
             try node.home.updateConfiguration { configuration in
                 configuration.communities.removeAll { $0.name == name }
             }
+            try node.store.forgetAgreements()
             NodeBell.ring(node.home)
-            if !global.json { Output.line("left \(name)") }
+            // As it was when this node left it.
+            if global.json { try show(node, [name], json: true) } else { Output.line("left \(name)") }
         }
     }
 

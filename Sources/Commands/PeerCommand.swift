@@ -156,28 +156,36 @@ struct PeerCommand: ParsableCommand {
         func run() throws {
             let node = try Node.open(global.home)
             let directory = PeerDirectory(node.home)
-            _ = try directory.card(of: name)
+            let card = try directory.card(of: name)
             var left: [String] = []
             try node.home.updateConfiguration { left = try $0.expel(name) }
             try directory.remove(name)
+            try node.store.forgetAgreements()
             for community in left {
                 try node.publishMembers(of: community, author: Clock.user, time: Clock.timestamp)
             }
             NodeBell.ring(node.home)
-            if !global.json { Output.line("removed \(name)") }
+            if global.json {
+                PeerCommand.show(card, communities: left)
+            } else {
+                Output.line("removed \(name)")
+            }
         }
+    }
+
+    /// As JSON; a removed peer with the communities that it was in.
+    private static func show(_ card: PeerCard, communities: [String]) {
+        Output.json([
+            JSONMember("node", .string(card.node)),
+            JSONMember("endpoint", card.endpoint.map { .string($0.description) } ?? .null),
+            JSONMember("fingerprint", .string(card.fingerprint.description)),
+            JSONMember("communities", .array(communities.map { .string($0) })),
+        ])
     }
 
     private static func show(_ node: Node, _ card: PeerCard, json: Bool) {
         let communities = node.configuration.communities(admitting: card.node)
-        if json {
-            return Output.json([
-                JSONMember("node", .string(card.node)),
-                JSONMember("endpoint", card.endpoint.map { .string($0.description) } ?? .null),
-                JSONMember("fingerprint", .string(card.fingerprint.description)),
-                JSONMember("communities", .array(communities.map { .string($0) })),
-            ])
-        }
+        if json { return show(card, communities: communities) }
         Output.line(
             "\(Style.bold(card.node))  \(card.endpoint?.description ?? "without endpoint")  in "
                 + (communities.isEmpty ? "no common community" : communities.joined(separator: ", ")))

@@ -10,6 +10,11 @@ public struct PeerTrust: Sendable {
         self.authority = authority
     }
 
+    /// Whether a peer that proved who it is, perhaps by an earlier trust, is one that this trust names too.
+    public func names(_ peer: PeerIdentity) -> Bool {
+        pins[peer.pin] == peer.node || authority?.names.values.contains(peer.node) == true
+    }
+
     /// A file of trusted authorities, and the names they may vouch for.
     public struct Authority: Sendable {
         /// PEM certificates of the trusted authorities.

@@ -14,6 +14,7 @@ public final class NodeRunner: Sendable {
     private let node: Node
     private let context: SyncContext
     private let tls: Guarded<TLSContext>
+    private let known: Guarded<Known>
     private let lock: RunLock
     private let dialling = Guarded<[String: Attempt]>([:])
     private let heads = Guarded<[LogID: UInt64]>([:])
@@ -33,6 +34,12 @@ public final class NodeRunner: Sendable {
         var problems: [String] = []
     }
 
+    /// What the connections under way were let in by.
+    private struct Known: Sendable, Equatable {
+        let cards: [String: PeerCard]
+        let federation: Federation
+    }
+
     /// Attempts to connect to one partner.
     private struct Attempt: Sendable {
         var isUnderWay = false
@@ -49,6 +56,10 @@ public final class NodeRunner: Sendable {
         context = try node.synchronisation()
         contacts = ContactBook(store: node.store, logger: logger)
         tls = Guarded(try node.tls())
+        known = Guarded(
+            Known(
+                cards: Dictionary(node.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first }),
+                federation: node.federation))
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -89,26 +100,32 @@ public final class NodeRunner: Sendable {
     private func refresh() {
         do {
             let now = try node.refreshed()
-            let before = context.federation.value
-            let federation = now.federation
-            if federation != before {
-                context.federation.value = federation
-                tls.value = try now.tls()
-                let peers = Set(before.members.values.flatMap { $0 }).subtracting([node.name])
-                let changed = peers.filter {
-                    before.communities(admitting: $0) != federation.communities(admitting: $0)
-                }
-                context.sessions.notify(.disconnect(reason: "the communities have changed"), peers: changed)
-                // Whoever was admitted newly is tried at once.
-                dialling.update { dialling in
-                    for peer in dialling.keys { dialling[peer]?.notBefore = .now }
-                }
-            }
+            try obey(now)
             partners.value = try now.partners()
             noteHeads()
             settleRecoveries(now)
         } catch {
             logger.error("the home cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Takes over members and cards as they are now. Whoever is admitted otherwise, or known by another card, loses its
+    /// connection at once and is judged anew; whoever was admitted newly is tried at once.
+    private func obey(_ now: Node) throws {
+        let cards = Dictionary(now.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
+        let before = known.value
+        let federation = now.federation
+        guard before != Known(cards: cards, federation: federation) else { return }
+        let replaced = Set(cards.keys).union(before.cards.keys).filter { cards[$0] != before.cards[$0] }
+        let changed = context.obey(federation).union(replaced)
+        // Without a certificate or a CA file there is no new trust; connections end all the same, and none is taken up
+        // with a peer that is in no community.
+        defer { context.disconnect(changed) }
+        try context.forgetAgreements()
+        tls.value = try now.tls()
+        known.value = Known(cards: cards, federation: federation)
+        dialling.update { dialling in
+            for peer in dialling.keys { dialling[peer]?.notBefore = .now }
         }
     }
 
@@ -224,7 +241,7 @@ public final class NodeRunner: Sendable {
                 return true
             }
             guard isDue else { continue }
-            let client = PeerClient(context: context, tls: tls.value, logger: logger)
+            let client = PeerClient(context: context, tls: { [tls] in tls.value }, logger: logger)
             Task { [weak self] in
                 let report = await client.synchronise(
                     with: partner.node,

@@ -24,11 +24,18 @@ public struct PeerClient: Sendable {
 
     private let context: SyncContext
     private let tls: TLSContext
+    private let newest: @Sendable () -> TLSContext
     private let log: Logger
 
     public init(context: SyncContext, tls: TLSContext, logger: Logger) {
+        self.init(context: context, tls: { tls }, logger: logger)
+    }
+
+    /// `tls` is asked for the connection, and again when it stands: the partner may have been removed meanwhile.
+    public init(context: SyncContext, tls: @escaping @Sendable () -> TLSContext, logger: Logger) {
         self.context = context
-        self.tls = tls
+        self.tls = tls()
+        newest = tls
         log = logger
     }
 
@@ -55,7 +62,8 @@ public struct PeerClient: Sendable {
                 configuration: SessionConfiguration(
                     node: context.federation.value.node, peer: node,
                     communities: context.communities(admitting: node), isInitiator: true, once: once),
-                counter: started.counter, logger: log, progress: progress
+                counter: started.counter, logger: log,
+                isTrusted: { [newest] in newest().configuration.trust.names(started.peer) }, progress: progress
             ).run(started.frames)
             return explained(report)
         } catch {

@@ -47,7 +47,7 @@ public final class PeerServer: Sendable {
                         return true
                     }
                     Task {
-                        let report = await serve(connection, isAllowed: isAllowed, context, logger)
+                        let report = await serve(connection, isAllowed: isAllowed, context, tls, logger)
                         if isAllowed { sessions.update { $0[peer, default: 1] -= 1 } }
                         onReport(report)
                     }
@@ -57,7 +57,8 @@ public final class PeerServer: Sendable {
     }
 
     private static func serve(
-        _ connection: SessionStarter.Connection, isAllowed: Bool, _ context: SyncContext, _ logger: Logger
+        _ connection: SessionStarter.Connection, isAllowed: Bool, _ context: SyncContext,
+        _ tls: @escaping @Sendable () -> TLSContext, _ logger: Logger
     ) async -> SessionReport {
         let peer = connection.peer.node
         guard isAllowed else {
@@ -67,12 +68,22 @@ public final class PeerServer: Sendable {
             report.error = SessionFailure(.notPermitted, "too many connections of \(peer)")
             return report
         }
+        let communities = context.communities(admitting: peer)
+        guard !communities.isEmpty else {
+            // It was removed while it shook hands.
+            logger.notice("connection refused", metadata: ["peer": "\(peer)", "reason": "it is in no community"])
+            try? await connection.frames.executeThenClose { _, _ in }
+            var report = SessionReport(peer: peer)
+            report.error = SessionFailure(.notPermitted, "\(peer) is in no community of this node")
+            return report
+        }
         return await SessionRunner(
             context: context,
             configuration: SessionConfiguration(
-                node: context.federation.value.node, peer: peer,
-                communities: context.communities(admitting: peer), isInitiator: false, once: false),
-            counter: connection.counter, logger: logger
+                node: context.federation.value.node, peer: peer, communities: communities, isInitiator: false,
+                once: false),
+            counter: connection.counter, logger: logger,
+            isTrusted: { tls().configuration.trust.names(connection.peer) }
         ).run(connection.frames)
     }
 
