@@ -84,3 +84,15 @@ struct BundleCodec {
         return raw
     }
 }
+
+/// Unpacks stored bundles one after another. For one thread at a time.
+package struct BundleUnpacker {
+    private let codec = BundleCodec()
+
+    package init() {}
+
+    /// The raw form of a stored bundle.
+    package func raw(_ bundle: StoredBundle) throws -> [UInt8] {
+        bundle.isCompressed ? try codec.decompress(bundle.data, number: bundle.number) : bundle.data
+    }
+}

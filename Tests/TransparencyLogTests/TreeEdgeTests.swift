@@ -54,6 +54,25 @@ import TransparencyLog
         }
     }
 
+    @Test func aFullTileGrowsTheTreeAsItsLeavesDo() throws {
+        let leaves = NaiveTree(count: 70_000).leaves
+        var byLeaf = TreeEdge()
+        var byTile = TreeEdge()
+        for begin in stride(from: 0, to: leaves.count - 255, by: 256) {
+            let hashes = Array(leaves[begin..<begin + 256])
+            let completed = byTile.append(fullTile: hashes, root: hasher.root(of: hashes), hasher: hasher)
+            #expect(completed == byLeaf.append(leafHashes: hashes, hasher: hasher))
+            #expect(byTile.root(hasher: hasher) == byLeaf.root(hasher: hasher))
+        }
+        #expect(byTile.partialTiles == byLeaf.partialTiles)
+        #expect(byTile.compactRange == byLeaf.compactRange)
+        // What follows leaf by leaf stands on the same edge.
+        let rest = leaves[(leaves.count / 256 * 256)...]
+        #expect(!rest.isEmpty && byTile.append(leafHashes: rest, hasher: hasher).isEmpty)
+        #expect(byLeaf.append(leafHashes: rest, hasher: hasher).isEmpty)
+        #expect(byTile.root(hasher: hasher) == byLeaf.root(hasher: hasher))
+    }
+
     @Test func seventyThousandLeavesHaveTilesOfThreeLevels() throws {
         let leaves = NaiveTree(count: 70_000).leaves
         var edge = TreeEdge()

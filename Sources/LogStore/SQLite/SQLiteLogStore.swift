@@ -254,7 +254,7 @@ extension SQLiteLogStore: LogStorage {
 
     /// The raw form of a stored bundle.
     public func raw(_ bundle: StoredBundle) throws -> [UInt8] {
-        bundle.isCompressed ? try BundleCodec().decompress(bundle.data, number: bundle.number) : bundle.data
+        try BundleUnpacker().raw(bundle)
     }
 
     public func body(of log: SHA256Digest, at index: UInt64) throws -> [UInt8]? {

@@ -10,8 +10,12 @@ public struct LogAuditor {
     private let store: SQLiteLogStore
     /// Keys that check cosignatures, by node.
     private let mirrorKeys: [String: VerifierKey]
-    /// Bundles read and hashed at once, on all cores.
-    private static let chunk: UInt64 = 64
+    /// Bundles read and hashed between two looks at the tree, on all cores.
+    private static let chunk: UInt64 = 256
+    /// Of these, bundles that one core takes on at a time.
+    private static let group: UInt64 = 8
+    /// The most bundles that are read together at the end of a log.
+    private static let end: UInt64 = 64
 
     public init(store: SQLiteLogStore, mirrorKeys: [String: VerifierKey]) {
         self.store = store
@@ -56,17 +60,18 @@ public struct LogAuditor {
             let full = walk.log.size / width
             while number < full {
                 let next = min(full, number + LogAuditor.chunk)
-                try check(bundles: number..<next, &walk)
+                try check(number..<next, &walk) { [store] in try LogAuditor.rows(of: start.id, $0, store) }
                 number = next
                 progress(min(start.size, number * width))
             }
             // Before the end: a mark is raised after what it stands for is committed.
             mark = try readMark(of: start)
-            end = try store.end(of: start.id, from: number, limit: LogAuditor.chunk)
+            end = try store.end(of: start.id, from: number, limit: LogAuditor.end)
             walk.goOn(to: end.log, checkpoints: end.checkpoints)
         } while end.bundles == nil
         let log = end.log
-        try check(number..<((log.size + width - 1) / width), end.bundles ?? [:], end.tiles[0] ?? [:], &walk)
+        let atEnd = BundleRows(bundles: end.bundles ?? [:], tiles: end.tiles[0] ?? [:])
+        try check(number..<((log.size + width - 1) / width), &walk) { _ in atEnd }
         walk.finish(end)
         progress(start.size)
         checkNames(log, &walk)
@@ -92,42 +97,43 @@ public struct LogAuditor {
 
     // MARK: Entries and tiles
 
-    private func check(bundles numbers: Range<UInt64>, _ walk: inout LogWalk) throws {
+    private static func rows(
+        of log: SHA256Digest, _ numbers: Range<UInt64>, _ store: SQLiteLogStore
+    ) throws -> BundleRows {
         let width = UInt64(EntryBundle.maximumEntries)
-        let bundles = Dictionary(
-            try store.bundles(
-                of: walk.log.id, entries: (numbers.lowerBound * width)..<(numbers.upperBound * width)
-            ).map { ($0.number, $0) },
-            uniquingKeysWith: { first, _ in first })
-        try check(numbers, bundles, store.tiles(of: walk.log.id, level: 0, numbers: numbers), &walk)
+        let entries = (numbers.lowerBound * width)..<(numbers.upperBound * width)
+        return BundleRows(
+            bundles: Dictionary(
+                try store.bundles(of: log, entries: entries).map { ($0.number, $0) },
+                uniquingKeysWith: { first, _ in first }),
+            tiles: try store.tiles(of: log, level: 0, numbers: numbers))
     }
 
+    /// Reads these bundles and adds them to the walk. All that can be done to a bundle by itself is done on all cores,
+    /// some bundles at a time; `rows` reads those of some.
     private func check(
-        _ numbers: Range<UInt64>, _ bundles: [UInt64: StoredBundle], _ tiles: [UInt64: [UInt8]], _ walk: inout LogWalk
+        _ numbers: Range<UInt64>, _ walk: inout LogWalk, rows: @Sendable (Range<UInt64>) throws -> BundleRows
     ) throws {
-        let width = UInt64(EntryBundle.maximumEntries)
         let log = walk.log
-        typealias Read = (hashes: [SHA256Digest], mentions: BundleMentions)
-        let results = Guarded<[UInt64: Result<Read, any Error>]>([:])
-        DispatchQueue.concurrentPerform(iterations: numbers.count) { [store] offset in
-            let number = numbers.lowerBound + UInt64(offset)
-            let result = Result { () throws -> Read in
-                let expected = min(width, log.size - number * width)
-                let raw = try store.rawBundle(bundles[number], number: number)
-                let hashes = try store.leafHashes(
-                    of: bundles[number], raw: raw, number: number, count: expected...expected)
-                return (hashes, try store.mentions(inRaw: raw, number: number, of: log))
+        let groups = stride(from: numbers.lowerBound, to: numbers.upperBound, by: Int(LogAuditor.group)).map {
+            $0..<min($0 + LogAuditor.group, numbers.upperBound)
+        }
+        let results = Guarded<[Int: Result<[BundleReading], any Error>]>([:])
+        DispatchQueue.concurrentPerform(iterations: groups.count) { [store] number in
+            let result = Result {
+                BundleReader(store: store, log: log).read(groups[number], try rows(groups[number]))
             }
             results.update { $0[number] = result }
         }
+        let read = try results.value.sorted { $0.key < $1.key }.flatMap { try $0.value.get() }
         var sealed: [BlobReference] = []
-        for number in numbers {
-            switch results.value[number] {
-            case .success(let read):
-                walk.add(read.hashes, storedTile: tiles[number])
-                sealed += walk.add(read.mentions)
-            case .failure(let error): walk.skip(number: number, error: error, storedTile: tiles[number])
-            case nil: break
+        for reading in read {
+            switch reading.content {
+            case .success(let content):
+                walk.add(content, storedTile: reading.storedTile)
+                sealed += walk.add(content.mentions)
+            case .failure(let error):
+                walk.skip(number: reading.number, error: error, storedTile: reading.storedTile)
             }
         }
         for reference in try store.missingBlobRows(among: sealed) {

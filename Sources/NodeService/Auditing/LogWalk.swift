@@ -54,9 +54,19 @@ struct LogWalk {
         problems.append(AuditReport.Problem(origin: log.origin, entry: entry, text: text))
     }
 
-    /// Adds the leaf hashes of one bundle, computed from its bodies.
-    mutating func add(_ hashes: [SHA256Digest], storedTile: [UInt8]?) {
-        compare(hashes, storedTile)
+    /// Adds one bundle that could be read.
+    mutating func add(_ content: BundleReading.Content, storedTile: [UInt8]?) {
+        if !content.isTileSame { compare(content.hashes, storedTile) }
+        let next = nextCheckpoint < checkpoints.count ? checkpoints[nextCheckpoint].size : UInt64.max
+        if let root = content.root, edge.size + UInt64(content.hashes.count) <= next {
+            pending += edge.append(fullTile: content.hashes, root: root, hasher: hasher)
+            checkRoots()
+        } else {
+            add(content.hashes)
+        }
+    }
+
+    private mutating func add(_ hashes: [SHA256Digest]) {
         var rest = hashes[...]
         while !rest.isEmpty {
             // Up to the next checkpoint, to see whether its root is the one of these entries.
@@ -87,10 +97,11 @@ struct LogWalk {
         let count = Int(min(UInt64(EntryBundle.maximumEntries), log.size - first))
         problem(first, "entries \(first) to \(first + UInt64(count) - 1) cannot be read: \(error)")
         guard let storedTile, storedTile.count == count * SHA256Digest.byteCount else {
-            add([SHA256Digest](repeating: .zero, count: count), storedTile: nil)
-            return
+            let hashes = [SHA256Digest](repeating: .zero, count: count)
+            compare(hashes, nil)
+            return add(hashes)
         }
-        add(storedTile.withUnsafeBytes { Tile.hashes(of: $0) }, storedTile: storedTile)
+        add(storedTile.withUnsafeBytes { Tile.hashes(of: $0) })
     }
 
     private mutating func compare(_ hashes: [SHA256Digest], _ storedTile: [UInt8]?) {

@@ -10,22 +10,18 @@ extension SQLiteLogStore {
     func leafHashes(
         of bundle: StoredBundle?, number: UInt64, count: ClosedRange<UInt64>
     ) throws -> [SHA256Digest] {
-        try leafHashes(of: bundle, raw: rawBundle(bundle, number: number), number: number, count: count)
+        guard let bundle else { throw StoreError.badBundle(number: number, reason: "missing") }
+        return try bundle.leafHashes(raw: raw(bundle), count: count, hasher: MerkleHasher())
     }
+}
 
-    /// The same, of a bundle that is unpacked already.
-    func leafHashes(
-        of bundle: StoredBundle?, raw: [UInt8], number: UInt64, count: ClosedRange<UInt64>
-    ) throws -> [SHA256Digest] {
-        let hashes = try EntryBundle.leafHashes(of: raw, hasher: MerkleHasher())
-        guard count.contains(UInt64(hashes.count)), bundle?.entries == hashes.count else {
+extension StoredBundle {
+    /// The leaf hashes of this bundle's bodies, which is unpacked already.
+    func leafHashes(raw: [UInt8], count: ClosedRange<UInt64>, hasher: MerkleHasher) throws -> [SHA256Digest] {
+        let hashes = try EntryBundle.leafHashes(of: raw, hasher: hasher)
+        guard count.contains(UInt64(hashes.count)), entries == hashes.count else {
             throw StoreError.badBundle(number: number, reason: "\(hashes.count) entries, not \(count.lowerBound)")
         }
         return hashes
-    }
-
-    func rawBundle(_ bundle: StoredBundle?, number: UInt64) throws -> [UInt8] {
-        guard let bundle else { throw StoreError.badBundle(number: number, reason: "missing") }
-        return try raw(bundle)
     }
 }

@@ -72,22 +72,44 @@ public struct TreeEdge: Sendable {
         completed.reserveCapacity(leaves.count / 255 + 1)
         waiting.withUnsafeMutableBufferPointer { waiting in
             for leaf in leaves {
-                // Like counting in binary: the node carries upwards past every waiting left sibling.
-                var node = leaf
-                var height = 0
-                while true {
-                    if height & 7 == 0, height >> 3 < TreeEdge.levelCount {
-                        TreeEdge.add(node, level: height >> 3, size: size, to: &tiles, completed: &completed)
-                    }
-                    guard size & (1 << height) != 0 else { break }
-                    node = hasher.node(waiting[height], node)
-                    height += 1
-                }
-                waiting[height] = node
+                TreeEdge.carry(leaf, from: 0, size: size, hasher, waiting, &tiles, &completed)
                 size += 1
             }
         }
         return completed
+    }
+
+    /// Adds 256 leaves at the end of a tree that ends with a full tile, as ``append(leafHashes:hasher:)`` does, where
+    /// their root (``MerkleHasher/root(of:)``) is known already: it may have been computed on another thread.
+    public mutating func append(fullTile hashes: [SHA256Digest], root: SHA256Digest, hasher: MerkleHasher) -> [Tile] {
+        precondition(size & 255 == 0 && hashes.count == Tile.fullWidth, "a full tile stands where a tile begins")
+        let coordinate = TileCoordinate(uncheckedLevel: 0, number: size >> 8, width: Tile.fullWidth)
+        var completed = [Tile(uncheckedCoordinate: coordinate, hashes: hashes)]
+        waiting.withUnsafeMutableBufferPointer { waiting in
+            TreeEdge.carry(root, from: 8, size: size, hasher, waiting, &tiles, &completed)
+        }
+        size += UInt64(Tile.fullWidth)
+        return completed
+    }
+
+    /// Adds a perfect node of this height to the edge. Like counting in binary: it carries upwards past every waiting
+    /// left sibling.
+    @inline(__always)
+    private static func carry(
+        _ added: SHA256Digest, from start: Int, size: UInt64, _ hasher: MerkleHasher,
+        _ waiting: UnsafeMutableBufferPointer<SHA256Digest>, _ tiles: inout [[SHA256Digest]], _ completed: inout [Tile]
+    ) {
+        var node = added
+        var height = start
+        while true {
+            if height & 7 == 0, height >> 3 < TreeEdge.levelCount {
+                add(node, level: height >> 3, size: size, to: &tiles, completed: &completed)
+            }
+            guard size & (1 << height) != 0 else { break }
+            node = hasher.node(waiting[height], node)
+            height += 1
+        }
+        waiting[height] = node
     }
 
     /// The root of the tree.
