@@ -16,7 +16,7 @@ public final class NodeRunner: Sendable {
     private let tls: Guarded<TLSContext>
     private let known: Guarded<Known>
     private let lock: RunLock
-    private let dialling = Guarded<[String: Attempt]>([:])
+    private let dialling = Guarded<[String: DialPlan]>([:])
     private let heads = Guarded<[LogID: UInt64]>([:])
     private let damaged = Guarded<[LogID: Int]>([:])
     private let frozen = Guarded<Set<LogID>>([])
@@ -38,14 +38,6 @@ public final class NodeRunner: Sendable {
     private struct Known: Sendable, Equatable {
         let cards: [String: PeerCard]
         let federation: Federation
-    }
-
-    /// Attempts to connect to one partner.
-    private struct Attempt: Sendable {
-        var isUnderWay = false
-        var failures = 0
-        var notBefore = ContinuousClock.now
-        var lastError: String?
     }
 
     /// Takes the lock of the home; `busy` where it is run already.
@@ -71,7 +63,7 @@ public final class NodeRunner: Sendable {
         let server = try await PeerServer.listen(
             at: Endpoint(host: listen.host, port: Int(listen.port)), context: context, tls: { [tls] in tls.value },
             logger: logger, onRefusal: { [contacts] in contacts.note($0, now: Clock.now()) }
-        ) { [weak self] report in self?.ended(report) }
+        ) { [weak self] report in self?.ended(report, dialled: false) }
         try NodeBell.listen(node.home) { [waker] in waker.yield() }
         onListening(server.address.map { "\($0.ipAddress ?? listen.host):\($0.port ?? 0)" } ?? listen.description)
         await withTaskGroup(of: Void.self) { group in
@@ -125,7 +117,7 @@ public final class NodeRunner: Sendable {
         tls.value = try now.tls()
         known.value = Known(cards: cards, federation: federation)
         dialling.update { dialling in
-            for peer in dialling.keys { dialling[peer]?.notBefore = .now }
+            for peer in dialling.keys { dialling[peer]?.hasten(now: .now) }
         }
     }
 
@@ -233,39 +225,23 @@ public final class NodeRunner: Sendable {
     private func dial() {
         let connected = context.sessions.peers
         for partner in partners.value where !connected.contains(partner.node) {
-            let isDue = dialling.update { dialling in
-                var attempt = dialling[partner.node] ?? Attempt()
-                guard !attempt.isUnderWay, attempt.notBefore <= .now else { return false }
-                attempt.isUnderWay = true
-                dialling[partner.node] = attempt
-                return true
-            }
-            guard isDue else { continue }
+            guard dialling.update({ $0[partner.node, default: DialPlan()].begin(now: .now) }) else { continue }
             let client = PeerClient(context: context, tls: { [tls] in tls.value }, logger: logger)
             Task { [weak self] in
                 let report = await client.synchronise(
                     with: partner.node,
                     at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)), once: false)
-                self?.ended(report)
+                self?.ended(report, dialled: true)
             }
         }
     }
 
-    /// Plans the next attempt: soon after the first failure, then ever later up to the interval of node.yaml, with
-    /// jitter so that partners do not fall into step.
-    private func ended(_ report: SessionReport) {
+    /// A session is over that this node has dialled, or that the partner has opened.
+    private func ended(_ report: SessionReport, dialled: Bool) {
         contacts.note(report, now: Clock.now())
         let interval = Double(node.configuration.syncInterval)
-        let isNews = dialling.update { dialling in
-            var attempt = dialling[report.peer] ?? Attempt()
-            attempt.isUnderWay = false
-            attempt.failures = report.error == nil || report.received + report.sent > 0 ? 0 : attempt.failures + 1
-            let pause = min(interval, 0.5 * Double(1 << min(attempt.failures, 10)))
-            attempt.notBefore = .now + .seconds(pause * Double.random(in: 0.5...1.5))
-            let isNews = attempt.lastError != report.error?.description
-            attempt.lastError = report.error?.description
-            dialling[report.peer] = attempt
-            return isNews
+        let isNews = dialling.update {
+            $0[report.peer, default: DialPlan()].ended(report, dialled: dialled, interval: interval, now: .now)
         }
         guard isNews, let error = report.error else { return }
         logger.warning("session ended", metadata: ["peer": "\(report.peer)", "reason": "\(error.description)"])

@@ -26,6 +26,7 @@ public struct PeerClient: Sendable {
     private let tls: TLSContext
     private let newest: @Sendable () -> TLSContext
     private let log: Logger
+    package var pace = SessionPace()
 
     public init(context: SyncContext, tls: TLSContext, logger: Logger) {
         self.init(context: context, tls: { tls }, logger: logger)
@@ -62,7 +63,7 @@ public struct PeerClient: Sendable {
                 configuration: SessionConfiguration(
                     node: context.federation.value.node, peer: node,
                     communities: context.communities(admitting: node), isInitiator: true, once: once),
-                counter: started.counter, logger: log,
+                counter: started.counter, pace: pace, logger: log,
                 isTrusted: { [newest] in newest().configuration.trust.names(started.peer) }, progress: progress
             ).run(started.frames)
             return explained(report)

@@ -22,10 +22,22 @@ public final class PeerServer: Sendable {
     }
 
     /// Binds and accepts. `tls` is asked for each connection, so that a reloaded context counts from then on;
-    /// `onReport` hears how each session ended, `onRefusal` why a connection was turned away before that.
+    /// `onReport` hears how each session ended, `onRefusal` why a connection was turned away before that. A connection
+    /// beyond those that a partner may have is closed and logged, but no session that ended.
     public static func listen(
         at endpoint: Endpoint, context: SyncContext, tls: @escaping @Sendable () -> TLSContext, logger: Logger,
         onRefusal: @escaping @Sendable (TLSError) -> Void = { _ in },
+        onReport: @escaping @Sendable (SessionReport) -> Void = { _ in }
+    ) async throws -> PeerServer {
+        try await listen(
+            at: endpoint, context: context, tls: tls, pace: SessionPace(), logger: logger, onRefusal: onRefusal,
+            onReport: onReport)
+    }
+
+    /// The same, with another patience.
+    package static func listen(
+        at endpoint: Endpoint, context: SyncContext, tls: @escaping @Sendable () -> TLSContext, pace: SessionPace,
+        logger: Logger, onRefusal: @escaping @Sendable (TLSError) -> Void = { _ in },
         onReport: @escaping @Sendable (SessionReport) -> Void = { _ in }
     ) async throws -> PeerServer {
         let sessions = Guarded<[String: Int]>([:])
@@ -47,8 +59,12 @@ public final class PeerServer: Sendable {
                         return true
                     }
                     Task {
-                        let report = await serve(connection, isAllowed: isAllowed, context, tls, logger)
-                        if isAllowed { sessions.update { $0[peer, default: 1] -= 1 } }
+                        guard isAllowed else { return await turnAway(connection, logger) }
+                        let report = await serve(connection, context, tls, pace, logger)
+                        sessions.update { sessions in
+                            let rest = sessions[peer, default: 1] - 1
+                            sessions[peer] = rest > 0 ? rest : nil
+                        }
                         onReport(report)
                     }
                 })
@@ -56,18 +72,16 @@ public final class PeerServer: Sendable {
         return PeerServer(listener: listener, sessions: sessions)
     }
 
+    private static func turnAway(_ connection: SessionStarter.Connection, _ logger: Logger) async {
+        logger.warning("too many connections", metadata: ["peer": "\(connection.peer.node)"])
+        try? await connection.frames.executeThenClose { _, _ in }
+    }
+
     private static func serve(
-        _ connection: SessionStarter.Connection, isAllowed: Bool, _ context: SyncContext,
-        _ tls: @escaping @Sendable () -> TLSContext, _ logger: Logger
+        _ connection: SessionStarter.Connection, _ context: SyncContext, _ tls: @escaping @Sendable () -> TLSContext,
+        _ pace: SessionPace, _ logger: Logger
     ) async -> SessionReport {
         let peer = connection.peer.node
-        guard isAllowed else {
-            logger.warning("too many connections", metadata: ["peer": "\(peer)"])
-            try? await connection.frames.executeThenClose { _, _ in }
-            var report = SessionReport(peer: peer)
-            report.error = SessionFailure(.notPermitted, "too many connections of \(peer)")
-            return report
-        }
         let communities = context.communities(admitting: peer)
         guard !communities.isEmpty else {
             // It was removed while it shook hands.
@@ -82,7 +96,7 @@ public final class PeerServer: Sendable {
             configuration: SessionConfiguration(
                 node: context.federation.value.node, peer: peer, communities: communities, isInitiator: false,
                 once: false),
-            counter: connection.counter, logger: logger,
+            counter: connection.counter, pace: pace, logger: logger,
             isTrusted: { tls().configuration.trust.names(connection.peer) }
         ).run(connection.frames)
     }
