@@ -87,7 +87,10 @@ let package = Package(
         tests("HomeTests", ["Home", "Cryptography", "TransparencyLog", "Records", "Sealing"]),
         tests(
             "NodeServiceTests",
-            ["NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", logging] + nio),
+            [
+                "NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", "MutualTLS",
+                logging,
+            ] + nio),
         tests("CommandsTests", ["entente", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
 )

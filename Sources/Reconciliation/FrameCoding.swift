@@ -53,7 +53,8 @@ public struct FramePrefix: Hashable, Sendable {
         guard let kind = FrameKind(rawValue: kind) else {
             throw ProtocolViolation("a frame of unknown kind \(kind)")
         }
-        guard length > 0, length <= kind.maximumPayload else {
+        guard length > 0 else { throw ProtocolViolation("an empty \(kind) frame") }
+        guard length <= kind.maximumPayload else {
             throw ProtocolViolation("a \(kind) frame of \(length) bytes; at most \(kind.maximumPayload) are allowed")
         }
         self.kind = kind

@@ -1,8 +1,8 @@
-import Cryptography
+package import Cryptography
 import Dispatch
 public import LogStore
 public import Logging
-import Reconciliation
+package import Reconciliation
 public import TransparencyLog
 
 /// Who this node exchanges logs with, as node.yaml and the peer cards say at one moment.
@@ -208,37 +208,66 @@ public final class SyncContext: Sendable {
         return line
     }
 
-    /// Judges each line alone, and stores those that verify. Answers how many did.
-    @discardableResult
-    func storeVerified(_ lines: [CosignatureLine], of id: SHA256Digest) throws -> Int {
-        guard let log = try store.log(id: id) else { return 0 }
-        var stored = 0
+    /// What came of the cosignatures in one message.
+    package struct CosignatureJudgement: Sendable {
+        package var stored = 0
+        /// The first that no honest peer would have sent.
+        package var lie: SessionFinding?
+    }
+
+    /// Judges each line alone, and stores those that verify.
+    package func storeVerified(_ lines: [CosignatureLine], of id: SHA256Digest) throws -> CosignatureJudgement {
+        guard let log = try store.log(id: id) else { return CosignatureJudgement() }
+        let membership = try store.membership(of: id)
+        var judgement = CosignatureJudgement()
         var refusals: [String] = []
         for line in lines
         where try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time {
-            if let reason = try refusal(of: line, log) {
-                refusals.append("\(line.cosigner) on \(log.origin) at \(line.size): \(reason)")
+            if let reason = try refusal(of: line, log, membership) {
+                refusals.append("\(line.cosigner) on \(log.origin) at \(line.size): \(reason.text)")
+                if reason.isLie, judgement.lie == nil {
+                    judgement.lie = .refusedCosignature(
+                        origin: log.origin, cosigner: line.cosigner, reason: reason.text)
+                }
             } else {
                 try keep(line, of: id)
-                stored += 1
+                judgement.stored += 1
             }
         }
         if let first = refusals.first {
             logger.notice("cosignatures refused", metadata: ["count": "\(refusals.count)", "reason": "\(first)"])
         }
-        return stored
+        return judgement
     }
 
-    private func refusal(of line: CosignatureLine, _ log: StoredLog) throws -> String? {
-        guard let key = federation.value.mirrorKeys[line.cosigner] else { return "there is no peer card of it" }
-        guard line.time <= now() + SyncContext.clockTolerance else { return "it is dated in the future" }
+    /// Why a cosignature is not believed.
+    private struct CosignatureRefusal {
+        let text: String
+        /// No honest node passes it on; otherwise cards and lists of members may differ.
+        var isLie = false
+    }
+
+    private func refusal(
+        of line: CosignatureLine, _ log: StoredLog, _ membership: Membership?
+    ) throws -> CosignatureRefusal? {
+        let federation = federation.value
+        guard let key = federation.mirrorKeys[line.cosigner] else {
+            return CosignatureRefusal(text: "there is no peer card of it")
+        }
+        // Whoever may not hold a log has nothing to say of it.
+        guard federation.admits(line.cosigner, to: log, membership: membership) else {
+            return CosignatureRefusal(text: "it is no member of \(log.community)")
+        }
+        guard line.time <= now() + SyncContext.clockTolerance else {
+            return CosignatureRefusal(text: "it is dated in the future", isLie: true)
+        }
         guard let head = try store.checkpoint(of: log.id, size: line.size) else {
-            return "no checkpoint of that size is kept here"
+            return CosignatureRefusal(text: "no checkpoint of that size is kept here")
         }
         guard let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
             let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
             (try? cosignature.verify(checkpoint, by: key)) != nil
-        else { return "its mirror key has not signed that" }
+        else { return CosignatureRefusal(text: "its mirror key has not signed that", isLie: true) }
         return nil
     }
 

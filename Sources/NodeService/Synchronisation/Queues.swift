@@ -41,6 +41,9 @@ final class Credit: Sendable {
         budget = bytes
     }
 
+    /// Whether somebody waits for it.
+    var isExhausted: Bool { state.update { !$0.waiters.isEmpty } }
+
     /// From now on everything passes.
     func abolish() {
         let released = state.update { state -> [CheckedContinuation<Void, Never>] in

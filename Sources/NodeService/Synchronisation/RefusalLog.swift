@@ -102,6 +102,7 @@ extension Message {
     var isSmallTalk: Bool {
         switch self {
         case .ping, .ignored: true
+        case .heads(_, let heads, let isComplete, _): heads.isEmpty && !isComplete
         default: false
         }
     }

@@ -9,6 +9,9 @@ package struct SessionPace: Sendable {
     /// nothing of what it is sent.
     package var stuckTicks = 60
     package var stuckBytes = 1_024
+    /// A peer that owes nothing that it was asked for, and of which a session that is to end waits for a word, may
+    /// take so long over it.
+    package var waitTicks = 600
 
     package init() {}
 }
@@ -22,8 +25,14 @@ struct ConnectionWatch {
         var useful: Int
         /// Bytes that the system has taken to send on.
         var taken: Int
-        /// The peer has begun a frame, or was asked for something.
+        /// The peer was asked for something.
         var isOwed: Bool
+        /// The peer has begun a frame and not ended it.
+        var isInsideFrame = false
+        /// This side has so much to work off that it reads nothing: what does not come is not the peer's fault.
+        var isHeldUp = false
+        /// This side has nothing left to do but to wait for the peer's word.
+        var isWaiting = false
         /// There are bytes that it has not taken.
         var isTaking: Bool
     }
@@ -33,6 +42,8 @@ struct ConnectionWatch {
     private var silent = 0
     private var usefulBefore = 0
     private var stuck = 0
+    private var waited = 0
+    private var usefulWhenWaiting = 0
     private var takenBefore = 0
     private var untaken = 0
 
@@ -42,19 +53,27 @@ struct ConnectionWatch {
 
     /// What is wrong, if that has lasted too long.
     mutating func look(_ sight: Sight) -> String? {
-        silent = sight.received == seen ? silent + 1 : 0
+        silent = sight.received == seen && !sight.isHeldUp ? silent + 1 : 0
         seen = sight.received
         if silent >= pace.idleTicks { return "nothing heard for \(seconds(silent)) s" }
         untaken = sight.isTaking && sight.taken == takenBefore ? untaken + 1 : 0
         takenBefore = sight.taken
         if untaken >= pace.stuckTicks { return "it took nothing of what it was sent in \(seconds(untaken)) s" }
-        guard sight.isOwed, sight.useful - usefulBefore < pace.stuckBytes else {
+        waited = sight.isWaiting && sight.useful == usefulWhenWaiting ? waited + 1 : 0
+        usefulWhenWaiting = sight.useful
+        if waited >= pace.waitTicks {
+            return "it has said for \(seconds(waited)) s neither that it is done nor what it still has"
+        }
+        guard sight.isOwed || sight.isInsideFrame, !sight.isHeldUp, sight.useful - usefulBefore < pace.stuckBytes else {
             stuck = 0
             usefulBefore = sight.useful
             return nil
         }
         stuck += 1
-        return stuck >= pace.stuckTicks ? "what was asked for did not come in \(seconds(stuck)) s" : nil
+        guard stuck >= pace.stuckTicks else { return nil }
+        return sight.isInsideFrame
+            ? "it began a frame and did not end it in \(seconds(stuck)) s"
+            : "what was asked for did not come in \(seconds(stuck)) s"
     }
 
     private func seconds(_ ticks: Int) -> Int {

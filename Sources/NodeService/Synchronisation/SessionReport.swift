@@ -79,6 +79,8 @@ extension SessionFinding {
         case .refusedByPeer(let origin, let reason): "\(origin): refused by the partner: \(reason)"
         case .unknownToPeer(let origin): "\(origin): not known to the partner"
         case .badOffer(let origin, let reason), .failedHere(let origin, let reason): "\(origin): \(reason)"
+        case .refusedCosignature(let origin, let cosigner, let reason):
+            "\(origin): a cosignature of \(cosigner) is refused: \(reason)"
         case .cannotResumeHere(let origin, let pinned):
             "\(origin): the partner's interrupted transfer needs a node that holds \(pinned) entries"
         }

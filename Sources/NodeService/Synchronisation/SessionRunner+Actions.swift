@@ -35,9 +35,9 @@ extension SessionRunner {
         case .storeCosignatures(let id, let lines):
             context.transfers.storing.async { [self] in
                 do {
-                    if try context.storeVerified(lines, of: id) > 0 {
-                        context.sessions.notify(.logs([id]), except: state.value.id)
-                    }
+                    let judgement = try context.storeVerified(lines, of: id)
+                    if judgement.stored > 0 { context.sessions.notify(.logs([id]), except: state.value.id) }
+                    if let lie = judgement.lie { note(lie) }
                 } catch {
                     log.warning("cosignatures could not be stored", metadata: ["error": "\(error)"])
                 }
@@ -58,8 +58,7 @@ extension SessionRunner {
         case .serveNodes(let request): requestFeed.yield(.nodes(request))
         case .beginRecovery(let id, let size): beginRecovery(id, size: size)
         case .noteAnswer(let id, let head): noteAnswer(id, head)
-        case .report(let finding):
-            if refusals.isNews(finding) { report(finding) }
+        case .report(let finding): note(finding)
         case .close(let end):
             return end
         }

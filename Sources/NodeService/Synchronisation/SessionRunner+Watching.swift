@@ -57,7 +57,8 @@ extension SessionRunner {
             if let reason = state.value.disconnect { throw SessionFailure(.notPermitted, reason) }
             let sight = ConnectionWatch.Sight(
                 received: counter.received, useful: counter.received - smallTalk.value, taken: counter.taken,
-                isOwed: owed.value || counter.isInsideFrame, isTaking: counter.taken < counter.sent)
+                isOwed: owed.value, isInsideFrame: counter.isInsideFrame, isHeldUp: inbox.isExhausted,
+                isWaiting: waits.value, isTaking: counter.taken < counter.sent)
             if let complaint = watch.look(sight) { throw SessionFailure(.unreachable, "\(peer): \(complaint)") }
         }
     }

@@ -35,6 +35,7 @@ package final class SessionRunner: Sendable {
     let judging = Guarded<[LogID: Int]>([:])
     /// Whether the peer owes something.
     let owed = Guarded(false)
+    let waits = Guarded(false)
     /// Bytes of messages that bring nothing.
     let smallTalk = Guarded(0)
 
@@ -189,7 +190,10 @@ package final class SessionRunner: Sendable {
                     self.inbox.abolish()
                 }
                 for await event in self.events {
-                    for action in session.handle(event) {
+                    let actions = session.handle(event)
+                    // The peer may not read the words of the end.
+                    if let end = session.end { self.finish(end) }
+                    for action in actions {
                         if let end = try await self.perform(action, outbound) { return end }
                     }
                     if case .received(let message) = event { self.release(message) }
@@ -197,6 +201,7 @@ package final class SessionRunner: Sendable {
                         throw SessionFailure(.notPermitted, reason)
                     }
                     self.owed.value = session.isOwed
+                    self.waits.value = session.waitsForPeer
                     if !stays, !self.configuration.once, session.peerStays {
                         stays = true
                         self.context.sessions.stays(self.state.value.id, node: self.configuration.node)
@@ -213,6 +218,11 @@ package final class SessionRunner: Sendable {
     }
 
     // MARK: The report
+
+    /// Reports a finding that is news in this session.
+    func note(_ finding: SessionFinding) {
+        if refusals.isNews(finding) { report(finding) }
+    }
 
     func report(_ finding: SessionFinding) {
         log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(finding.text)"])

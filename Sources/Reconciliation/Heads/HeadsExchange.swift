@@ -208,6 +208,10 @@ package struct HeadsExchange {
             }
             parts += compare(children, at: place, &expected)
         case .heads(let heads, let hasMore):
+            // Or a list could go on for ever, and bring nothing.
+            guard !hasMore || !heads.isEmpty else {
+                throw ProtocolViolation("a part of a list of heads without a head in it")
+            }
             expected.listed += heads
             listed += heads.count
             guard heard.heads.count + listed <= maximumLogs else {

@@ -25,8 +25,9 @@ extension Session {
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
         let base = log.pinned ?? log.head
         let head: Head
+        let note: String
         do {
-            head = try checkpoint(of: offer, for: log)
+            (head, note) = try checkpoint(of: offer, for: log)
         } catch {
             try expectPush(offer, size: nil, isWanted: false)
             leaveOut(
@@ -39,21 +40,17 @@ extension Session {
         exchange.hear(offered: head, community: log.community)
         if let kept = contradiction(of: head, in: log) {
             try expectPush(offer, size: head.size, isWanted: false)
-            return try inquire(log, base: kept, offered: head, note: offer.checkpoint, &actions)
+            return try inquire(log, base: kept, offered: head, note: note, &actions)
         }
         guard offer.fromSize == base?.size ?? 0 else {
             try expectPush(offer, size: head.size, isWanted: false)
             // Another peer has brought more meanwhile: say so, and the peer offers anew.
-            repeatedOffers[log.id, default: 0] += 1
-            if repeatedOffers[log.id, default: 0] > Session.maximumRepeatedOffers {
-                throw ProtocolViolation("offers from size \(offer.fromSize), which this node does not hold")
-            }
+            try countUseless(offer, of: log, held: base?.size ?? 0)
             // What is pinned here may be more than the peer can bring.
             if log.pinned?.size ?? 0 > head.size { unequal.remove(log.id) } else { unequal.insert(log.id) }
             announce(log, &actions)
             return
         }
-        repeatedOffers[log.id] = nil
         do {
             if let base {
                 try ConsistencyProof(hashes: offer.proof).verify(
@@ -62,13 +59,23 @@ extension Session {
             }
         } catch {
             try expectPush(offer, size: head.size, isWanted: false)
-            if let base { try inquire(log, base: base, offered: head, note: offer.checkpoint, &actions) }
+            if let base { try inquire(log, base: base, offered: head, note: note, &actions) }
             return
         }
-        try take(head, of: log, offer, &actions)
+        try take(head, of: log, offer, note: note, &actions)
     }
 
-    static let maximumRepeatedOffers = 64
+    static let maximumUselessOffers = 64
+
+    /// Where another peer is faster, offers come late: then more is held each time.
+    private mutating func countUseless(_ offer: Offer, of log: LocalLog, held: UInt64) throws {
+        let known = uselessOffers[log.id]
+        let count = known?.held == held ? (known?.count ?? 0) + 1 : 1
+        uselessOffers[log.id] = (count, held)
+        guard count > Session.maximumUselessOffers else { return }
+        throw ProtocolViolation(
+            "\(log.origin) offered from size \(offer.fromSize) again and again, where this node holds \(held)")
+    }
 
     /// An offer of a log that is not for this side says all the same what the peer holds of it: both remember that.
     private mutating func hearClaim(of offer: Offer) {
@@ -81,7 +88,7 @@ extension Session {
 
     /// A checkpoint that continues what is held.
     private mutating func take(
-        _ head: Head, of log: LocalLog, _ offer: Offer, _ actions: inout [SessionAction]
+        _ head: Head, of log: LocalLog, _ offer: Offer, note: String, _ actions: inout [SessionAction]
     ) throws {
         let isLarger = head.size > (log.head?.size ?? 0)
         if isLarger, log.isOwn, !log.isRecovering {
@@ -92,6 +99,7 @@ extension Session {
         // One checkpoint at a time: when it is complete this side says so, and the peer offers the newer one again.
         guard isLarger, fetches[log.id] == nil else {
             try expectPush(offer, size: head.size, isWanted: false)
+            if !isLarger { try countUseless(offer, of: log, held: log.head?.size ?? 0) }
             refresh(log.id, &actions)
             return
         }
@@ -101,7 +109,7 @@ extension Session {
         try expectPush(offer, size: head.size, isWanted: true)
         fetches[log.id] = Fetch(target: head)
         unequal.insert(log.id)
-        actions.append(.pin(head, note: offer.checkpoint))
+        actions.append(.pin(head, note: note))
     }
 
     private mutating func expectPush(_ offer: Offer, size: UInt64?, isWanted: Bool) throws {
@@ -114,12 +122,15 @@ extension Session {
         pushes[offer.log] = .announced(range, isWanted: isWanted)
     }
 
-    /// The head of an offer, signed by the log's key.
-    private func checkpoint(of offer: Offer, for log: LocalLog) throws -> Head {
+    /// The head of an offer, signed by the log's key, and its note without lines that nobody here can judge.
+    private func checkpoint(of offer: Offer, for log: LocalLog) throws -> (Head, note: String) {
         let note = try SignedNote(parsing: offer.checkpoint)
         let checkpoint = try Checkpoint(verifying: note, logKeys: log.verifierKeys)
         guard checkpoint.origin == log.origin else { throw ProtocolViolation("the checkpoint is another log's") }
-        return Head(log: log.id, size: checkpoint.size, root: checkpoint.root)
+        return (
+            Head(log: log.id, size: checkpoint.size, root: checkpoint.root),
+            try note.signedOnly(by: log.verifierKeys).serialized
+        )
     }
 
     mutating func receive(_ request: RangeRequest, _ actions: inout [SessionAction]) throws {
@@ -144,7 +155,7 @@ extension Session {
         }
         guard var requests = outstanding[range.log], let request = requests.first, range.start == request.start,
             range.end <= request.end, range.treeSize == request.treeSize
-        else { throw ProtocolViolation("entries that were not asked for") }
+        else { throw unasked(range) }
         requests[0] = RangeRequest(log: range.log, start: range.end, end: request.end, treeSize: request.treeSize)
         if range.end == request.end {
             requests.removeFirst()
@@ -156,6 +167,12 @@ extension Session {
         guard let fetch = fetches[range.log], fetch.isPinned, fetch.target.size == range.treeSize else { return }
         actions.append(.commit(entries))
         requestMore(of: range.log, &actions)
+    }
+
+    /// Names a log that the peer may see; of any other it says nothing, since the peer hears it.
+    private func unasked(_ range: RangeRequest) -> ProtocolViolation {
+        let name = logs[range.log].map { " of \($0.origin)" } ?? ""
+        return ProtocolViolation("entries \(range.start)..<\(range.end)\(name) that were not asked for")
     }
 
     private mutating func receivePush(_ entries: EntryRange, isWanted: Bool, _ actions: inout [SessionAction]) {

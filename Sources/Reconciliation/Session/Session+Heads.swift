@@ -226,7 +226,7 @@ extension Session {
         forget(id)
         judging[id] = nil
         deferred.remove(id)
-        repeatedOffers[id] = nil
+        uselessOffers[id] = nil
         if inLine.remove(id) != nil { waitingOffers.removeAll { $0 == id } }
         // The peer forgets what it heard, and waits for no answers.
         if exchange.told[id] != nil {

@@ -43,8 +43,8 @@ public struct Session {
     var openOffers: Set<LogID> = []
     var waitingOffers: [LogID] = []
     var inLine: Set<LogID> = []
-    /// Offers that did not start from what is held here, by log.
-    var repeatedOffers: [LogID: Int] = [:]
+    /// Offers that brought nothing, by log, while this side held the same of it.
+    var uselessOffers: [LogID: (count: Int, held: UInt64)] = [:]
     /// Logs that come in towards another checkpoint.
     var deferred: Set<LogID> = []
     var fetches: [LogID: Fetch] = [:]
@@ -313,6 +313,12 @@ public struct Session {
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty || isPushOwed
     }
 
+    /// Whether a session that is to end has nothing left to do here but to wait until the peer says or brings more.
+    public var waitsForPeer: Bool {
+        configuration.once && configuration.isInitiator && end == nil && !isConverged && isSettled && serving == 0
+            && judging.isEmpty
+    }
+
     private var isPushOwed: Bool {
         pushes.values.contains { if case .announced = $0 { true } else { false } }
     }
@@ -320,7 +326,7 @@ public struct Session {
     /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.
     package var footprint: Int {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
-            + waitingOffers.count + repeatedOffers.count + deferred.count + fetches.count + outstandingCount
+            + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
             + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }

@@ -171,6 +171,8 @@ public enum SessionFinding: Sendable, Hashable {
     case unknownToPeer(origin: String)
     /// An offer, list or checkpoint of this log does not verify.
     case badOffer(origin: String, reason: String)
+    /// The peer sent a cosignature that no honest node passes on.
+    case refusedCosignature(origin: String, cosigner: String, reason: String)
     /// This node could not read or store the log: its own disk or state is at fault.
     case failedHere(origin: String, reason: String)
     /// An interrupted transfer needs a peer that holds at least the pinned checkpoint.

@@ -134,6 +134,13 @@ public struct SignedNote: Sendable, Hashable {
         return verified
     }
 
+    /// The note with those of its signatures that are by the given keys and verify. Throws when there is none.
+    public func signedOnly(by keys: [VerifierKey]) throws -> SignedNote {
+        let lines = signatures.filter { line in keys.contains { SignedNote.verifies(line, of: text, by: $0) } }
+        guard !lines.isEmpty else { throw NoteError.noKnownSignature }
+        return try SignedNote(text: text, signatures: lines)
+    }
+
     /// Whether the line is this key's valid signature over the text, whichever of the two algorithms it has.
     static func verifies(_ signature: NoteSignature, of text: String, by key: VerifierKey) -> Bool {
         guard key.isNamed(by: signature) else { return false }

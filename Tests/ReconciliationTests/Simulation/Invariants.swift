@@ -246,7 +246,7 @@ final class Invariants {
             }
         case .failedHere:
             if diskFaults == 0, !isForked(log) { fail("\(session.node.name) fails by itself: \(finding)") }
-        case .unknownToPeer, .cannotResumeHere: break
+        case .unknownToPeer, .cannotResumeHere, .refusedCosignature: break
         }
     }
 

@@ -54,7 +54,7 @@ extension SessionFinding {
         switch self {
         case .conflict(let origin, _), .ownLogBehind(let origin, _), .refusedByPeer(let origin, _),
             .unknownToPeer(let origin), .badOffer(let origin, _), .failedHere(let origin, _),
-            .cannotResumeHere(let origin, _):
+            .cannotResumeHere(let origin, _), .refusedCosignature(let origin, _, _):
             origin
         }
     }
