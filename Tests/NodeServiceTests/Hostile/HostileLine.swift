@@ -163,3 +163,16 @@ private final class EarHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 }
+
+extension HostileLine {
+    /// Meets the node, offers an honest log and brings all of it.
+    func bring(_ xx: HostilePeer, _ size: Int = 300) async throws {
+        try await meet([xx.head(size)])
+        try say(xx.offer(size))
+        _ = try await hear("a request") { if case .request = $0 { true } else { false } }
+        try say(.entries(xx.entries(0..<size, treeSize: size)))
+        _ = try await hear("its head") {
+            if case .heads(_, let heads, _, _) = $0 { heads.contains { $0.size == UInt64(size) } } else { false }
+        }
+    }
+}

@@ -35,6 +35,7 @@ final class HostileScene: Sendable {
         pace.pingTicks = 10
         pace.idleTicks = 40
         pace.stuckTicks = 30
+        pace.waitTicks = 40
         return pace
     }
 
@@ -92,20 +93,51 @@ final class HostileScene: Sendable {
         keeping hostileSize: UInt64 = 0, memory: Int = 256 << 20,
         _ script: @escaping @Sendable (HostileLine) async throws -> Void
     ) async throws -> SessionReport {
-        let before = try HostileScene.state(of: us, xx)
-        let rss = residentBytes()
-        let line = try await connect()
+        try await withNothingStored(keeping: hostileSize, memory: memory) {
+            let line = try await connect()
+            defer { line.channel.close(promise: nil) }
+            try await script(line)
+            return try await report(of: HostilePeer.name)
+        }
+    }
+
+    /// The same for a session that the node opens, to reconcile once.
+    @discardableResult
+    func attackDialler(
+        _ script: @escaping @Sendable (HostileLine) async throws -> Void
+    ) async throws -> SessionReport {
+        try await withNothingStored {
+            let (lines, accept) = AsyncStream.makeStream(of: HostileLine.self)
+            let tls = try xx.tls.context(trusting: [usTLS])
+            let listener = try await SecureListener.listen(host: "127.0.0.1", port: 0, context: { tls }) { channel in
+                accept.yield(try HostileLine.accepted(channel))
+            }
+            var client = PeerClient(
+                context: us.context, tls: try usTLS.context(trusting: [xx.tls]), logger: HostileScene.quiet)
+            client.pace = HostileScene.pace
+            async let report = client.synchronise(
+                with: HostilePeer.name,
+                at: Endpoint(host: "127.0.0.1", port: listener.localAddress?.port ?? 0), once: true)
+            if let line = await lines.first(where: { _ in true }) { try await script(line) }
+            let ended = await report
+            try await listener.close()
+            return ended
+        }
+    }
+
+    private func withNothingStored(
+        keeping hostileSize: UInt64 = 0, memory: Int = 256 << 20, _ attack: () async throws -> SessionReport
+    ) async throws -> SessionReport {
+        var expected = try HostileScene.state(of: us, xx)
+        expected.hostileSize = hostileSize
+        let memoryBefore = ProcessMemory.begin()
         try us.append(500, text: "during")
         async let beside: Void = expectHonestSync()
-        try await script(line)
-        let report = try await report(of: HostilePeer.name)
+        let report = try await attack()
         try await beside
-        #expect(residentBytes() - rss < memory)
-        line.channel.close(promise: nil)
+        #expect(ProcessMemory.peak() - memoryBefore < memory)
         try us.append(5, text: "after")
         try await expectHonestSync()
-        var expected = before
-        expected.hostileSize = hostileSize
         #expect(try HostileScene.state(of: us, xx) == expected)
         return report
     }
@@ -146,9 +178,25 @@ final class HostileScene: Sendable {
 }
 
 /// Bytes of memory that this process holds.
-func residentBytes() -> Int {
-    let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
-    return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
+enum ProcessMemory {
+    /// Forgets the peak. Answers what is held now.
+    static func begin() -> Int {
+        // Where the kernel does not let us, the peak is that of the process so far, and the bound says less.
+        if let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") {
+            try? file.write(contentsOf: [UInt8(ascii: "5")])
+            try? file.close()
+        }
+        return read("VmHWM:")
+    }
+
+    /// The most that was held since.
+    static func peak() -> Int { read("VmHWM:") }
+
+    private static func read(_ name: String) -> Int {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix(name) }
+        return line.flatMap { $0.split(separator: " ").compactMap { Int($0) }.first }.map { $0 << 10 } ?? 0
+    }
 }
 
 /// The report convicts the peer, in these words.
