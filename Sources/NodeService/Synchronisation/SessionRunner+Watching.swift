@@ -83,21 +83,26 @@ extension SessionRunner {
             feed.yield(.changed([]))
         case .frozen(let id): feed.yield(.frozen(id))
         case .receipts(let id, let lines): take(lines, of: id)
-        case .logs(let ids):
-            reading.async { [self] in
-                do {
-                    let logs = try ids.sorted().compactMap {
-                        try context.localLog($0, visibleTo: configuration.peer)
-                    }
-                    feed.yield(.changed(logs))
-                    // Of communities that the peer is not in it never heard.
-                    let hidden = try context.store.unfrozenLogs(
-                        in: context.communities(admitting: configuration.peer)
-                    ).intersection(ids).subtracting(logs.map(\.id))
-                    for id in hidden.sorted() { feed.yield(.hidden(id)) }
-                } catch {
-                    log.warning("logs could not be read", metadata: ["error": "\(error)"])
+        case .logs(let ids): if changes.add(ids) { handOnChanges() }
+        }
+    }
+
+    func handOnChanges() {
+        reading.async { [self] in
+            let ids = changes.take()
+            do {
+                let logs = try ids.sorted().compactMap {
+                    try context.localLog($0, visibleTo: configuration.peer)
                 }
+                feed.yield(.changed(logs))
+                // Of communities that the peer is not in it never heard.
+                let hidden = try context.store.unfrozenLogs(
+                    in: context.communities(admitting: configuration.peer)
+                ).intersection(ids).subtracting(logs.map(\.id))
+                for id in hidden.sorted() { feed.yield(.hidden(id)) }
+            } catch {
+                log.warning("logs could not be read", metadata: ["error": "\(error)"])
+                feed.yield(.changed([]))
             }
         }
     }

@@ -36,6 +36,8 @@ package final class SessionRunner: Sendable {
     /// Whether the peer owes something.
     let owed = Guarded(false)
     let waits = Guarded(false)
+    /// Changes in the node that the session has not heard of yet.
+    let changes = PendingChanges()
     /// Bytes of messages that bring nothing.
     let smallTalk = Guarded(0)
 
@@ -197,6 +199,7 @@ package final class SessionRunner: Sendable {
                         if let end = try await self.perform(action, outbound) { return end }
                     }
                     if case .received(let message) = event { self.release(message) }
+                    if case .changed = event, self.changes.dealtWith() { self.handOnChanges() }
                     if let reason = self.state.value.disconnect {
                         throw SessionFailure(.notPermitted, reason)
                     }
