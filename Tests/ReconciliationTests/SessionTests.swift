@@ -273,6 +273,33 @@ import TransparencyLog
         #expect(proposals(pair) == 1)
     }
 
+    @Test("A peer whose offers come late each time, because another is faster, is not convicted for it")
+    func lateOffers() throws {
+        let begin = try log(10)
+        var session = Session(
+            configuration: SessionConfiguration(
+                node: "a.example", peer: "b.example", communities: ["krus"], isInitiator: true, once: false),
+            logs: [begin])
+        _ = session.handle(.start)
+        let digest = HeadsTree([try #require(begin.head)]).root
+        let hello = Hello(
+            node: "b.example", communities: [CommunityDigest(name: "krus", digest: digest)], memory: nil, once: false,
+            settled: true)
+        _ = session.handle(.received(.hello(hello)))
+        for size in 11..<150 {
+            _ = session.handle(.changed([try log(size)]))
+            let offer = Offer(log: id, checkpoint: try note(size), fromSize: UInt64(size - 1), proof: [])
+            _ = session.handle(.received(.offer(offer)))
+            #expect(session.end == nil)
+        }
+        // What does not change here is another matter.
+        for _ in 0..<64 {
+            _ = session.handle(.received(.offer(Offer(log: id, checkpoint: try note(149), fromSize: 3, proof: []))))
+        }
+        #expect(
+            session.end == .violation("n0.example/krus offered from size 3 again and again, where this node holds 149"))
+    }
+
     @Test("What a peer says of logs that are not here is not kept without a bound")
     func bounded() throws {
         var random = SplitMix64(7)

@@ -331,8 +331,9 @@ public struct Session {
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 
-    /// At most this many requests of a peer's are answered at once.
-    static let maximumServing = 64
+    /// At most this many requests of a peer's wait for their answers. An honest one asks for 48 ranges, 16 blobs and
+    /// about 64 contradictions.
+    static let maximumServing = 128
     /// More logs than this are not brought in from one peer at once: an honest one waits with its offers.
     static let maximumFetches = 64
 
