@@ -98,11 +98,13 @@ extension Message {
         }
     }
 
-    /// Whether it can be nothing that was asked for.
-    var isSmallTalk: Bool {
+    /// Whether it may be a part of what this side waits for. What a peer can say as often as it likes is not, or it
+    /// could put off for ever what it owes.
+    func mayBeOwed(comparing: Bool) -> Bool {
         switch self {
-        case .ping, .ignored: true
-        case .heads(_, let heads, let isComplete, _): heads.isEmpty && !isComplete
+        case .hello, .ranges, .entries, .blob, .prefix, .nodes: true
+        case .heads(_, let heads, let isComplete, _): comparing && (isComplete || !heads.isEmpty)
+        case .receiptPages(let pages): pages.isAnswer
         default: false
         }
     }

@@ -15,7 +15,9 @@ extension SessionRunner {
                 state.update { $0.report.bytesIn = self.counter.received }
                 let message = try Message(payload: frame.payload, kind: frame.kind)
                 await inbox.take(message.weight)
-                if message.isSmallTalk { smallTalk.update { $0 += frame.payload.count + FrameLimits.prefixSize } }
+                if !message.mayBeOwed(comparing: compares.value) {
+                    smallTalk.update { $0 += frame.payload.count + FrameLimits.prefixSize }
+                }
                 feed.yield(.received(message))
             }
         } catch let violation as ProtocolViolation {

@@ -36,9 +36,11 @@ package final class SessionRunner: Sendable {
     /// Whether the peer owes something.
     let owed = Guarded(false)
     let waits = Guarded(false)
+    /// Whether the two still find out which logs differ.
+    let compares = Guarded(true)
     /// Changes in the node that the session has not heard of yet.
     let changes = PendingChanges()
-    /// Bytes of messages that bring nothing.
+    /// Bytes of messages that bring nothing that is waited for.
     let smallTalk = Guarded(0)
 
     /// Bytes of frames that may wait to be verified and committed, before more of them are taken up.
@@ -205,6 +207,7 @@ package final class SessionRunner: Sendable {
                     }
                     self.owed.value = session.isOwed
                     self.waits.value = session.waitsForPeer
+                    self.compares.value = session.isComparing
                     if !stays, !self.configuration.once, session.peerStays {
                         stays = true
                         self.context.sessions.stays(self.state.value.id, node: self.configuration.node)

@@ -37,6 +37,8 @@ package struct HeadsExchange {
     private var due: [Place: Due] = [:]
     /// Whether the peer's list of changes has not come yet.
     private var awaitsChanges = false
+    /// Heads that came while they were awaited.
+    private var changes = 0
     private var descended: Set<String> = []
     /// Logs of which the peer has told something newer than its tree, which it made for the hello.
     private var toldSince: Set<LogID> = []
@@ -111,6 +113,10 @@ package struct HeadsExchange {
     ) throws -> [HeadsPart] {
         guard heads.isEmpty || claimed[community] != nil, heads.isEmpty || common.contains(community) else {
             throw ProtocolViolation("heads of a community that is not shared")
+        }
+        if awaitsChanges {
+            changes += heads.count
+            guard changes <= 2 * maximumLogs else { throw ProtocolViolation("a list of changes that does not end") }
         }
         for head in heads {
             try hear(head, community)

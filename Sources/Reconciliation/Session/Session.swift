@@ -319,6 +319,9 @@ public struct Session {
             && judging.isEmpty
     }
 
+    /// Whether it is not known yet which logs differ.
+    public var isComparing: Bool { !hasMet || !exchange.isComplete }
+
     private var isPushOwed: Bool {
         pushes.values.contains { if case .announced = $0 { true } else { false } }
     }

@@ -16,13 +16,14 @@ import Testing
         case silent
         case bringsNothing
         case bringsHalf
+        case chatters
 
         var words: String {
             switch self {
             case .noHello: "what was asked for did not come in"
             case .dripsHello, .dripsFrame: "it began a frame and did not end it in"
             case .silent: "nothing heard for"
-            case .bringsNothing, .bringsHalf: "what was asked for did not come in"
+            case .bringsNothing, .bringsHalf, .chatters: "what was asked for did not come in"
             }
         }
     }
@@ -42,13 +43,21 @@ import Testing
                     try await Task.sleep(for: .milliseconds(50))
                 }
             case .silent: try await line.meet()
-            case .bringsNothing, .bringsHalf:
+            case .bringsNothing, .bringsHalf, .chatters:
                 try await line.meet([xx.head(300)])
                 try line.say(xx.offer(300))
                 _ = try await line.hear("a request") { if case .request = $0 { true } else { false } }
                 if delay == .bringsHalf { try line.say(.entries(xx.entries(0..<256, treeSize: 300))) }
                 while !line.isClosed {
                     try line.say(.ping(nonce: 1, isReply: false))
+                    if delay == .chatters {
+                        // Some kilobytes a second, all of it allowed.
+                        let strange = CosignatureLine(cosigner: "nobody", size: 1, time: 1, line: "nothing")
+                        try line.say(
+                            .heads(community: "krus", [xx.head(300)], complete: false, settled: false),
+                            .offer(Offer(log: SHA256.hash("nowhere"), checkpoint: "", fromSize: 0, proof: [])),
+                            .cosignatures(scene.us.log.id, [strange]), .unknown([SHA256.hash("nowhere")]))
+                    }
                     try await Task.sleep(for: .milliseconds(50))
                 }
             }
