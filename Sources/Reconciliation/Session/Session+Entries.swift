@@ -21,6 +21,7 @@ extension Session {
         }
         contradicted.remove(log.id)
         unknownThere.remove(log.id)
+        unresumable.remove(log.id)
         stalledThere.remove(log.id)
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
         let base = log.pinned ?? log.head
@@ -155,7 +156,10 @@ extension Session {
         }
         guard var requests = outstanding[range.log], let request = requests.first, range.start == request.start,
             range.end <= request.end, range.treeSize == request.treeSize
-        else { throw unasked(range) }
+        else {
+            if takeLate(range) { return }
+            throw unasked(range)
+        }
         requests[0] = RangeRequest(log: range.log, start: range.end, end: request.end, treeSize: request.treeSize)
         if range.end == request.end {
             requests.removeFirst()
@@ -193,7 +197,10 @@ extension Session {
         if receiveRepairRefusal(refused, &actions) { return }
         guard var requests = outstanding[refused.log], let request = requests.first, refused.start == request.start,
             refused.end == request.end
-        else { throw ProtocolViolation("a refusal of what was not asked for") }
+        else {
+            if takeLate(refused) { return }
+            throw ProtocolViolation("a refusal of what was not asked for")
+        }
         requests.removeFirst()
         outstandingCount -= 1
         outstanding[refused.log] = requests.isEmpty ? nil : requests
@@ -201,6 +208,34 @@ extension Session {
         guard let log = logs[refused.log], fetches[refused.log]?.isPinned == true else { return }
         for request in [request] + requests { actions.append(.giveBack(request)) }
         stall(log, &actions)
+    }
+
+    /// The peer does not know a log of which it was asked for entries. Whether it says so in answer to some of the
+    /// requests, or has answered them before, is not to be seen: none is waited for, all may still be answered.
+    mutating func expectLate(_ id: LogID, _ actions: inout [SessionAction]) {
+        guard let requests = outstanding.removeValue(forKey: id) else { return }
+        outstandingCount -= requests.count
+        late = (late + requests).suffix(Session.maximumLate)
+        feedStarved(&actions)
+    }
+
+    static let maximumLate = 256
+
+    /// Whether this answers a request that was given up. What it brings has been asked for again.
+    private mutating func takeLate(_ range: RangeRequest) -> Bool {
+        guard
+            let position = late.firstIndex(where: {
+                $0.log == range.log && $0.treeSize == range.treeSize && $0.start == range.start && range.end <= $0.end
+            })
+        else { return false }
+        let request = late[position]
+        if range.end == request.end {
+            late.remove(at: position)
+        } else {
+            late[position] = RangeRequest(
+                log: range.log, start: range.end, end: request.end, treeSize: request.treeSize)
+        }
+        return true
     }
 
     /// Keeps a window of entries on their way.
@@ -230,7 +265,14 @@ extension Session {
     private mutating func request(_ ranges: [Range<UInt64>], of id: LogID, _ actions: inout [SessionAction]) {
         reserved[id] = nil
         defer { feedStarved(&actions) }
-        guard let fetch = fetches[id], !ranges.isEmpty else { return }
+        guard let fetch = fetches[id], !ranges.isEmpty else {
+            for range in ranges {
+                let unwanted = RangeRequest(
+                    log: id, start: range.lowerBound, end: range.upperBound, treeSize: range.upperBound)
+                actions.append(.giveBack(unwanted))
+            }
+            return
+        }
         if outstanding.isEmpty { roundTrips += 1 }
         for range in ranges {
             let wanted = RangeRequest(

@@ -85,6 +85,8 @@ extension Session {
         guard let log = logs[id], exchange.isComplete, hasMet else { return }
         hearAnswer(for: log, &actions)
         mend(log, &actions)
+        // Enough has come meanwhile to continue the peer's transfer.
+        if log.head?.size ?? 0 >= peerPinned[id] ?? 0 { unresumable.remove(id) }
         guard !isLeftOut(id) else {
             unequal.remove(id)
             return
@@ -160,14 +162,16 @@ extension Session {
         _ log: LocalLog, _ finding: SessionFinding, tell reason: String?, _ actions: inout [SessionAction]
     ) {
         guard leftOut.insert(log.id).inserted else { return }
-        forget(log.id)
+        forget(log.id, &actions)
         actions.append(.report(finding))
         if let reason { actions.append(.send(.logRefusal(log.id, reason: reason))) }
     }
 
     /// Nothing more is expected of this log.
-    private mutating func forget(_ id: LogID) {
+    private mutating func forget(_ id: LogID, _ actions: inout [SessionAction]) {
         fetches[id] = nil
+        // Others may bring it.
+        for request in outstanding[id] ?? [] { actions.append(.giveBack(request)) }
         // Of a log that is frozen or hidden meanwhile nobody says that its lines were judged.
         judging[id] = nil
         openOffers.remove(id)
@@ -188,7 +192,8 @@ extension Session {
         for id in ids {
             guard let log = logs[id] else { continue }
             abandonInquiry(log, &actions)
-            forget(id)
+            forget(id, &actions)
+            expectLate(id, &actions)
             guard unknownThere.insert(id).inserted else { continue }
             actions.append(.report(.unknownToPeer(origin: log.origin)))
         }
@@ -223,7 +228,7 @@ extension Session {
             return
         }
         guard !frozenHere.contains(id), let log = logs.removeValue(forKey: id) else { return }
-        forget(id)
+        forget(id, &actions)
         judging[id] = nil
         deferred.remove(id)
         uselessOffers[id] = nil

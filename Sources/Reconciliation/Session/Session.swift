@@ -51,6 +51,8 @@ public struct Session {
     /// What the peer was asked for and has not sent yet, by log and in order.
     var outstanding: [LogID: [RangeRequest]] = [:]
     var outstandingCount = 0
+    /// Requests that may be answered still, or not at all: the peer has said since that it does not know the log.
+    var late: [RangeRequest] = []
     /// Requests that are being assigned, by log.
     var reserved: [LogID: Int] = [:]
     /// Logs for which there was no room to ask for more.
@@ -329,7 +331,7 @@ public struct Session {
     /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.
     package var footprint: Int {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
-            + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
+            + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount + late.count
             + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }

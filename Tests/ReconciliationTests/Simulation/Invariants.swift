@@ -40,6 +40,8 @@ final class Invariants {
         var named: [LogID: Head] = [:]
         var outside: Set<String> = []
         var requests: [RangeRequest] = []
+        /// Requests of logs that the peer has called unknown since: they may still be answered.
+        var late: [RangeRequest] = []
         var blobRequests = 0
         var refusedBlobs = 0
 
@@ -50,11 +52,12 @@ final class Invariants {
 
         /// Entries from the beginning of a request answer it up to where they reach.
         mutating func answer(_ range: RangeRequest, isRefusal: Bool = false) {
-            let position = requests.firstIndex {
+            let isAnswered: (RangeRequest) -> Bool = {
                 $0.log == range.log && $0.start == range.start && $0.end >= range.end
                     && $0.treeSize == range.treeSize
             }
-            isDue = position != nil
+            let position = requests.firstIndex(where: isAnswered)
+            isDue = position != nil || late.contains(where: isAnswered)
             guard let position else { return }
             let request = requests[position]
             if isRefusal || range.end == request.end {
@@ -206,6 +209,9 @@ final class Invariants {
         case .entries(let entries): seen.answer(entries.range)
         case .requestRefusal(let range): seen.answer(range, isRefusal: true)
         case .offer(let offer) where offer.isPushed: seen.pushed.insert(offer.log)
+        case .unknown(let ids):
+            seen.late += seen.requests.filter { ids.contains($0.log) }
+            seen.requests.removeAll { ids.contains($0.log) }
         case .blob: seen.blobRequests -= 1
         case .blobRefusal:
             seen.blobRequests -= 1

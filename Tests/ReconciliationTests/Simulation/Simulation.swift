@@ -195,10 +195,10 @@ final class Simulation {
 
     private func calm() {
         invariants.trace?("calm")
-        invariants.diskFaults = 0
-        invariants.losesCloses = false
         for connection in connections { connection.drop() }
         runUntilQuiet()
+        invariants.diskFaults = 0
+        invariants.losesCloses = false
         for node in nodes { node.isLying = false }
         let links = schedule.links.filter { isUsable($0) }
         var live = links.map { connect($0, isForward: $0.delay.lowerBound.isMultiple(of: 4), once: false) }
