@@ -87,9 +87,7 @@ import TransparencyLog
 
         /// What a side was told to remember.
         func remembered(_ side: Int) -> SessionMemory? {
-            for case .remember(let digest, let changes) in actions[side].reversed() {
-                return SessionMemory(digest: digest, entries: changes.compactMapValues { $0 })
-            }
+            for case .remember(let memory, _, _) in actions[side].reversed() { return memory }
             return nil
         }
 

@@ -152,23 +152,33 @@ extension SQLiteLogStore {
         }
     }
 
-    /// Keeps what was agreed on: the logs that changed, those to forget, and the digest of all.
+    /// Keeps what was agreed on, under the digest of all of it. Where what is kept is what the partners agreed on
+    /// before (`since`), only logs that changed are written. Where nothing is kept any more, it was forgotten for a
+    /// reason, and stays so. Otherwise all is replaced.
     public func agree(
-        with peer: String, digest: SHA256Digest, changed: [AgreedHead], forgotten: [SHA256Digest]
+        with peer: String, digest: SHA256Digest, since: SHA256Digest?, changed: [AgreedHead],
+        forgotten: [SHA256Digest], all: () -> [AgreedHead]
     ) throws {
         try database.write { db in
+            let kept = try Row.fetchOne(db, sql: "SELECT digest FROM agreement WHERE peer = ?", arguments: [peer])
+                .map { try $0.digest("digest") }
+            guard kept != nil || since == nil else { return }
+            let isContinued = kept != nil && kept == since
+            if !isContinued {
+                try db.execute(sql: "DELETE FROM agreed_head WHERE peer = ?", arguments: [peer])
+            }
             let put = try db.cachedStatement(
                 sql: """
                     INSERT OR REPLACE INTO agreed_head (peer, log_id, community, told, heard, unknown_there)
                     VALUES (?, ?, ?, ?, ?, ?)
                     """)
-            for head in changed {
+            for head in isContinued ? changed : all() {
                 try put.execute(arguments: [
                     peer, head.log.databaseBytes, head.community, head.told.map { Data($0) },
                     head.heard.map { Data($0) }, head.isUnknownThere,
                 ])
             }
-            for log in forgotten {
+            for log in isContinued ? forgotten : [] {
                 try db.execute(
                     sql: "DELETE FROM agreed_head WHERE peer = ? AND log_id = ?", arguments: [peer, log.databaseBytes])
             }

@@ -33,19 +33,16 @@ extension SyncContext {
         return SessionMemory(digest: digest, entries: entries)
     }
 
-    func remember(_ peer: String, _ digest: SHA256Digest, _ changes: [LogID: SessionMemory.Entry?]) throws {
-        var changed: [AgreedHead] = []
-        var forgotten: [SHA256Digest] = []
-        for (log, entry) in changes {
-            if let entry {
-                changed.append(
-                    AgreedHead(
-                        log: log, community: entry.community, told: entry.told?.stored, heard: entry.heard?.stored,
-                        isUnknownThere: entry.isUnknownThere))
-            } else {
-                forgotten.append(log)
+    func remember(_ peer: String, _ memory: SessionMemory, since: SHA256Digest?, changed: Set<LogID>) throws {
+        let head = { (log: LogID) in
+            memory.entries[log].map { entry in
+                AgreedHead(
+                    log: log, community: entry.community, told: entry.told?.stored, heard: entry.heard?.stored,
+                    isUnknownThere: entry.isUnknownThere)
             }
         }
-        try store.agree(with: peer, digest: digest, changed: changed, forgotten: forgotten)
+        try store.agree(
+            with: peer, digest: memory.digest, since: since, changed: changed.compactMap(head),
+            forgotten: changed.filter { memory.entries[$0] == nil }, all: { memory.entries.keys.compactMap(head) })
     }
 }

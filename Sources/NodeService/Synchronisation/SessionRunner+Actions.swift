@@ -43,12 +43,12 @@ extension SessionRunner {
                 }
                 reload(id) { .cosignaturesStored($0) }
             }
-        case .remember(let digest, let changes):
+        case .remember(let memory, let since, let changed):
             context.transfers.storing.async { [self] in
                 // What was left out under other cards or members is not to be left out next time.
                 guard context.federation.value == federation else { return }
                 do {
-                    try context.remember(configuration.peer, digest, changes)
+                    try context.remember(configuration.peer, memory, since: since, changed: changed)
                 } catch {
                     log.warning("what was agreed on could not be kept", metadata: ["error": "\(error)"])
                 }

@@ -23,10 +23,10 @@ extension Session {
         let before = agreed ?? self.memory
         agreed = memory
         guard before != memory else { return }
-        var changes: [LogID: SessionMemory.Entry?] = [:]
-        for (log, entry) in memory.entries where before?.entries[log] != entry { changes[log] = .some(entry) }
-        for log in before?.entries.keys ?? [:].keys where memory.entries[log] == nil { changes[log] = .some(nil) }
-        actions.append(.remember(memory.digest, changes: changes))
+        var changed: Set<LogID> = []
+        for (log, entry) in memory.entries where before?.entries[log] != entry { changed.insert(log) }
+        for log in before?.entries.keys ?? [:].keys where memory.entries[log] == nil { changed.insert(log) }
+        actions.append(.remember(memory, since: before?.digest, changed: changed))
     }
 
     /// In a quiet moment of a live session, the side that opened it proposes what to remember.

@@ -331,8 +331,8 @@ public struct Session {
     /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.
     package var footprint: Int {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
-            + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount + late.count
-            + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
+            + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
+            + late.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 

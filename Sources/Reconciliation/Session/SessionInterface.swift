@@ -145,8 +145,10 @@ public enum SessionAction: Sendable, Hashable {
     case sendPages(LogID, against: [UInt64: SHA256Digest])
     /// What lies beside this log has changed: answer `changed` with the log as it now is, then `receiptsSent`.
     case reload(LogID)
-    /// Remember for the next session with this peer: these logs as they now are, `nil` for those to forget.
-    case remember(SHA256Digest, changes: [LogID: SessionMemory.Entry?])
+    /// Remember this for the next session with this peer. Where what is kept has the digest `since`, only these logs
+    /// have changed. Where nothing is kept although the session knows of something, it was taken back since, and
+    /// stays so. Everything is replaced otherwise: another session has agreed meanwhile, or what was kept is unsound.
+    case remember(SessionMemory, since: SHA256Digest?, changed: Set<LogID>)
     /// A peer has shown that this node had signed this own log up to that size. Where that much is held by now, the
     /// session has only not heard of it yet: feed the log back as `changed`. Otherwise tell the operator, write down
     /// that the log is being recovered, then feed it back, or answer `failed`.

@@ -56,6 +56,9 @@ struct Resting {
             if one == nil || one != second.store.agreements[first.name]?.digest {
                 invariants.fail("\(first.name) and \(second.name) do not remember the same")
             }
+            if first.store.agreements[second.name]?.isSound(isFirst: first.name < second.name) == false {
+                invariants.fail("\(first.name) remembers of \(second.name) what has another digest")
+            }
         }
         let budget = 120 + 40 * logs
         if connection.frames > budget {

@@ -212,8 +212,8 @@ final class SimulatedSession {
                 if count ?? 0 > 0 { node.notify([log], except: id) }
                 reload(log) { .cosignaturesStored($0) }
             }
-        case .remember(let digest, let changes):
-            node.storing.add { [node, peer] in node.store.remember(peer.name, digest, changes) }
+        case .remember(let memory, let since, let changed):
+            node.storing.add { [node, peer] in node.store.remember(peer.name, memory, since: since, changed) }
         case .report(let finding): node.invariants.found(finding, by: self)
         case .close(let end): finish(end)
         }

@@ -115,9 +115,15 @@ struct SimulatedStore {
         logs[key.log]?.blobs[key.index] = bytes
     }
 
-    mutating func remember(_ peer: String, _ digest: SHA256Digest, _ changes: [LogID: SessionMemory.Entry?]) {
-        var entries = agreements[peer]?.entries ?? [:]
-        for (log, entry) in changes { entries[log] = entry }
-        agreements[peer] = SessionMemory(digest: digest, entries: entries)
+    mutating func remember(_ peer: String, _ memory: SessionMemory, since: SHA256Digest?, _ changed: Set<LogID>) {
+        let kept = agreements[peer]
+        guard kept != nil || since == nil else { return }
+        guard let kept, kept.digest == since else {
+            agreements[peer] = memory
+            return
+        }
+        var entries = kept.entries
+        for log in changed { entries[log] = memory.entries[log] }
+        agreements[peer] = SessionMemory(digest: memory.digest, entries: entries)
     }
 }
