@@ -97,6 +97,12 @@ import Testing
         let log = scene.us.log.id
         let report = try await scene.attack(memory: 96 << 20) { line in
             try await line.meet()
+            // What the honest partner brings is told to this peer too: that is over before it goes deaf.
+            _ = try await within("the honest partner is done") {
+                try scene.us.store.cosignatures(of: log).contains { $0.size == 864 } ? true : nil
+            }
+            try line.say(.ping(nonce: 99, isReply: false))
+            _ = try await line.hear("an answer") { $0 == .ping(nonce: 99, isReply: true) }
             try await line.deafen()
             let all = Message.request(RangeRequest(log: log, start: 0, end: 364, treeSize: 364))
             try line.say(Array(repeating: all, count: 60))
