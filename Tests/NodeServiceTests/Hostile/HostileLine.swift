@@ -100,6 +100,15 @@ final class HostileLine: Sendable {
         return reason
     }
 
+    /// Shows signs of life until the node has closed, at most for two minutes.
+    func chatUntilClosed() async throws {
+        for _ in 0..<1_200 where !isClosed {
+            try say(.ping(nonce: 0, isReply: true))
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        try await closed()
+    }
+
     func closed() async throws {
         _ = try await within("the connection is closed") { [ear] in ear.state.withLock { $0.isClosed } ? true : nil }
     }
