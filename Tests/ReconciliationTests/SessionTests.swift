@@ -96,6 +96,25 @@ import TransparencyLog
         }
     }
 
+    @Test("An offer that came while this session had not heard that its transfer is complete is asked for again")
+    func missedOffer() throws {
+        var pair = Pair([try log(0)], [try log(3)])
+        pair.meet()
+        pair.feed(.received(.offer(Offer(log: id, checkpoint: try note(3), fromSize: 0, proof: []))), to: 0)
+        pair.feed(.pinned(try log(0, pinned: 3)), to: 0)
+        // Another task has seen the head first, the peer heard of it, and offered what it has got meanwhile.
+        pair.feed(.changed([try log(3)]), to: 0)
+        let proof = try ConsistencyProof.make(from: 3, to: 4, from: tree(4), hasher: MerkleHasher()).hashes
+        pair.feed(.received(.offer(Offer(log: id, checkpoint: try note(4), fromSize: 3, proof: proof))), to: 0)
+        let said = pair.sent(0).count
+        pair.feed(.committed(try log(3)), to: 0)
+        let news = pair.sent(0).dropFirst(said)
+        #expect(
+            news.contains { message in
+                if case .heads(_, let heads, _, _) = message { heads.contains { $0.size == 3 } } else { false }
+            }, "\(news)")
+    }
+
     @Test("A proof that fails for the very checkpoint that is held convicts the peer, not the log")
     func wrongProofOfTheSame() throws {
         var pair = Pair([try log(2, pinned: 3)], [try log(2)])

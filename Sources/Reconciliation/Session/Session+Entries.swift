@@ -99,6 +99,7 @@ extension Session {
         }
         // One checkpoint at a time: when it is complete this side says so, and the peer offers the newer one again.
         guard isLarger, fetches[log.id] == nil else {
+            if isLarger { missedOffers.insert(log.id) }
             try expectPush(offer, size: head.size, isWanted: false)
             if !isLarger { try countUseless(offer, of: log, held: log.head?.size ?? 0) }
             refresh(log.id, &actions)
@@ -353,6 +354,9 @@ extension Session {
         defer { if fetches[log.id] == nil { awaitWhatLiesBeside(log, &actions) } }
         if let fetch = fetches[log.id], let head = log.head, head.size >= fetch.target.size {
             fetches[log.id] = nil
+            // The peer may have heard of the head before this session did, and have offered more in vain: it offers
+            // again.
+            if missedOffers.remove(log.id) != nil { announce(log, &actions) }
             recovered.formUnion(log.isRecovering ? [log.id] : [])
             requestBlobs(&actions)
         } else if fetches[log.id] != nil {

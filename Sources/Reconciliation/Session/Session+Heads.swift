@@ -170,6 +170,7 @@ extension Session {
     /// Nothing more is expected of this log.
     private mutating func forget(_ id: LogID, _ actions: inout [SessionAction]) {
         fetches[id] = nil
+        missedOffers.remove(id)
         // Others may bring it.
         for request in outstanding[id] ?? [] { actions.append(.giveBack(request)) }
         // Of a log that is frozen or hidden meanwhile nobody says that its lines were judged.

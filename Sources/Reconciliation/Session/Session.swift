@@ -48,6 +48,8 @@ public struct Session {
     /// Logs that come in towards another checkpoint.
     var deferred: Set<LogID> = []
     var fetches: [LogID: Fetch] = [:]
+    /// Logs of which the peer offered more while they came in.
+    var missedOffers: Set<LogID> = []
     /// What the peer was asked for and has not sent yet, by log and in order.
     var outstanding: [LogID: [RangeRequest]] = [:]
     var outstandingCount = 0
@@ -332,7 +334,8 @@ public struct Session {
     package var footprint: Int {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
             + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
-            + late.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count + judging.count
+            + late.count + missedOffers.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count
+            + judging.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 
