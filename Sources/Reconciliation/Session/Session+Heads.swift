@@ -154,7 +154,9 @@ extension Session {
         guard let head = log.head, offered[log.id] != head.size else { return }
         unequal.insert(log.id)
         contradicted.insert(log.id)
+        if exchange.told[log.id] == nil { announce(log, &actions) }
         offered[log.id] = head.size
+        exchange.tell(offered: head, community: log.community)
         actions.append(.offer(log.id, fromSize: head.size, pushing: false))
     }
 
