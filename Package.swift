@@ -91,6 +91,6 @@ let package = Package(
                 "NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", "MutualTLS",
                 logging,
             ] + nio),
-        tests("CommandsTests", ["entente", "LogStore", "Cryptography"], exclude: ["Independent"]),
+        tests("CommandsTests", ["entente", "NodeService", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
 )

@@ -24,11 +24,22 @@ struct Entente {
     }()
 
     /// Starts the program; nothing is inherited that would find a home by itself.
-    static func start(_ arguments: [String], input: String? = nil) throws -> (Process, Pipe, Pipe) {
+    ///
+    /// - Parameter namespace: the network namespace that it lives in, of those that ip-netns(8) names.
+    static func start(_ arguments: [String], input: String? = nil, inside namespace: String? = nil) throws
+        -> (Process, Pipe, Pipe)
+    {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no"]
+        if let namespace {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = ["ip", "netns", "exec", namespace, path] + arguments
+        } else {
+            process.executableURL = URL(fileURLWithPath: path)
+            process.arguments = arguments
+        }
+        process.environment = [
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no",
+        ]
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output
@@ -47,8 +58,8 @@ struct Entente {
 
     /// Runs the program to its end.
     @discardableResult
-    static func run(_ arguments: [String], input: String? = nil) throws -> Outcome {
-        let (process, output, errors) = try start(arguments, input: input)
+    static func run(_ arguments: [String], input: String? = nil, inside namespace: String? = nil) throws -> Outcome {
+        let (process, output, errors) = try start(arguments, input: input, inside: namespace)
         // What goes to standard error is a few lines: it fits the pipe until the output is read.
         let out = output.fileHandleForReading.readDataToEndOfFile()
         let err = errors.fileHandleForReading.readDataToEndOfFile()
