@@ -78,7 +78,9 @@ let package = Package(
         tests("TransparencyLogTests", ["TransparencyLog", "Cryptography"]),
         tests("RecordsTests", ["Records", "Cryptography"]),
         tests("SealingTests", ["Sealing", "Records", "Cryptography"]),
-        tests("ReconciliationTests", ["Reconciliation", "TransparencyLog", "Cryptography", protobuf]),
+        tests(
+            "ReconciliationTests",
+            ["Reconciliation", "TransparencyLog", "Cryptography", "LogStore", "CZstd", protobuf]),
         tests("LogStoreTests", ["LogStore", "TransparencyLog", "Cryptography", "Records", "CZstd", grdb]),
         tests(
             "MutualTLSTests",
