@@ -10,11 +10,22 @@ struct Bench {
     let folder: String
     private let seed: UInt64
     private let isJSON: Bool
+    private let roundTrip: RoundTrip?
 
-    init(folder: String, seed: UInt64, isJSON: Bool) throws {
+    init(folder: String, seed: UInt64, isJSON: Bool, roundTrip: RoundTrip? = nil) throws {
         self.folder = folder
         self.seed = seed
         self.isJSON = isJSON
+        self.roundTrip = roundTrip
+    }
+
+    /// Where to reach a serving process: over the link that was asked for, if one was.
+    func link(to port: Int) throws -> (port: Int, link: LinkRelay?) {
+        guard let roundTrip else { return (port, nil) }
+        let link = try LinkRelay(
+            to: port, weather: LinkRelay.Weather(delay: .milliseconds(roundTrip.milliseconds) / 2))
+        tell("round trip of the link (a relay: no TCP slow start, no window)", Double(roundTrip.milliseconds), "ms")
+        return (link.port, link)
     }
 
     /// One figure: a line for people, or a JSON object.

@@ -13,6 +13,7 @@ struct BenchCommand: AsyncParsableCommand {
             EXAMPLES
               entente bench append --records 1000000
               entente bench sync
+              entente bench sync --records 100000 --delay 200ms
               entente bench bodies --records 10 > bodies.jsonl
             """)
 
@@ -31,6 +32,9 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "The generator's seed.")
     var seed: UInt64 = 1
 
+    @Option(help: "With sync and reconcile: a link with this round trip between the two, as in 200ms.")
+    var delay: RoundTrip?
+
     @Option(help: .hidden)
     var serve: String?
 
@@ -39,6 +43,9 @@ struct BenchCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...100_000_000).contains(records) else { throw ValidationError("--records takes 1 to 100000000") }
+        guard delay == nil || subject == .sync || subject == .reconcile else {
+            throw ValidationError("--delay goes with sync and reconcile")
+        }
     }
 
     func run() async throws {
@@ -49,7 +56,7 @@ struct BenchCommand: AsyncParsableCommand {
         guard mkdtemp(&template) != nil else { throw CommandFailure(.io, "no temporary folder can be made") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { ScratchFolder.remove(folder) }
-        let bench = try Bench(folder: folder, seed: seed, isJSON: global.json)
+        let bench = try Bench(folder: folder, seed: seed, isJSON: global.json, roundTrip: delay)
         bench.tell("fsync of 4 KiB, median", try bench.fsyncMilliseconds(), "ms")
         switch subject {
         case .append: try bench.append(records)
@@ -72,6 +79,18 @@ struct BenchCommand: AsyncParsableCommand {
                 text = []
             }
         }
+    }
+}
+
+/// How long a link takes there and back, in milliseconds: `200ms`.
+struct RoundTrip: ExpressibleByArgument {
+    let milliseconds: Int
+
+    init?(argument: String) {
+        guard argument.hasSuffix("ms"), let value = Int(argument.dropLast(2)), (1...10_000).contains(value) else {
+            return nil
+        }
+        milliseconds = value
     }
 }
 

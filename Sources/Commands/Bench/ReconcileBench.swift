@@ -21,7 +21,9 @@ struct ReconcileBench {
         for origin in origins { try bench.append(1, to: store, origin: origin) }
         let server = try ChildProcess(["bench", "sync", "--serve", folder], showsErrors: true)
         defer { server.stop() }
-        guard let port = Int(server.firstLine()) else { return }
+        guard let served = Int(server.firstLine()) else { return }
+        let (port, link) = try bench.link(to: served)
+        defer { link?.stop() }
         func tell(_ what: String) throws {
             let result = try BenchPeer.run(folder: folder, port: port)
             bench.tell("\(what): time", result.seconds * 1_000, "ms")
@@ -48,7 +50,9 @@ struct ReconcileBench {
         for origin in origins { try bench.append(records / logs, to: store, origin: origin) }
         let server = try ChildProcess(["bench", "sync", "--serve", folder], showsErrors: true)
         defer { server.stop() }
-        guard let port = Int(server.firstLine()) else { return }
+        guard let served = Int(server.firstLine()) else { return }
+        let (port, link) = try bench.link(to: served)
+        defer { link?.stop() }
         let cold = try BenchPeer.run(folder: folder, port: port)
         bench.tell("\(logs) logs of \(grouped(records)) records in all, cold", cold.seconds, "s")
         let behind = max(1, records / 100)

@@ -14,11 +14,14 @@ struct SyncBench {
         let (_, bytes) = try bench.fill(store, records: records)
         let server = try ChildProcess(["bench", "sync", "--serve", folder], showsErrors: true)
         defer { server.stop() }
-        guard let port = Int(server.firstLine()) else {
+        guard let served = Int(server.firstLine()) else {
             throw CommandFailure(.internal, "the serving process did not begin to listen")
         }
+        let (port, link) = try bench.link(to: served)
+        defer { link?.stop() }
         let cold = try BenchPeer.run(folder: folder, port: port)
         bench.tell("cold sync of \(grouped(records)) records, verified and durable", cold.seconds, "s")
+        bench.tell("cold sync: round trips", Double(cold.roundTrips), "")
         bench.tell("records a second", Double(records) / cold.seconds, "/s")
         bench.tell("bytes received", Double(cold.bytesIn), "bytes")
         bench.tell("bytes received for each byte of the bodies", Double(cold.bytesIn) / Double(bytes), "bytes")
