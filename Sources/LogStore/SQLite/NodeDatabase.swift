@@ -229,6 +229,47 @@ extension NodeDatabase {
     }
 }
 
+extension NodeDatabase {
+    /// Writes these one after another in one transaction, each undone by itself where it is refused, so that what is
+    /// written together is waited for once. As durable as ``write(_:)`` when it returns.
+    ///
+    /// Any error but a refusal (``StoreError``) may have undone more than its own: each is then written by itself.
+    /// When COMMIT itself fails, all of them have failed.
+    func writeEach<Item, Value>(
+        _ items: [Item], _ body: (Database, Item) throws -> Value
+    ) -> [Result<Value, any Error>] {
+        func alone() -> [Result<Value, any Error>] {
+            items.map { item in Result { try write { db in try body(db, item) } } }
+        }
+        guard items.count > 1 else { return alone() }
+        var isWritten = false
+        do {
+            return try write { db in
+                let results = try items.map { try NodeDatabase.attempt(db, $0, body) }
+                isWritten = true
+                return results
+            }
+        } catch {
+            return isWritten ? items.map { _ in .failure(error) } : alone()
+        }
+    }
+
+    private static func attempt<Item, Value>(
+        _ db: Database, _ item: Item, _ body: (Database, Item) throws -> Value
+    ) throws -> Result<Value, any Error> {
+        try db.execute(sql: "SAVEPOINT each")
+        do {
+            let value = try body(db, item)
+            try db.execute(sql: "RELEASE each")
+            return .success(value)
+        } catch let refusal as StoreError {
+            try db.execute(sql: "ROLLBACK TO each")
+            try db.execute(sql: "RELEASE each")
+            return .failure(refusal)
+        }
+    }
+}
+
 /// Runs the body and turns the database library's errors into ours.
 func translatingErrors<Value>(path: String, _ body: () throws -> Value) throws -> Value {
     do {

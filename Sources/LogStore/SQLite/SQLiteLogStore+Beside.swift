@@ -15,7 +15,7 @@ extension SQLiteLogStore {
 
     static func membership(_ db: Database, row: Int64) throws -> Membership? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT members, members_carry FROM membership WHERE log = ?", arguments: [row])
+            db.cachedStatement(sql: "SELECT members, members_carry FROM membership WHERE log = ?"), arguments: [row])
         return try row.map(membership(from:))
     }
 
@@ -65,53 +65,84 @@ extension SQLiteLogStore {
     }
 
     public func store(_ cosignature: StoredCosignature, of log: SHA256Digest) throws {
-        try database.write { db in
-            // A size or time that the database cannot hold is none that anybody signed.
-            guard cosignature.size <= TreeLimits.maximumSize, cosignature.time <= UInt64(Int64.max) else { return }
-            try db.execute(
-                sql: """
-                    INSERT INTO cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
-                    ON CONFLICT (log, cosigner, size) DO UPDATE SET time = excluded.time, line = excluded.line
-                    WHERE excluded.time > cosignature.time
-                    """,
-                arguments: [
-                    Self.rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),
-                    Int64(clamping: cosignature.time), cosignature.line,
-                ])
-            try db.execute(
-                sql: """
-                    INSERT INTO latest_cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
-                    ON CONFLICT (log, cosigner)
-                    DO UPDATE SET size = excluded.size, time = excluded.time, line = excluded.line
-                    WHERE (excluded.size, excluded.time) > (latest_cosignature.size, latest_cosignature.time)
-                    """,
-                arguments: [
-                    Self.rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),
-                    Int64(clamping: cosignature.time), cosignature.line,
-                ])
-        }
+        try database.write { db in try Self.write(cosignature, of: log, db) }
+    }
+
+    /// The same for several, made durable together.
+    public func store(
+        _ cosignatures: [(cosignature: StoredCosignature, log: SHA256Digest)]
+    ) -> [Result<Void, any Error>] {
+        database.writeEach(cosignatures) { db, each in try Self.write(each.cosignature, of: each.log, db) }
+    }
+
+    private static func write(_ cosignature: StoredCosignature, of log: SHA256Digest, _ db: Database) throws {
+        // A size or time that the database cannot hold is none that anybody signed.
+        guard cosignature.size <= TreeLimits.maximumSize, cosignature.time <= UInt64(Int64.max) else { return }
+        let arguments: StatementArguments = [
+            try rowID(db, log), cosignature.cosigner, Int64(clamping: cosignature.size),
+            Int64(clamping: cosignature.time), cosignature.line,
+        ]
+        try db.cachedStatement(
+            sql: """
+                INSERT INTO cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (log, cosigner, size) DO UPDATE SET time = excluded.time, line = excluded.line
+                WHERE excluded.time > cosignature.time
+                """
+        ).execute(arguments: arguments)
+        try db.cachedStatement(
+            sql: """
+                INSERT INTO latest_cosignature (log, cosigner, size, time, line) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (log, cosigner)
+                DO UPDATE SET size = excluded.size, time = excluded.time, line = excluded.line
+                WHERE (excluded.size, excluded.time) > (latest_cosignature.size, latest_cosignature.time)
+                """
+        ).execute(arguments: arguments)
     }
 
     @discardableResult
     public func markCosigned(_ head: SignedHead, of log: SHA256Digest, time: UInt64) throws -> UInt64 {
-        let origin = try database.read { db in
-            let (row, stored) = try Self.fetch(db, log)
-            if let reason = stored.frozen { throw StoreError.frozen(origin: stored.origin, reason: reason) }
-            guard head.size <= stored.size else {
-                throw StoreError.notContiguous(held: stored.size, start: head.size)
+        try marks.cosign(database.read { db in try cosigning(head, of: log, time: time, db) })
+    }
+
+    /// The same for several logs, made durable together.
+    public func markCosigned(
+        _ heads: [(head: SignedHead, log: SHA256Digest, time: UInt64)]
+    ) throws -> [Result<UInt64, any Error>] {
+        var results: [Result<UInt64, any Error>?] = []
+        var markings: [SignedMarks.Cosigning] = []
+        try database.read { db in
+            for each in heads {
+                do {
+                    markings.append(try cosigning(each.head, of: each.log, time: each.time, db))
+                    results.append(nil)
+                } catch let refusal as StoreError {
+                    results.append(.failure(refusal))
+                }
             }
-            guard try Self.root(db, row: row, log: stored, size: head.size) == head.root else {
-                throw StoreError.notProved(origin: stored.origin, start: 0, end: head.size)
-            }
-            // What is damaged is not held.
-            try Self.checkUndamaged(db, row: row, log: stored)
-            if stored.isOwn {
-                try checkMark(of: stored, in: db)
-                try Self.checkNotRecovering(stored)
-            }
-            return stored.origin
         }
-        return try marks.cosign(head, log: log, origin: origin, time: time) { size in
+        var marked = marks.cosign(markings)[...]
+        return results.compactMap { $0 ?? marked.popFirst() }
+    }
+
+    /// Checks that this node holds what it is about to cosign.
+    private func cosigning(
+        _ head: SignedHead, of log: SHA256Digest, time: UInt64, _ db: Database
+    ) throws -> SignedMarks.Cosigning {
+        let (row, stored) = try Self.fetch(db, log)
+        if let reason = stored.frozen { throw StoreError.frozen(origin: stored.origin, reason: reason) }
+        guard head.size <= stored.size else {
+            throw StoreError.notContiguous(held: stored.size, start: head.size)
+        }
+        guard try Self.root(db, row: row, log: stored, size: head.size) == head.root else {
+            throw StoreError.notProved(origin: stored.origin, start: 0, end: head.size)
+        }
+        // What is damaged is not held.
+        try Self.checkUndamaged(db, row: row, log: stored)
+        if stored.isOwn {
+            try checkMark(of: stored, in: db)
+            try Self.checkNotRecovering(stored)
+        }
+        return SignedMarks.Cosigning(head: head, log: log, origin: stored.origin, time: time) { [database] size in
             try database.read { db in
                 let (row, stored) = try Self.fetch(db, log)
                 return try Self.root(db, row: row, log: stored, size: size)

@@ -90,35 +90,45 @@ extension SQLiteLogStore {
     // MARK: Ranges from partners
 
     public func pin(_ head: SignedHead, of id: SHA256Digest) throws {
-        try database.write { db in
-            let (row, log) = try Self.fetch(db, id)
-            if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
-            // Only this node adds to its own log, unless it has lost what it had added.
-            guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
-            if log.isOwn, let mark = try marks.mark(.own, log: id), mark.size == head.size, mark.root != head.root {
-                throw StoreError.contradictsSigned(origin: log.origin, size: head.size)
-            }
-            guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
-                throw StoreError.notContiguous(held: log.size, start: head.size)
-            }
-            // Two roots for one size are a fork, and never a reason to forget the first.
-            if let pending = log.pending, pending.size == head.size, pending.root != head.root {
-                throw StoreError.notProved(origin: log.origin, start: log.size, end: head.size)
-            }
-            if head.size == log.size {
-                // Everything is here already: it came with a transfer towards a larger checkpoint.
-                guard try Self.root(db, row: row, log: log, size: head.size) == head.root else {
-                    throw StoreError.notProved(origin: log.origin, start: 0, end: head.size)
-                }
-                try Self.insert(head, row: row, db)
-                try db.execute(
-                    sql: "DELETE FROM pending WHERE log = ? AND size <= ?", arguments: [row, Int64(head.size)])
-                return
-            }
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO pending (log, size, root, note) VALUES (?, ?, ?, ?)",
-                arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
+        try database.write { db in try pin(head, of: id, db) }
+    }
+
+    /// The same for several, made durable together; answers how each log stands then.
+    public func pin(_ pins: [(head: SignedHead, log: SHA256Digest)]) -> [Result<StoredLog, any Error>] {
+        database.writeEach(pins) { db, each in
+            try pin(each.head, of: each.log, db)
+            return try Self.fetch(db, each.log).log
         }
+    }
+
+    private func pin(_ head: SignedHead, of id: SHA256Digest, _ db: Database) throws {
+        let (row, log) = try Self.fetch(db, id)
+        if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+        // Only this node adds to its own log, unless it has lost what it had added.
+        guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
+        if log.isOwn, let mark = try marks.mark(.own, log: id), mark.size == head.size, mark.root != head.root {
+            throw StoreError.contradictsSigned(origin: log.origin, size: head.size)
+        }
+        guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
+            throw StoreError.notContiguous(held: log.size, start: head.size)
+        }
+        // Two roots for one size are a fork, and never a reason to forget the first.
+        if let pending = log.pending, pending.size == head.size, pending.root != head.root {
+            throw StoreError.notProved(origin: log.origin, start: log.size, end: head.size)
+        }
+        if head.size == log.size {
+            // Everything is here already: it came with a transfer towards a larger checkpoint.
+            guard try Self.root(db, row: row, log: log, size: head.size) == head.root else {
+                throw StoreError.notProved(origin: log.origin, start: 0, end: head.size)
+            }
+            try Self.insert(head, row: row, db)
+            try db.execute(
+                sql: "DELETE FROM pending WHERE log = ? AND size <= ?", arguments: [row, Int64(head.size)])
+            return
+        }
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO pending (log, size, root, note) VALUES (?, ?, ?, ?)",
+            arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
     }
 
     /// What checks ranges of this log against its pending checkpoint, from where the log ends now.
@@ -133,23 +143,30 @@ extension SQLiteLogStore {
 
     @discardableResult
     public func commit(_ range: VerifiedRange) throws -> StoredLog {
-        try database.write { db in
-            let (row, log) = try Self.fetch(db, range.log)
-            if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
-            guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
-            guard log.size == range.start else {
-                throw StoreError.notContiguous(held: log.size, start: range.start)
-            }
-            try Self.write(range.writes, row: row, size: range.end, db)
-            for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
-            if range.end == range.target.size {
-                try Self.insert(range.target, row: row, db)
-                try db.execute(
-                    sql: "DELETE FROM pending WHERE log = ? AND size <= ?",
-                    arguments: [row, Int64(range.target.size)])
-            }
-            return try Self.fetch(db, range.log).log
+        try database.write { db in try commit(range, db) }
+    }
+
+    /// The same for several, made durable together. Ranges of one log stand in order.
+    public func commit(_ ranges: [VerifiedRange]) -> [Result<StoredLog, any Error>] {
+        database.writeEach(ranges) { db, range in try commit(range, db) }
+    }
+
+    private func commit(_ range: VerifiedRange, _ db: Database) throws -> StoredLog {
+        let (row, log) = try Self.fetch(db, range.log)
+        if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
+        guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
+        guard log.size == range.start else {
+            throw StoreError.notContiguous(held: log.size, start: range.start)
         }
+        try Self.write(range.writes, row: row, size: range.end, db)
+        for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
+        if range.end == range.target.size {
+            try Self.insert(range.target, row: row, db)
+            try db.execute(
+                sql: "DELETE FROM pending WHERE log = ? AND size <= ?",
+                arguments: [row, Int64(range.target.size)])
+        }
+        return try Self.fetch(db, range.log).log
     }
 
     // MARK: Rows
@@ -212,13 +229,13 @@ extension SQLiteLogStore {
         for each in writes.tiles {
             try tile.execute(arguments: [row, each.coordinate.level, Int64(each.coordinate.number), Data(each.data)])
         }
-        try db.execute(sql: "UPDATE log SET size = ? WHERE id = ?", arguments: [Int64(size), row])
+        try db.cachedStatement(sql: "UPDATE log SET size = ? WHERE id = ?").execute(arguments: [Int64(size), row])
     }
 
     private static func insert(_ head: SignedHead, row: Int64, _ db: Database) throws {
-        try db.execute(
-            sql: "INSERT INTO checkpoint (log, size, root, note) VALUES (?, ?, ?, ?)",
-            arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
+        try db.cachedStatement(
+            sql: "INSERT INTO checkpoint (log, size, root, note) VALUES (?, ?, ?, ?)"
+        ).execute(arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])
     }
 
     /// A blob goes in with the one record that names its hash and size.

@@ -56,29 +56,43 @@ struct SignedMarks: Sendable {
     /// never show cosignatures of which the later one is behind. Answers the time to sign, which is never before
     /// that of the last cosignature. Durable when it returns.
     ///
-    /// - Parameter root: the root of what is held at a size up to the head's: a database that was restored from an
-    ///   older copy may have been led elsewhere since.
-    ///
     /// Throws ``StoreError/cosignedBeyond(origin:size:)`` for a smaller size, another root at the same size or at that
     /// of the last cosignature, or a clock more than five minutes behind it.
-    func cosign(
-        _ head: SignedHead, log: SHA256Digest, origin: String, time: UInt64, root: (UInt64) throws -> SHA256Digest
-    ) throws -> UInt64 {
-        try database.write { db in
-            var time = time
-            if let old = try Self.fetch(db, .cosigned, log) {
-                guard head.size > old.size || (head.size == old.size && head.root == old.root),
-                    time >= old.time || old.time - time <= 300
-                else { throw StoreError.cosignedBeyond(origin: origin, size: old.size) }
-                if head.size > old.size, old.size > 0, try root(old.size) != old.root {
-                    throw StoreError.cosignedBeyond(origin: origin, size: old.size)
-                }
-                time = max(time, old.time)
-                if old == Mark(size: head.size, root: head.root, time: time) { return time }
+    func cosign(_ marking: Cosigning) throws -> UInt64 {
+        try database.write { db in try Self.cosign(db, marking) }
+    }
+
+    /// The same for several logs, made durable together.
+    func cosign(_ markings: [Cosigning]) -> [Result<UInt64, any Error>] {
+        database.writeEach(markings) { db, marking in try Self.cosign(db, marking) }
+    }
+
+    /// A cosignature that is about to be given.
+    struct Cosigning {
+        let head: SignedHead
+        let log: SHA256Digest
+        let origin: String
+        let time: UInt64
+        /// The root of what is held at a size up to the head's: a database that was restored from an older copy may
+        /// have been led elsewhere since.
+        let root: (UInt64) throws -> SHA256Digest
+    }
+
+    private static func cosign(_ db: Database, _ marking: Cosigning) throws -> UInt64 {
+        let (head, origin) = (marking.head, marking.origin)
+        var time = marking.time
+        if let old = try Self.fetch(db, .cosigned, marking.log) {
+            guard head.size > old.size || (head.size == old.size && head.root == old.root),
+                time >= old.time || old.time - time <= 300
+            else { throw StoreError.cosignedBeyond(origin: origin, size: old.size) }
+            if head.size > old.size, old.size > 0, try marking.root(old.size) != old.root {
+                throw StoreError.cosignedBeyond(origin: origin, size: old.size)
             }
-            try Self.put(db, .cosigned, log, origin, Mark(size: head.size, root: head.root, time: time))
-            return time
+            time = max(time, old.time)
+            if old == Mark(size: head.size, root: head.root, time: time) { return time }
         }
+        try Self.put(db, .cosigned, marking.log, origin, Mark(size: head.size, root: head.root, time: time))
+        return time
     }
 
     private static func put(_ db: Database, _ role: Role, _ log: SHA256Digest, _ origin: String, _ mark: Mark) throws {

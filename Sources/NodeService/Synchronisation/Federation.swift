@@ -1,8 +1,8 @@
-package import Cryptography
+import Cryptography
 import Dispatch
 public import LogStore
 public import Logging
-package import Reconciliation
+import Reconciliation
 public import TransparencyLog
 
 /// Who this node exchanges logs with, as node.yaml and the peer cards say at one moment.
@@ -41,6 +41,8 @@ public final class SyncContext: Sendable {
     package let cosigner: Cosigner
     let sessions = LiveSessions()
     let transfers: Transfers
+    /// Cosignatures that are to be judged and stored.
+    let arrivingLines: Together<ArrivingLines>
     /// Unix seconds now.
     let now: @Sendable () -> UInt64
     let logger: Logger
@@ -58,18 +60,11 @@ public final class SyncContext: Sendable {
         self.cosigner = cosigner
         self.now = now
         transfers = Transfers(store: store)
-    }
-
-    /// A replica has reached a checkpoint: it is cosigned before anybody hears of it. On the storing queue.
-    func completed(_ log: StoredLog) {
-        do {
-            if try cosign(log.id) == nil, let reason = try store.clockLag(of: log.id, now: now()) {
-                logger.error("not cosigned", metadata: ["log": "\(log.origin)", "reason": "\(reason)"])
-            }
-        } catch {
-            logger.warning("not cosigned", metadata: ["log": "\(log.origin)", "error": "\(error)"])
-        }
-        sessions.notify(.logs([log.id]))
+        arrivingLines = Together(on: transfers.storing) { ArrivingLines.store($0) }
+        transfers.listen(
+            Transfers.Listener(
+                cosign: { [weak self] in self?.completed($0) },
+                announce: { [weak self] logs in if !logs.isEmpty { self?.sessions.notify(.logs(logs)) } }))
     }
 
     /// Tells the sessions that logs have grown by other hands than theirs.
@@ -186,95 +181,6 @@ public final class SyncContext: Sendable {
     }
 
     static let membershipChanged = "the communities or the partner's card have changed"
-
-    // MARK: Cosignatures
-
-    /// Cosigns the head of a log that is held completely, after recording that it will.
-    func cosign(_ id: SHA256Digest) throws -> CosignatureLine? {
-        guard let log = try store.log(id: id), let head = log.head, log.size >= head.size, log.recovering == nil,
-            log.frozen == nil,
-            try !store.isDamaged(id)
-        else { return nil }
-        let time = max(now(), try store.lastCosigned(id))
-        // A clock that is far behind the last cosignature is wrong: say nothing rather than something undated.
-        guard time <= now() + SyncContext.clockTolerance else { return nil }
-        // Another process may have cosigned later meanwhile: times never go back.
-        let marked = try store.markCosigned(head, of: id, time: time)
-        let checkpoint = try Checkpoint(origin: log.origin, size: head.size, root: head.root)
-        let line = CosignatureLine(
-            cosigner: cosigner.verifierKey.name, size: head.size, time: marked,
-            line: try cosigner.cosign(checkpoint, time: marked).line)
-        try keep(line, of: id)
-        return line
-    }
-
-    /// What came of the cosignatures in one message.
-    package struct CosignatureJudgement: Sendable {
-        package var stored = 0
-        /// The first that no honest peer would have sent.
-        package var lie: SessionFinding?
-    }
-
-    /// Judges each line alone, and stores those that verify.
-    package func storeVerified(_ lines: [CosignatureLine], of id: SHA256Digest) throws -> CosignatureJudgement {
-        guard let log = try store.log(id: id) else { return CosignatureJudgement() }
-        let membership = try store.membership(of: id)
-        var judgement = CosignatureJudgement()
-        var refusals: [String] = []
-        for line in lines
-        where try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time {
-            if let reason = try refusal(of: line, log, membership) {
-                refusals.append("\(line.cosigner) on \(log.origin) at \(line.size): \(reason.text)")
-                if reason.isLie, judgement.lie == nil {
-                    judgement.lie = .refusedCosignature(
-                        origin: log.origin, cosigner: line.cosigner, reason: reason.text)
-                }
-            } else {
-                try keep(line, of: id)
-                judgement.stored += 1
-            }
-        }
-        if let first = refusals.first {
-            logger.notice("cosignatures refused", metadata: ["count": "\(refusals.count)", "reason": "\(first)"])
-        }
-        return judgement
-    }
-
-    /// Why a cosignature is not believed.
-    private struct CosignatureRefusal {
-        let text: String
-        /// No honest node passes it on; otherwise cards and lists of members may differ.
-        var isLie = false
-    }
-
-    private func refusal(
-        of line: CosignatureLine, _ log: StoredLog, _ membership: Membership?
-    ) throws -> CosignatureRefusal? {
-        let federation = federation.value
-        guard let key = federation.mirrorKeys[line.cosigner] else {
-            return CosignatureRefusal(text: "there is no peer card of it")
-        }
-        // Whoever may not hold a log has nothing to say of it.
-        guard federation.admits(line.cosigner, to: log, membership: membership) else {
-            return CosignatureRefusal(text: "it is no member of \(log.community)")
-        }
-        guard line.time <= now() + SyncContext.clockTolerance else {
-            return CosignatureRefusal(text: "it is dated in the future", isLie: true)
-        }
-        guard let head = try store.checkpoint(of: log.id, size: line.size) else {
-            return CosignatureRefusal(text: "no checkpoint of that size is kept here")
-        }
-        guard let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
-            let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
-            (try? cosignature.verify(checkpoint, by: key)) != nil
-        else { return CosignatureRefusal(text: "its mirror key has not signed that", isLie: true) }
-        return nil
-    }
-
-    private func keep(_ line: CosignatureLine, of id: SHA256Digest) throws {
-        try store.store(
-            StoredCosignature(cosigner: line.cosigner, size: line.size, time: line.time, line: line.line), of: id)
-    }
 
     /// How far two honest clocks may be apart, in seconds.
     static let clockTolerance: UInt64 = 300

@@ -24,6 +24,14 @@ struct TransferFrame: Sendable {
     var range: Range<UInt64> { entries.range.start..<entries.range.end }
 }
 
+/// A range that is proved and waits to be committed.
+struct TransferCommit: Sendable {
+    let transfer: LogTransfer
+    let verified: VerifiedRange
+    let frame: TransferFrame
+    let release: @Sendable () -> Void
+}
+
 /// One log on its way in, towards one pinned checkpoint, from one session or several. Ranges are checked in turn and
 /// committed in turn, so that one is checked while the one before it is being written.
 final class LogTransfer: Sendable {
@@ -31,12 +39,9 @@ final class LogTransfer: Sendable {
     private let state: Guarded<State>
     private let verifier: QueueConfined<RangeVerifier>
     private let verifying: DispatchQueue
-    private let storing: DispatchQueue
-    private let store: SQLiteLogStore
+    private let commits: Together<TransferCommit>
     /// Bytes that may wait for their turn.
     private let waitingBudget: Int
-    /// Called on the storing queue, with how the log stands when nothing more is to come, or the reason it failed.
-    private let onEnd: @Sendable (LogTransfer, Result<StoredLog, any Error>) -> Void
 
     private struct State: Sendable {
         var plan: TransferPlan
@@ -47,17 +52,14 @@ final class LogTransfer: Sendable {
     }
 
     init(
-        target: Head, held: UInt64, chunk: UInt64, verifier: RangeVerifier, store: SQLiteLogStore,
-        queues: (verifying: DispatchQueue, storing: DispatchQueue), waitingBudget: Int,
-        onEnd: @escaping @Sendable (LogTransfer, Result<StoredLog, any Error>) -> Void
+        target: Head, held: UInt64, chunk: UInt64, verifier: RangeVerifier, verifying: DispatchQueue,
+        commits: Together<TransferCommit>, waitingBudget: Int
     ) {
         self.target = target
         self.verifier = QueueConfined(verifier)
-        self.store = store
-        verifying = queues.verifying
-        storing = queues.storing
+        self.verifying = verifying
+        self.commits = commits
         self.waitingBudget = waitingBudget
-        self.onEnd = onEnd
         state = Guarded(State(plan: TransferPlan(target: target, held: held, chunk: chunk)))
     }
 
@@ -137,10 +139,7 @@ final class LogTransfer: Sendable {
             }
             do {
                 let verified = try verifier.value.verify(ArrivingRange(frame.entries))
-                storing.async { [self] in
-                    defer { release() }
-                    commit(verified, frame)
-                }
+                commits.add(TransferCommit(transfer: self, verified: verified, frame: frame, release: release))
             } catch {
                 release()
                 state.update { state in state.plan.reject(frame.range) }
@@ -150,21 +149,9 @@ final class LogTransfer: Sendable {
         }
     }
 
-    private func commit(_ verified: VerifiedRange, _ frame: TransferFrame) {
-        do {
-            let stored = try store.commit(verified)
-            if stored.pending == nil {
-                onEnd(self, .success(stored))
-            }
-            frame.owner.committed(stored, verified.end - verified.start)
-        } catch {
-            onEnd(self, .failure(error))
-        }
-    }
-
     /// Runs the closure once everything that was handed on before is done.
-    func afterWork(_ body: @escaping @Sendable () -> Void) {
-        verifying.async { [storing] in storing.async { body() } }
+    func afterWork(_ storing: DispatchQueue, _ body: @escaping @Sendable () -> Void) {
+        verifying.async { storing.async { body() } }
     }
 
     /// Lets others bring what a session was asked for that has brought nothing for long.

@@ -33,16 +33,15 @@ extension SessionRunner {
         case .sendPages(let id, let theirs): requestFeed.yield(.receipts(id, against: theirs))
         case .reload(let id): reloadReceipts(of: id)
         case .storeCosignatures(let id, let lines):
-            context.transfers.storing.async { [self] in
-                do {
-                    let judgement = try context.storeVerified(lines, of: id)
-                    if judgement.stored > 0 { context.sessions.notify(.logs([id]), except: state.value.id) }
-                    if let lie = judgement.lie { note(lie) }
-                } catch {
-                    log.warning("cosignatures could not be stored", metadata: ["error": "\(error)"])
-                }
-                reload(id) { .cosignaturesStored($0) }
-            }
+            context.arrivingLines.add(
+                ArrivingLines(log: id, lines: lines, session: state.value.id, context: context) { [self] result in
+                    do {
+                        if let lie = try result.get() { note(lie) }
+                    } catch {
+                        log.warning("cosignatures could not be stored", metadata: ["error": "\(error)"])
+                    }
+                    reload(id) { .cosignaturesStored($0) }
+                })
         case .remember(let memory, let since, let changed):
             context.transfers.storing.async { [self] in
                 // What was left out under other cards or members is not to be left out next time.
@@ -118,23 +117,20 @@ extension SessionRunner {
     }
 
     func pin(_ head: Head, note: String) {
-        context.transfers.storing.async { [self] in
-            do {
-                let joining = try context.transfers.join(
-                    head, note: note, chunk: configuration.requestSize, participant
-                ) { [context] in context.completed($0) }
-                switch joining {
-                case .joined(let log):
-                    progress?(.began(origin: log.origin, held: log.size, target: head.size))
-                    reload(head.log) { .pinned($0) }
-                case .deferred:
-                    reload(head.log) { .pinDeferred($0) }
-                    if context.transfers.transfer(of: head.log) == nil { reload(head.log) { .changed([$0]) } }
-                }
-            } catch {
-                feed.yield(.failed(head.log, reason: "\(error)"))
+        let request = Transfers.JoinRequest(
+            head: head, note: note, chunk: configuration.requestSize, participant: participant
+        ) { [self] result in
+            switch result {
+            case .success(.joined(let log)):
+                progress?(.began(origin: log.origin, held: log.size, target: head.size))
+                reload(head.log) { .pinned($0) }
+            case .success(.deferred):
+                reload(head.log) { .pinDeferred($0) }
+                if context.transfers.transfer(of: head.log) == nil { reload(head.log) { .changed([$0]) } }
+            case .failure(let error): feed.yield(.failed(head.log, reason: "\(error)"))
             }
         }
+        context.transfers.join(request)
     }
 
     /// Feeds an event with the log as it is now, or that the peer may no longer see it.

@@ -12,14 +12,43 @@ final class Transfers: Sendable {
     /// The sessions that may take part. One that is over may still have a pin on the storing queue.
     private let present = Guarded<Set<UInt64>>([])
     private let store: SQLiteLogStore
+    private let joins: Together<JoinRequest>
+    private let commits: Together<TransferCommit>
+    private let listener = Guarded<Listener?>(nil)
 
     /// Bytes of one log's entries that may wait for their turn.
     static let waitingBudget = 24 << 20
     /// How long a session may hold up a transfer that others take part in.
     static let patience = Duration.seconds(10)
 
+    /// Bytes of entries that are committed together.
+    static let commitBudget = 2 << 20
+
     init(store: SQLiteLogStore) {
         self.store = store
+        let this = Guarded<Weakly?>(nil)
+        joins = Together(on: storing) { this.value?.transfers?.join($0) }
+        // A log of one entry is more than its bytes.
+        commits = Together(on: storing, budget: Transfers.commitBudget, weight: { $0.frame.byteCount + 16_384 }) {
+            this.value?.transfers?.commit($0)
+        }
+        this.value = Weakly(transfers: self)
+    }
+
+    private struct Weakly: Sendable {
+        weak let transfers: Transfers?
+    }
+
+    /// Hears, on the storing queue, which logs have reached their checkpoints.
+    struct Listener: Sendable {
+        /// Before anybody else hears of it.
+        let cosign: @Sendable ([StoredLog]) -> Void
+        /// Behind the answers to the sessions that have brought them.
+        let announce: @Sendable (Set<LogID>) -> Void
+    }
+
+    func listen(_ new: Listener) {
+        listener.value = new
     }
 
     enum Joining {
@@ -34,53 +63,113 @@ final class Transfers: Sendable {
         present.update { present in _ = present.insert(session) }
     }
 
-    /// Pins a checkpoint and begins its transfer, or joins the one under way. Runs on the storing queue, where
-    /// `onComplete` is told when the log has reached the checkpoint.
-    func join(
-        _ head: Head, note: String, chunk: UInt64, _ participant: TransferParticipant,
-        onComplete: @escaping @Sendable (StoredLog) -> Void
-    ) throws -> Joining {
+    /// What a session asks for that has been offered a checkpoint.
+    struct JoinRequest: Sendable {
+        let head: Head
+        let note: String
+        let chunk: UInt64
+        let participant: TransferParticipant
+        /// Hears, on the storing queue, what became of it.
+        let answer: @Sendable (Result<Joining, any Error>) -> Void
+    }
+
+    /// Pins a checkpoint and begins its transfer, or joins the one under way.
+    func join(_ request: JoinRequest) {
+        joins.add(request)
+    }
+
+    private func join(_ requests: [JoinRequest]) {
+        var pinning: [JoinRequest] = []
+        for request in requests {
+            // The second session of two finds what the first has begun.
+            if pinning.contains(where: { $0.head.log == request.head.log }) {
+                pin(pinning)
+                pinning = []
+            }
+            do {
+                if let joining = try joined(request) {
+                    request.answer(.success(joining))
+                } else {
+                    pinning.append(request)
+                }
+            } catch {
+                request.answer(.failure(error))
+            }
+        }
+        pin(pinning)
+    }
+
+    /// What becomes of a request without pinning anything; `nil` where its checkpoint is to be pinned.
+    private func joined(_ request: JoinRequest) throws -> Joining? {
+        let head = request.head
         guard let log = try store.log(id: head.log) else { throw StoreError.unknownLog(head.log.hex) }
-        guard present.value.contains(participant.session) else { return .deferred(log) }
+        guard present.value.contains(request.participant.session) else { return .deferred(log) }
         if let transfer = active.value[head.log] {
             guard transfer.target.size == head.size, transfer.target.root == head.root else { return .deferred(log) }
-            transfer.join(participant)
+            transfer.join(request.participant)
             return .joined(log)
         }
-        if log.head?.size ?? 0 >= head.size || log.size > head.size { return .deferred(log) }
+        return log.head?.size ?? 0 >= head.size || log.size > head.size ? .deferred(log) : nil
+    }
+
+    private func pin(_ requests: [JoinRequest]) {
+        guard !requests.isEmpty else { return }
+        let results = store.pin(
+            requests.map { (SignedHead(size: $0.head.size, root: $0.head.root, note: $0.note), $0.head.log) })
+        // All of it was held already where pinning has completed it.
+        let completed = results.compactMap { try? $0.get() }.filter { $0.pending == nil }
+        listener.value?.cosign(completed)
+        for (request, result) in zip(requests, results) {
+            request.answer(Result { try begin(request, result) })
+        }
+        listener.value?.announce(Set(completed.map(\.id)))
+    }
+
+    private func begin(_ request: JoinRequest, _ pinning: Result<StoredLog, any Error>) throws -> Joining {
+        let head = request.head
+        let pinned: StoredLog
         do {
-            try store.pin(SignedHead(size: head.size, root: head.root, note: note), of: head.log)
+            pinned = try pinning.get()
         } catch StoreError.notContiguous {
             // Another process has brought it between the look and the pin: nothing is wrong here.
+            guard let log = try store.log(id: head.log) else { throw StoreError.unknownLog(head.log.hex) }
             return .deferred(log)
         }
-        guard let pinned = try store.log(id: head.log) else { throw StoreError.unknownLog(head.log.hex) }
-        guard pinned.pending != nil else {
-            // All of it was held already: pinning has completed it.
-            onComplete(pinned)
-            return .deferred(pinned)
-        }
+        guard pinned.pending != nil else { return .deferred(pinned) }
         let transfer = LogTransfer(
-            target: head, held: pinned.size, chunk: chunk, verifier: try store.verifier(of: head.log), store: store,
-            queues: (verifying[Int(head.log.bytes[31]) % verifying.count], storing),
-            waitingBudget: Transfers.waitingBudget
-        ) { [weak self] transfer, result in self?.ended(transfer, result, onComplete) }
-        transfer.join(participant)
+            target: head, held: pinned.size, chunk: request.chunk, verifier: try store.verifier(of: head.log),
+            verifying: verifying[Int(head.log.bytes[31]) % verifying.count], commits: commits,
+            waitingBudget: Transfers.waitingBudget)
+        transfer.join(request.participant)
         active.update { $0[head.log] = transfer }
         return .joined(pinned)
     }
 
+    /// Commits ranges together. Logs that this completes are cosigned together, before anybody hears of any.
+    private func commit(_ all: [TransferCommit]) {
+        let results = store.commit(all.map(\.verified))
+        let completed = results.compactMap { try? $0.get() }.filter { $0.pending == nil }
+        listener.value?.cosign(completed)
+        for (each, result) in zip(all, results) {
+            switch result {
+            case .success(let log):
+                if log.pending == nil { ended(each.transfer, result) }
+                each.frame.owner.committed(log, each.verified.end - each.verified.start)
+            case .failure: ended(each.transfer, result)
+            }
+            each.release()
+        }
+        listener.value?.announce(Set(completed.map(\.id)))
+    }
+
     func transfer(of log: LogID) -> LogTransfer? { active.value[log] }
 
-    private func ended(
-        _ transfer: LogTransfer, _ result: Result<StoredLog, any Error>, _ onComplete: @Sendable (StoredLog) -> Void
-    ) {
+    private func ended(_ transfer: LogTransfer, _ result: Result<StoredLog, any Error>) {
         active.update { active in
             if active[transfer.target.log] === transfer { active[transfer.target.log] = nil }
         }
         switch result {
         case .success(let log):
-            onComplete(log)
             for participant in transfer.participants { participant.committed(log, 0) }
         case .failure(StoreError.notContiguous):
             for participant in transfer.participants { participant.overtaken(transfer.target.log) }
@@ -101,7 +190,7 @@ final class Transfers: Sendable {
         storing.async { [self] in
             present.update { present in _ = present.remove(session) }
             for (log, transfer) in active.value where transfer.leave(session) {
-                transfer.afterWork { [self] in
+                transfer.afterWork(storing) { [self] in
                     let isReleased = active.update { active in
                         guard active[log] === transfer, transfer.participants.isEmpty else { return false }
                         active[log] = nil
