@@ -47,7 +47,7 @@ extension ExitStatus {
 
     init(_ error: StoreError) {
         switch error {
-        case .busy: self = .busy
+        case .busy, .keyReplaced: self = .busy
         case .full, .readOnly, .io, .damaged, .damagedEntries: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
         case .rolledBack, .recovering, .contradictsSigned, .frozen, .cosignedBeyond: self = .notPermitted

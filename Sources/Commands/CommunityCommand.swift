@@ -36,6 +36,8 @@ struct CommunityCommand: ParsableCommand {
             }
             try node.createOwnLog(name)
             try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
+            try Node.open(global.home).publishNewestSealingKey(
+                in: name, author: Clock.user, time: Clock.timestamp)
             try show(try Node.open(global.home), [name], json: global.json)
         }
     }

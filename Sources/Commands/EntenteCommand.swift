@@ -24,7 +24,7 @@ package struct EntenteCommand: AsyncParsableCommand {
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
             ImportCommand.self, AssessCommand.self, WithdrawCommand.self, SearchCommand.self, ShowCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
-            RecoverCommand.self, ProveCommand.self,
+            RecoverCommand.self, ProveCommand.self, KeyCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])
 

@@ -74,6 +74,7 @@ struct ShowCommand: ParsableCommand {
                 }
             case .notForThisNode: Output.line("    not sealed to this node")
             case .notHere: Output.line("    the sealed part has not come yet")
+            case .keyMissing: Output.line("    sealed to a key that was destroyed, or is not in keys/")
             case .none: break
             }
         }

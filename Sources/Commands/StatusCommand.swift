@@ -87,6 +87,7 @@ struct StatusCommand: ParsableCommand {
                 alarms.append("\(log.node) and this node list different members of \(log.community): \(difference)")
             }
         }
+        alarms += try node.keyAlarms(logs)
         if let identity = try? node.identity(), identity.notAfter < Int64(clamping: now) {
             let day = Timestamp(seconds: identity.notAfter)?.text.prefix(10) ?? "an unreadable date"
             alarms.append("certificate of \(node.name), this node, expired on \(day): partners refuse it")

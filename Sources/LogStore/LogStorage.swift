@@ -24,8 +24,10 @@ public struct StoredLog: Sendable, Hashable {
     public let node: String
     public let community: String
     public let isOwn: Bool
-    /// The vkey that signs this log's checkpoints.
+    /// The vkey by which this log is known here: it signs the log's checkpoints, or did before it was replaced.
     public let verifierKey: String
+    /// What the log says of keys that took the place of others.
+    public let keyChanges: [LogKeyChange]
     /// Entries held: a contiguous verified prefix, which may reach beyond the head while a transfer is under way.
     public let size: UInt64
     /// The newest checkpoint whose entries are held completely.
@@ -37,6 +39,13 @@ public struct StoredLog: Sendable, Hashable {
     /// The largest size that partners have shown of this own log while it is being recovered from them; `nil` where it
     /// is not. Such a log grows like a replica, and takes no entries of this node's.
     public let recovering: UInt64?
+}
+
+extension StoredLog {
+    /// The keys that may sign this log's checkpoints. Throws where the one that it is known by cannot be read.
+    public var keys: LogKeyChain {
+        get throws { LogKeyChain(anchor: try VerifierKey(parsing: verifierKey), changes: keyChanges) }
+    }
 }
 
 /// An entry that is about to be appended to an own log.

@@ -18,6 +18,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case recovering(origin: String, signed: UInt64, held: UInt64)
     /// The database holds another history than the one this node has signed.
     case contradictsSigned(origin: String, size: UInt64)
+    /// An own log's checkpoint was about to be signed by another key than the log has by now.
+    case keyReplaced(origin: String)
     case unknownLog(String)
     case notOwn(origin: String)
     case frozen(origin: String, reason: String)
@@ -70,6 +72,8 @@ extension StoreError: CustomStringConvertible {
                 + "appended or cosigned until every member has answered; run `entente recover`"
         case .contradictsSigned(let origin, let size):
             "\(origin) has another history at size \(size) than the one this node has signed; nothing is appended"
+        case .keyReplaced(let origin):
+            "\(origin) has another key by now, which was rotated meanwhile; nothing was appended: run the command again"
         case .unknownLog(let origin): "no log \(origin) here"
         case .notOwn(let origin): "\(origin) is a partner's log; only its owner appends to it"
         case .frozen(let origin, let reason): "\(origin) is frozen: \(reason)"

@@ -67,6 +67,27 @@ extension NodeDatabase.Kind {
                 members TEXT NOT NULL,
                 members_carry INTEGER NOT NULL
             ) STRICT;
+            CREATE TABLE published_key (
+                log INTEGER NOT NULL REFERENCES log (id),
+                role TEXT NOT NULL,
+                entry INTEGER NOT NULL,
+                action TEXT NOT NULL,
+                key_id BLOB NOT NULL CHECK (length(key_id) = 32),
+                public_key TEXT,
+                previous_key_id BLOB,
+                previous_key TEXT,
+                epoch INTEGER,
+                valid_until INTEGER,
+                PRIMARY KEY (log, role, entry)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE foreign_key (
+                log INTEGER NOT NULL REFERENCES log (id),
+                key_id INTEGER NOT NULL,
+                size INTEGER NOT NULL,
+                peer TEXT NOT NULL,
+                time INTEGER NOT NULL,
+                PRIMARY KEY (log, key_id)
+            ) STRICT, WITHOUT ROWID;
             CREATE TABLE blob (
                 log INTEGER NOT NULL REFERENCES log (id),
                 entry INTEGER NOT NULL,

@@ -15,6 +15,8 @@ public struct LogEnd: Sendable {
     /// The row that is kept as the newest of each cosigner.
     public let latestCosignatures: [StoredCosignature]
     public let membership: (entry: UInt64, Membership)?
+    /// By entry.
+    public let keys: [PublishedKey]
     /// How many rows the log has.
     public let bundleCount: Int
     public let tileCount: Int
@@ -30,6 +32,7 @@ package struct BundleMentions: Sendable {
         case members(entry: UInt64, Membership)
         /// `isForThisNode`: whether this node is to hold the sealed part even if members do not carry them.
         case sealed(BlobReference, isForThisNode: Bool)
+        case key(PublishedKey)
     }
 
     package let mentions: [Mention]
@@ -95,7 +98,7 @@ extension SQLiteLogStore {
                 cosignatures: try Self.cosignatures(db, row: row, from: "cosignature"),
                 latestCosignatures: try Self.cosignatures(db, row: row, from: "latest_cosignature"),
                 membership: try membership.map { ($0.size("entry"), try Self.membership(from: $0)) },
-                bundleCount: rows.bundles, tileCount: rows.tiles,
+                keys: try Self.publishedKeys(db, row: row), bundleCount: rows.bundles, tileCount: rows.tiles,
                 bundles: isNear
                     ? Dictionary(
                         try Self.bundles(db, row: row, numbers: number..<(number + limit)).map { ($0.number, $0) },
@@ -121,6 +124,7 @@ extension SQLiteLogStore {
                         return .sealed(
                             BlobReference(log: log.id, index: index, sha256: sha256, size: size),
                             isForThisNode: log.isOwn || recipients.contains(node))
+                    case .key(let key): return key.isIn(log) ? .key(key) : nil
                     case nil: return nil
                     }
                 }

@@ -25,7 +25,8 @@ extension SQLiteLogStore {
         let finding = try evidence.verify()
         return try database.write { db in
             let (row, stored) = try Self.fetch(db, log)
-            guard evidence.key.text == stored.verifierKey, finding.origin == stored.origin else {
+            let isOfItsKeys = try evidence.key.text == stored.verifierKey || stored.keys.keys.contains(evidence.key)
+            guard isOfItsKeys, finding.origin == stored.origin else {
                 throw ForkError.differentLogs
             }
             if stored.frozen != nil, let kept = try Self.evidence(db, row: row),

@@ -52,6 +52,7 @@ extension SQLiteLogStore {
                 try DoubleFilter.write(newHashes, row: row, firstIndex: log.size, db)
                 let root = growth.edge.root(hasher: hasher)
                 let head = SignedHead(size: growth.size, root: root, note: try options.sign(growth.size, root))
+                try Self.checkSigners(of: head, row: row, log: log, db)
                 try Self.insert(head, row: row, db)
                 return AppendResult(outcomes: outcomes, head: head)
             }
@@ -252,6 +253,7 @@ extension SQLiteLogStore {
         switch finding {
         case .membership(let index, let membership):
             try Self.store(membership, at: index, row: row, db)
+        case .key(let key): try Self.store(key, row: row, log: log, db)
         case .sealed(let index, let sha256, let size, let recipients):
             let carries = try Self.membership(db, row: row)?.membersCarrySealed ?? false
             guard log.isOwn || carries || recipients.contains(node) else { return }

@@ -85,9 +85,7 @@ extension SQLiteLogStore {
 extension SignedHead {
     /// Whether the note is the log's own and says what the columns beside it say.
     func isSigned(by log: StoredLog) -> Bool {
-        guard let key = try? VerifierKey(parsing: log.verifierKey),
-            let checkpoint = try? Checkpoint(verifying: SignedNote(parsing: note), logKey: key)
-        else { return false }
+        guard let checkpoint = try? log.keys.verify(SignedNote(parsing: note)) else { return false }
         return checkpoint.origin == log.origin && checkpoint.size == size && checkpoint.root == root
     }
 }

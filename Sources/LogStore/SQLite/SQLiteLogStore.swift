@@ -113,7 +113,9 @@ public final class SQLiteLogStore: Sendable {
 extension SQLiteLogStore: LogStorage {
     static let selectLogs = """
         SELECT log.*, head.size AS head_size, head.root AS head_root, head.note AS head_note,
-            pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note
+            pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note,
+            (SELECT group_concat(entry || ' ' || previous_key || ' ' || public_key, char(10)) FROM published_key
+                WHERE log = log.id AND role = 'log') AS key_changes
         FROM log
         LEFT JOIN checkpoint AS head
             ON head.log = log.id AND head.size = (SELECT max(size) FROM checkpoint WHERE log = log.id)
@@ -166,7 +168,9 @@ extension SQLiteLogStore: LogStorage {
         return StoredLog(
             id: try row.digest("log_id"), origin: try row.text("origin"), node: try row.text("node"),
             community: try row.text("community"), isOwn: row.size("own") != 0,
-            verifierKey: try row.text("verifier_key"), size: row.size("size"), head: try head("head"),
+            verifierKey: try row.text("verifier_key"),
+            keyChanges: keyChanges(String.fromDatabaseValue(row["key_changes"])), size: row.size("size"),
+            head: try head("head"),
             pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]),
             recovering: row.size("recovering") > 0 ? row.size("recovering") - 1 : nil)
     }

@@ -78,6 +78,7 @@ public struct LogAuditor {
         checkCheckpoints(log, &walk)
         let cosignatures = checkCosignatures(end, &walk, &report)
         checkMembership(end, &walk)
+        checkKeys(end, &walk)
         let blobs = try checkBlobs(log, &walk, &report)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         check(mark, log, &walk)

@@ -9,6 +9,8 @@ struct LogWalk {
     private(set) var checkpoints: [SignedHead]
     /// Who may hold the log, as its newest record of that says so far.
     private(set) var membership: (entry: UInt64, Membership)?
+    /// The keys that its records publish.
+    private(set) var keys: [PublishedKey] = []
     private(set) var problems: [AuditReport.Problem] = []
     private var edge = TreeEdge()
     private var pending: [Tile] = []
@@ -42,6 +44,9 @@ struct LogWalk {
             switch mention {
             case .members(let entry, let members):
                 membership = (entry, members)
+                return nil
+            case .key(let key):
+                keys.append(key)
                 return nil
             case .sealed(let reference, let isForThisNode):
                 return isForThisNode || membership?.1.membersCarrySealed ?? false ? reference : nil

@@ -113,9 +113,8 @@ public final class Node: Sendable {
     /// What turns drafts into entries of this community's log.
     public func writer(community: String) throws -> RecordWriter {
         var keys: [String: SealedBox.PublicKey] = [:]
-        for card in cards {
-            keys[card.node] = card.sealingKeys.max { $0.epoch < $1.epoch }?.key
-        }
+        let book = try sealingKeyBook()
+        for node in book.nodes { keys[node] = book.newest(of: node)?.key }
         if let epoch = try keystore.sealingEpochs().last {
             keys[name] = try keystore.sealingKey(epoch: epoch).publicKey
         }
@@ -272,7 +271,7 @@ public final class Node: Sendable {
 
     /// What partners must know of this node for these communities.
     public func card(communities: [String]) throws -> PeerCard {
-        let epochs = try keystore.sealingEpochs()
+        let epochs = try keystore.sealingEpochs().suffix(PeerCard.maximumSealingKeyCount)
         return try PeerCard(
             node: name, endpoint: configuration.endpoint,
             trust: .pins([SHA256Digest(identity().subjectPublicKeyInfoPin)].compactMap { $0 }),

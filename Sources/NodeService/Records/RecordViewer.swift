@@ -12,6 +12,8 @@ public struct RecordView: Sendable {
         case opened
         case notForThisNode = "not_for_this_node"
         case notHere = "not_here_yet"
+        /// It is sealed to a key of this node that was destroyed, or is not in this keystore.
+        case keyMissing = "key_missing"
     }
 
     public let found: FoundRecord
@@ -66,9 +68,14 @@ public struct RecordViewer {
             BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
         guard let blob else { return (.notHere, []) }
         let keys = try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
-        let fields = try Envelope.open(
-            blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: record.type.rawValue,
-            as: node.name, keys: keys)
+        let fields: [SealedField]
+        do {
+            fields = try Envelope.open(
+                blob: blob, header: Sealing.SealedHeader(header), origin: log.origin,
+                recordType: record.type.rawValue, as: node.name, keys: keys)
+        } catch SealingError.keyMissing {
+            return (.keyMissing, [])
+        }
         let opened = try fields.map { field in
             (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
         }

@@ -128,6 +128,7 @@ extension RecordSchema {
             optional(
                 "public_key", .line(1_024), "the key: a vkey (log, mirror), base64 (sealing), a pin (tls)", .never),
             optional("previous_key_id", .sha256, "the key that it replaces", .never),
+            optional("previous_key", .line(1_024), "the vkey that a log key replaces", .never),
             optional("origin", .origin, "the log that a log key is for", .never),
             optional("epoch", .integer(0...JSONScanner.maximumInteger), "which of the sealing keys it is", .never),
             optional("valid_from", .time, "since when it is in use", .never),

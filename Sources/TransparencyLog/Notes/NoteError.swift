@@ -30,6 +30,8 @@ public enum NoteError: Error, Hashable, Sendable {
     case badSignature(name: String, keyID: UInt32)
     /// The note is not signed by the log's own key.
     case notSignedByLog(origin: String)
+    /// Signed by a key of the log that had been replaced, or was not in use yet, at this size.
+    case retiredKey(origin: String, size: UInt64)
     /// The checkpoint is that of another log.
     case wrongOrigin(expected: String, actual: String)
     /// A checkpoint's text is not origin, size and root, a line each.
@@ -67,6 +69,8 @@ extension NoteError: CustomStringConvertible {
         case .noKnownSignature: "no signature by a known key"
         case .badSignature(let name, let keyID): "the signature by \(name) (\(keyIDText(keyID))) does not verify"
         case .notSignedByLog(let origin): "not signed by the key of \(origin)"
+        case .retiredKey(let origin, let size):
+            "a checkpoint of \(origin) for size \(size) by a key that does not sign the log at that size"
         case .wrongOrigin(let expected, let actual): "a checkpoint of \(actual), expected one of \(expected)"
         case .badCheckpoint: "a checkpoint has three lines: origin, decimal size, base64 root"
         case .sizeTooLarge(let size): "a log of \(size) entries is larger than supported (\(TreeLimits.maximumSize))"

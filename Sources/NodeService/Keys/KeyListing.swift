@@ -1,0 +1,74 @@
+public import Cryptography
+import Home
+import LogStore
+import MutualTLS
+public import Records
+import TransparencyLog
+
+/// One key of this node, for the operator.
+public struct ListedKey: Sendable {
+    public enum State: String, Sendable {
+        /// In use.
+        case current
+        /// Made by a rotation that was broken off: nobody knows it yet.
+        case begun
+        /// Opens what is older.
+        case old
+        /// The log has another by now; only signatures that were made before remain.
+        case replaced
+        /// Accepted from this node until the overlap ends.
+        case overlap
+    }
+
+    public let role: KeyRecord.Role
+    /// A log's origin, an epoch, or the node's name.
+    public let name: String
+    public let keyID: SHA256Digest
+    /// As cards and records write it.
+    public let publicKey: String
+    public let state: State
+}
+
+extension Node {
+    /// The keys of this node that are in use, or still good for something.
+    public func listKeys() throws -> [ListedKey] {
+        try logKeys() + mirrorKeyList() + sealingKeyList() + tlsKeys()
+    }
+
+    private func logKeys() throws -> [ListedKey] {
+        try configuration.communities.flatMap { community -> [ListedKey] in
+            let card = try logCardKey(community: community.name)
+            return [
+                ListedKey(
+                    role: .log, name: card.name, keyID: SHA256.hash(card.publicKey.bytes), publicKey: card.text,
+                    state: .current)
+            ]
+        }
+    }
+
+    private func mirrorKeyList() throws -> [ListedKey] {
+        let card = try keystore.mirrorCardKey()
+        return [
+            ListedKey(
+                role: .mirror, name: name, keyID: SHA256.hash(card.publicKey.bytes), publicKey: card.text,
+                state: .current)
+        ]
+    }
+
+    private func sealingKeyList() throws -> [ListedKey] {
+        let epochs = try keystore.sealingEpochs()
+        return try epochs.map { epoch in
+            let key = try keystore.sealingKey(epoch: epoch).publicKey
+            return ListedKey(
+                role: .sealing, name: "\(epoch)", keyID: SHA256.hash(key.bytes), publicKey: Base64.encode(key.bytes),
+                state: epoch == epochs.last ? .current : .old)
+        }
+    }
+
+    private func tlsKeys() throws -> [ListedKey] {
+        guard let pin = SHA256Digest(try identity().subjectPublicKeyInfoPin) else { return [] }
+        return [
+            ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: .current)
+        ]
+    }
+}
