@@ -20,12 +20,16 @@ struct ForkCheck {
         } catch {
             throw CommandFailure(.badInput, "\(path): \(CommandFailure(error).description)")
         }
-        self.keys = try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.key.name, home: home) : keys
+        self.keys =
+            try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.key.name, key: evidence.key.text, home: home) : keys
     }
 
-    private static func knownKeys(of origin: String, home: String?) throws -> [String] {
+    private static func knownKeys(of origin: String, key: String, home: String?) throws -> [String] {
         do {
-            return try Node.open(home).store.log(origin).map { [$0.verifierKey] } ?? []
+            return try Node.open(home).store.log(origin).map { log in
+                // Of the keys that the log has had, any may have signed two histories.
+                try log.keys.keys.contains { $0.text == key } ? [key] : [log.keys.current.text]
+            } ?? []
         } catch {
             // Nobody needs a home to check a file, but one that was named has to be there.
             if home != nil { throw error }

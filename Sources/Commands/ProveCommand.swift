@@ -33,7 +33,7 @@ struct ProveCommand: ParsableCommand {
         if global.json {
             Output.json([
                 JSONMember("ref", .string(reference.text)), JSONMember("proof", .string(proof.serialized)),
-                JSONMember("vkey", .string(log.verifierKey)),
+                JSONMember("vkey", .string(try log.keys.current.text)),
             ])
         } else {
             Output.write(proof.serialized, to: 1)

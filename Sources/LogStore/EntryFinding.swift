@@ -9,6 +9,10 @@ enum EntryFinding: Sendable {
     case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String])
     case key(PublishedKey)
 
+    var isLogKey: Bool {
+        if case .key(let key) = self { key.role == .log } else { false }
+    }
+
     /// Looks only into bodies that can say such a thing: those that spell a name of interest or escape characters.
     init?(body: UnsafeRawBufferPointer, index: UInt64) {
         guard EntryFinding.isCandidate(body) else { return nil }

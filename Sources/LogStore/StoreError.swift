@@ -20,6 +20,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case contradictsSigned(origin: String, size: UInt64)
     /// An own log's checkpoint was about to be signed by another key than the log has by now.
     case keyReplaced(origin: String)
+    /// A checkpoint is signed by a key that the log itself says was replaced before.
+    case retiredKey(origin: String, size: UInt64)
     case unknownLog(String)
     case notOwn(origin: String)
     case frozen(origin: String, reason: String)
@@ -74,6 +76,9 @@ extension StoreError: CustomStringConvertible {
             "\(origin) has another history at size \(size) than the one this node has signed; nothing is appended"
         case .keyReplaced(let origin):
             "\(origin) has another key by now, which was rotated meanwhile; nothing was appended: run the command again"
+        case .retiredKey(let origin, let size):
+            "the checkpoint of \(origin) for size \(size) is signed by a key that was replaced before: ask its owner "
+                + "whether the old key was stolen"
         case .unknownLog(let origin): "no log \(origin) here"
         case .notOwn(let origin): "\(origin) is a partner's log; only its owner appends to it"
         case .frozen(let origin, let reason): "\(origin) is frozen: \(reason)"

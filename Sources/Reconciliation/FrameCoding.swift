@@ -23,6 +23,8 @@ public enum FrameLimits {
     public static let maximumEvidence = 60 << 10
     /// Nodes, reasons and the like.
     public static let maximumText = 1_024
+    /// Keys of one log that are spoken of, and stepping stones between them.
+    public static let maximumKeys = 64
     public static let maximumCheckpoint = 16 << 10
     /// No proof needs more (C2SP tlog-proof).
     public static let maximumConsistencyProof = 63

@@ -225,6 +225,9 @@ public enum Message: Sendable, Hashable {
     case nodes(SubtreeRequest, [SHA256Digest])
     case fork(LogID, evidence: [UInt8])
     case ping(nonce: UInt64, isReply: Bool)
+    case knownKeys(LogID, [UInt32])
+    case stonesRequest(LogID)
+    case stones(LogID, [String])
     case agree(SHA256Digest)
     case close(reason: String, memory: SHA256Digest?)
     /// A message of a later protocol version.

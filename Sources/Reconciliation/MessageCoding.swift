@@ -106,6 +106,9 @@ extension WireControl.OneOf_Message {
             wire.nonce = nonce
             wire.reply = isReply
             self = .ping(wire)
+        case .knownKeys(let log, let ids): self = .knownKeys(WireKnownKeys(log, ids))
+        case .stonesRequest(let log): self = .stonesRequest(WireStonesRequest(log))
+        case .stones(let log, let notes): self = .stones(WireStones(log, notes))
         case .agree(let memory):
             var wire = WireAgree()
             wire.memory = memory.wire
@@ -203,6 +206,15 @@ extension Message {
             self = .close(
                 reason: try text(wire.reason),
                 memory: wire.memory.isEmpty ? nil : try SHA256Digest(wire: wire.memory))
+        case .knownKeys(let wire):
+            try bound(wire.keyIds.count, FrameLimits.maximumKeys, "keys of a log")
+            self = .knownKeys(try SHA256Digest(wire: wire.logID), wire.keyIds)
+        case .stonesRequest(let wire): self = .stonesRequest(try SHA256Digest(wire: wire.logID))
+        case .stones(let wire):
+            try bound(wire.checkpoints.count, FrameLimits.maximumKeys, "stepping stones")
+            self = .stones(
+                try SHA256Digest(wire: wire.logID),
+                try wire.checkpoints.map { try text($0, FrameLimits.maximumCheckpoint) })
         case .agree(let wire):
             self = .agree(try SHA256Digest(wire: wire.memory))
         case nil:

@@ -98,6 +98,47 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: hasPython, "skipped: no python3 with cryptography and zstd here"))
+    func pythonFollowsALogFromAnyOfItsKeysAndTakesNoneThatNothingLeadsTo() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        func key() throws -> String {
+            let keys = try place.must("us", "key", "list", "--json").objects
+            return try #require(keys.first { $0["role"] as? String == "log" }?["public_key"] as? String)
+        }
+        var keys = [try key()]
+        for _ in 0..<3 {
+            try place.submit("us", "a", "b")
+            try place.must("us", "key", "rotate", "log")
+            keys.append(try key())
+        }
+        try place.submit("us", "c")
+        try place.serve("us")
+        try place.must("kr", "sync")
+        place.stop()
+        for node in ["us", "kr"] {
+            for key in keys {
+                let report = try #require(
+                    Tool.run("python3", Self.verifier, "home", "\(place.path)/\(node)/node.sqlite", key))
+                #expect(report.status == 0, "\(report.output)")
+                #expect(report.output.contains(", 3 changes of key"), "\(report.output)")
+            }
+        }
+        try place.found("other", named: "us")
+        let other = try #require(
+            place.must("other", "key", "list", "--json").objects.first { $0["role"] as? String == "log" })
+        let strange = try #require(other["public_key"] as? String)
+        let refused = try #require(
+            Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", strange))
+        #expect(refused.status == 1 && refused.output.contains("not signed by a key"), "\(refused.output)")
+        // Without the record that leads on, what the last key signed counts for nothing.
+        try DatabaseFile("\(place.path)/us/node.sqlite").execute(
+            "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 1) WHERE size = 2")
+        let changed = try #require(
+            Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", keys[0]))
+        #expect(changed.status == 1, "\(changed.output)")
+    }
+
     // MARK: Go
 
     private static let modules = "/usr/share/gocode"

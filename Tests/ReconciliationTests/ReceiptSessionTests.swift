@@ -11,7 +11,7 @@ struct ReceiptSessionTests {
         size: UInt64 = 10_000, receipts: SHA256Digest = .zero, wanted: [BlobKey] = []
     ) -> LocalLog {
         LocalLog(
-            id: id, origin: "us.example/krus", community: "krus", isOwn: false, verifierKeys: [],
+            id: id, origin: "us.example/krus", community: "krus", isOwn: false, keys: nil,
             head: Head(log: id, size: size, root: SHA256.hash("\(size)")), held: size, pinned: nil, cosignatures: [],
             receipts: receipts, wantedBlobs: wanted)
     }

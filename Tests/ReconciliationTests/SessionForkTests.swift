@@ -234,7 +234,7 @@ extension SessionForkTests {
         let key = (signer ?? self.signer).verifierKey
         let id = SHA256.hash(key.name)
         return LocalLog(
-            id: id, origin: key.name, community: "krus", isOwn: false, verifierKeys: [key],
+            id: id, origin: key.name, community: "krus", isOwn: false, keys: LogKeyChain(anchor: key),
             head: Head(log: id, size: tree.size, root: tree.root), held: tree.size,
             pinned: pinned.map { Head(log: id, size: $0.size, root: $0.root) }, cosignatures: [], wantedBlobs: [])
     }

@@ -10,7 +10,7 @@ import TransparencyLog
     private func log(_ size: UInt64, damaged: [Range<UInt64>] = [], _ name: String = "us.example/krus") -> LocalLog {
         let id = SHA256.hash(name)
         return LocalLog(
-            id: id, origin: name, community: "krus", isOwn: false, verifierKeys: [],
+            id: id, origin: name, community: "krus", isOwn: false, keys: nil,
             head: Head(log: id, size: size, root: SHA256.hash("root of \(size)")), held: size, pinned: nil,
             cosignatures: [], wantedBlobs: [], damaged: damaged)
     }

@@ -28,7 +28,7 @@ import TransparencyLog
         }
         return LocalLog(
             id: id, origin: SessionTests.origin, community: "krus", isOwn: isOwn,
-            verifierKeys: [try SimulatedKeys.signer(SessionTests.origin).verifierKey],
+            keys: LogKeyChain(anchor: try SimulatedKeys.signer(SessionTests.origin).verifierKey),
             head: size == 0 ? nil : try head(size), held: UInt64(size), pinned: try pinned.map { try head($0) },
             cosignatures: cosignatures, wantedBlobs: [])
     }

@@ -94,7 +94,7 @@ final class VectorNode {
         let replica = try replica(id)
         return LocalLog(
             id: id, origin: replica.origin, community: "krus", isOwn: replica.isOwn,
-            verifierKeys: [replica.signer.verifierKey],
+            keys: LogKeyChain(anchor: replica.signer.verifierKey),
             head: Head(log: id, size: replica.size, root: try replica.tree.root(at: replica.size)),
             held: replica.tree.size, pinned: replica.pinned?.head, cosignatures: replica.cosignatures, wantedBlobs: [])
     }

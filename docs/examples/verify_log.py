@@ -8,18 +8,23 @@ NODE.SQLITE may be that of a running node, or a copy made with its -wal file. It
 stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are checked too. Without the KEY of a log
 `home` takes the one that the database names: that proves the log whole, not whose it is.
 
+A log's KEY may be any that it has had: the records in which one key takes the place of another lead from it to those
+before and behind it (docs/keys.md). A proof is checked with the key that had signed when it was made.
+
 The formats are public: https://c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof; tree
 hashing is RFC 6962. Needs cryptography, and zstandard or the zstd command: pip install cryptography zstandard
 """
 
 import base64
 import hashlib
+import json
 import sqlite3
 import subprocess
 import sys
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 try:
     import zstandard
@@ -106,6 +111,60 @@ def checkpoint(note, key):
     return int(size), base64.b64decode(root, validate=True)
 
 
+# Keys that took the place of others
+
+
+def key_change(body, index, origin):
+    """What a record says of the log's key, if both keys have signed that: the size of the log with it, old and new."""
+    if b'"key"' not in body and b"\\" not in body:
+        return None
+    try:
+        record = json.loads(body)
+        if (record["type"], record["role"], record["action"], record["origin"]) != ("key", "log", "replaces", origin):
+            return None
+        old, new = record["previous_key"], record["public_key"]
+        keys = [parse_key(old), parse_key(new)]
+        statement = f"entente log key 1\n{origin}\n{old}\n{new}\n".encode()
+        signatures = {each["key_id"]: base64.b64decode(each["signature"]) for each in record["signatures"]}
+        for name, _, kind, public_key in keys:
+            need((name, kind) == (origin, LOG_KEY), "a key of another log")
+            identity = public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+            public_key.verify(signatures[sha256(identity).hex()], statement)
+        return index + 1, keys[0], keys[1]
+    except (Wrong, ValueError, KeyError, TypeError, AttributeError, InvalidSignature):
+        return None  # it says nothing
+
+
+def reigns(anchor, changes):
+    """The keys of a log from one that is known: each with the sizes of the checkpoints that it may sign.
+
+    Back from the known key to those before it, then on to those behind it. At the size of a change both keys sign.
+    """
+    same = lambda one, other: one[1] == other[1]
+    seen, fresh = set(), []
+    for each in changes:  # a key that has been in use never comes back
+        seen.add(each[1][1])
+        fresh += [] if each[2][1] in seen else [each]
+        seen.add(each[2][1])
+    changes = fresh
+    chain, used = [], {anchor[1]}
+    link = next((each for each in changes if same(each[2], anchor)), None)
+    while link and link[1][1] not in used:
+        used.add(link[1][1])
+        chain.insert(0, link)
+        link = next((each for each in reversed(changes) if each[0] < link[0] and same(each[2], link[1])), None)
+    end, size = anchor, chain[-1][0] if chain else 0
+    while link := next((each for each in changes if each[0] > size and same(each[1], end)), None):
+        if link[2][1] in used:
+            break
+        used.add(link[2][1])
+        chain.append(link)
+        size, end = link[0], link[2]
+    starts = [0] + [each[0] for each in chain]
+    ends = [each[0] for each in chain] + [1 << 63]
+    return list(zip([each[1] for each in chain] + [end], starts, ends))
+
+
 # Proofs
 
 
@@ -162,21 +221,26 @@ def bodies(bundle):
 def check_log(database, row, key, cosigners):
     """All of a log: leaf hashes, every tile, the root at every checkpoint, signatures and cosignatures."""
     log, size = row
-    heads = dict()
-    for signed_size, root, note in database.execute("SELECT size, root, note FROM checkpoint WHERE log = ?", (log,)):
-        need(checkpoint(note, key) == (signed_size, root), f"the checkpoint of size {signed_size} says something else")
-        heads[signed_size] = root, note
     rows = database.execute("SELECT number, compressed, data FROM bundle WHERE log = ? ORDER BY number", (log,))
     tiles = {(level, number): data for level, number, data in
              database.execute("SELECT level, number, data FROM tile WHERE log = ?", (log,))}  # fmt: skip
     # Level 0 has the leaf hashes; a hash of each level above stands for 256 below it.
-    hashes = []
+    hashes, changes = [], []
     for expected, (number, compressed, data) in enumerate(rows):
         need(number == expected, f"entry bundle {expected} is missing")
-        hashes += map(leaf_hash, bodies(unpack(data) if compressed else data))
+        for body in bodies(unpack(data) if compressed else data):
+            changes += filter(None, [key_change(body, len(hashes), key[0])])
+            hashes.append(leaf_hash(body))
         full = len(hashes) == (number + 1) * WIDTH
         need(full or len(hashes) == size, f"entry bundle {number} has the wrong number of entries")
     need(len(hashes) == size, f"{len(hashes)} entries where {size} are said to be")
+    # The entries say which key signs when; that they are the log's own is what their roots are signed for, below.
+    keys, heads = reigns(key, changes), {}
+    for signed_size, root, note in database.execute("SELECT size, root, note FROM checkpoint WHERE log = ?", (log,)):
+        signers = [each for each, start, end in keys if start <= signed_size <= end and signed_by(note, each)]
+        need(signers, f"the checkpoint of size {signed_size} is not signed by a key that signs at that size")
+        need(checkpoint(note, signers[0]) == (signed_size, root), f"the one of size {signed_size} says otherwise")
+        heads[signed_size] = root, note
     levels = [hashes]
     while levels[-1]:
         below = levels[-1]
@@ -209,7 +273,8 @@ def check_log(database, row, key, cosigners):
             text = heads[at][1][: heads[at][1].rindex("\n\n") + 2]
             need(signed_by(f"{text}{line}\n", cosigners[name]), f"no cosignature of {name} on size {at}")
             checked += 1
-    return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures"
+    rotations = f", {len(keys) - 1} changes of key" if len(keys) > 1 else ""
+    return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures{rotations}"
 
 
 def check_home(path, keys):

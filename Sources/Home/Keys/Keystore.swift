@@ -122,7 +122,7 @@ public struct Keystore: Sendable {
         KeyFile(path: "\(home.keysFolder)/doubles.key", purpose: .doubles, name: node)
     }
 
-    private func logFile(_ community: String, _ generation: UInt64) throws -> KeyFile {
+    func logFile(_ community: String, _ generation: UInt64) throws -> KeyFile {
         guard Names.isCommunity(community) else {
             throw HomeError(.usage, "\(Display.quoted(community)) is no community name; \(Names.communityRule)")
         }

@@ -161,6 +161,7 @@ extension SQLiteLogStore {
         }
         try Self.write(range.writes, row: row, size: range.end, db)
         for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
+        if range.findings.contains(where: \.isLogKey) { try Self.checkTarget(range.target, db, range.log) }
         if range.end == range.target.size {
             try Self.insert(range.target, row: row, db)
             try db.execute(

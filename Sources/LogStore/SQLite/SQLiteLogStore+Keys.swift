@@ -73,6 +73,15 @@ extension SQLiteLogStore {
         }.sorted { $0.size < $1.size }
     }
 
+    /// A checkpoint that a transfer brings in was signed by a key that may sign at its size, by all that has come of the
+    /// log by now: the key before does not sign past the record that replaces it.
+    static func checkTarget(_ target: SignedHead, _ db: Database, _ id: SHA256Digest) throws {
+        let log = try fetch(db, id).log
+        guard let keys = try? log.keys, (try? keys.verify(SignedNote(parsing: target.note))) != nil else {
+            throw StoreError.retiredKey(origin: log.origin, size: target.size)
+        }
+    }
+
     /// An own checkpoint carries the signature of the key that the log has, and of the one before where the entry
     /// before it replaces it. A command that took its key before another rotated it ends here, in its transaction.
     static func checkSigners(of head: SignedHead, row: Int64, log: StoredLog, _ db: Database) throws {
@@ -106,5 +115,90 @@ extension SQLiteLogStore {
             }
         }
         return count
+    }
+}
+
+// MARK: - Stepping stones and foreign keys
+
+/// A key that has signed a checkpoint under a log's name, and to which nothing leads from those that are known.
+public struct ForeignKey: Sendable, Hashable {
+    public let keyID: UInt32
+    /// The size of the largest checkpoint that it was seen under.
+    public let size: UInt64
+    /// Who passed that on.
+    public let peer: String
+    /// Unix seconds when it was seen last.
+    public let time: UInt64
+}
+
+extension SQLiteLogStore {
+    /// Of one log no more than these are told apart.
+    static let maximumForeignKeys = 16
+
+    /// Keeps a checkpoint of an earlier size, which the caller has verified, if the log's entries have its root.
+    public func addStone(_ stone: SignedHead, of id: SHA256Digest) throws {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard stone.size > 0, stone.size <= log.head?.size ?? 0,
+                try Self.root(db, row: row, log: log, size: stone.size) == stone.root
+            else { throw StoreError.notProved(origin: log.origin, start: 0, end: stone.size) }
+            try db.execute(
+                sql: """
+                    INSERT INTO checkpoint (log, size, root, note) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (log, size) DO UPDATE SET note = excluded.note WHERE root = excluded.root
+                    """,
+                arguments: [row, Int64(clamping: stone.size), stone.root.databaseBytes, stone.note])
+        }
+    }
+
+    public func noteForeignKeys(
+        _ keyIDs: [UInt32], of id: SHA256Digest, size: UInt64, peer: String, time: UInt64
+    ) throws {
+        try database.write { db in
+            let row = try Self.rowID(db, id)
+            for keyID in keyIDs {
+                let count =
+                    try Int.fetchOne(
+                        db, sql: "SELECT count(*) FROM foreign_key WHERE log = ? AND key_id <> ?",
+                        arguments: [row, Int64(keyID)]) ?? 0
+                guard count < Self.maximumForeignKeys else { continue }
+                try db.execute(
+                    sql: """
+                        INSERT INTO foreign_key (log, key_id, size, peer, time) VALUES (?, ?, ?, ?, ?)
+                        ON CONFLICT (log, key_id) DO UPDATE SET
+                            size = max(size, excluded.size), peer = excluded.peer, time = excluded.time
+                        """,
+                    arguments: [row, Int64(keyID), Int64(clamping: size), peer, Int64(clamping: time)])
+            }
+        }
+    }
+
+    /// The keys that were seen and that the chain as it is now does not lead to, or not for that size.
+    public func foreignKeys(of log: StoredLog) throws -> [ForeignKey] {
+        let seen = try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT key_id, size, peer, time FROM foreign_key WHERE log = ? ORDER BY time",
+                arguments: [Self.rowID(db, log.id)]
+            ).map {
+                ForeignKey(
+                    keyID: UInt32(truncatingIfNeeded: $0.size("key_id")), size: $0.size("size"),
+                    peer: try $0.text("peer"), time: $0.size("time"))
+            }
+        }
+        guard !seen.isEmpty else { return [] }
+        let reigns = try log.keys.reigns
+        return seen.filter { key in
+            !reigns.contains { $0.key.keyID == key.keyID && $0.sizes.contains(key.size) }
+        }
+    }
+
+    /// Takes another key for a log of which nothing has come yet. Answers whether it did.
+    public func replaceAnchor(of id: SHA256Digest, with verifierKey: String) throws -> Bool {
+        try database.write { db in
+            let (row, log) = try Self.fetch(db, id)
+            guard !log.isOwn, log.size == 0, log.head == nil, log.pending == nil else { return false }
+            try db.execute(sql: "UPDATE log SET verifier_key = ? WHERE id = ?", arguments: [verifierKey, row])
+            return true
+        }
     }
 }

@@ -2,8 +2,9 @@ import LogStore
 import TransparencyLog
 
 extension LogAuditor {
-    /// What the log says of keys is kept apart, so that checkpoints are judged without reading it all.
-    func checkKeys(_ end: LogEnd, _ walk: inout LogWalk) {
+    /// What the log says of keys is kept apart, so that checkpoints are judged without reading it all; and where a key
+    /// took the place of another, both have signed the checkpoint there.
+    func checkKeys(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) {
         // Where entries cannot be read, one of them may be such a record.
         guard walk.problems.isEmpty else { return }
         let said = walk.keys
@@ -13,6 +14,28 @@ extension LogAuditor {
         }
         for key in kept where !said.contains(where: { $0.saysSame(as: key) }) {
             walk.problem(key.entry, "a key is kept for it that no valid record says")
+        }
+        guard let keys = try? end.log.keys else { return }
+        for change in said.compactMap(\.change) where !keys.changes.contains(change) {
+            walk.problem(change.size - 1, "it replaces a key that no chain leads to from the one this log is known by")
+        }
+        for change in keys.changes where change.size <= end.log.head?.size ?? 0 {
+            let stone = walk.checkpoints.first { $0.size == change.size }
+            // A replica takes the stone with what it can judge, and gets the new key's line afterwards.
+            let isComplete =
+                (try? stone.map { try keys.isComplete(SignedNote(parsing: $0.note), size: $0.size) }) ?? nil
+            guard let stone, end.log.isOwn || isComplete == true else {
+                report.unproved.append(
+                    "\(end.log.origin): the checkpoint of size \(change.size), where a key took the place of another, "
+                        + "has not come yet")
+                continue
+            }
+            for key in [change.old, change.new] {
+                if (try? Checkpoint(verifying: SignedNote(parsing: stone.note), logKey: key)) == nil {
+                    walk.problem(
+                        change.size - 1, "the checkpoint behind it is not signed by both the old and the new key")
+                }
+            }
         }
     }
 }

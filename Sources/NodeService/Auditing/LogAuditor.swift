@@ -78,7 +78,7 @@ public struct LogAuditor {
         checkCheckpoints(log, &walk)
         let cosignatures = checkCosignatures(end, &walk, &report)
         checkMembership(end, &walk)
-        checkKeys(end, &walk)
+        checkKeys(end, &walk, &report)
         let blobs = try checkBlobs(log, &walk, &report)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         check(mark, log, &walk)
@@ -148,13 +148,13 @@ public struct LogAuditor {
     // MARK: Signatures
 
     private func checkCheckpoints(_ log: StoredLog, _ walk: inout LogWalk) {
-        guard let key = try? VerifierKey(parsing: log.verifierKey) else {
+        guard let keys = try? log.keys else {
             walk.problem(nil, "its key \(log.verifierKey) cannot be read")
             return
         }
         for head in walk.checkpoints {
             do {
-                let checkpoint = try Checkpoint(verifying: SignedNote(parsing: head.note), logKey: key)
+                let checkpoint = try keys.verify(SignedNote(parsing: head.note))
                 guard checkpoint.origin == log.origin, checkpoint.size == head.size, checkpoint.root == head.root else {
                     walk.problem(nil, "the checkpoint kept for size \(head.size) says something else")
                     continue

@@ -1,5 +1,7 @@
+import Cryptography
 import Home
 public import LogStore
+import TransparencyLog
 
 extension Node {
     /// What the operator has to know of keys: rotations that were broken off, keys that contradict each other, and such
@@ -9,6 +11,46 @@ extension Node {
         alarms += try logsWithoutNewestSealingKey().map {
             "the newest sealing key is not published in \($0); run `entente key rotate sealing` to complete that"
         }
+        let now = Clock.now()
+        for log in logs {
+            alarms += try store.foreignKeys(of: log).filter { now < $0.time + Node.foreignKeyAlarmSeconds }.map { key in
+                "\(key.peer) passed on a checkpoint of \(log.origin) for size \(key.size) by the key "
+                    + "\(hex(key.keyID)), which the records of that log do not lead to: it was refused; ask "
+                    + "\(log.node) (docs/keys.md says what to do when a key is stolen)"
+            }
+            if log.isOwn { alarms += try ownKeyAlarms(log) }
+        }
+        let held = Dictionary(logs.map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
+        for card in cards {
+            for each in card.logs {
+                guard let log = held[each.origin], try !log.keys.keys.contains(where: { $0.text == each.key.text })
+                else { continue }
+                alarms.append(
+                    "the card of \(card.node) names a key for \(each.origin) that the records of that log, as far as they "
+                        + "are here, do not lead to; if it stays so after a sync, ask \(card.node)")
+            }
+        }
         return alarms
+    }
+
+    /// How long a key that nothing leads to is told of after it was seen last.
+    static let foreignKeyAlarmSeconds: UInt64 = 30 * 86_400
+
+    private func ownKeyAlarms(_ log: StoredLog) throws -> [String] {
+        guard log.origin == origin(of: log.community), log.frozen == nil, log.recovering == nil else { return [] }
+        let generation = generation(of: log.community)
+        let inPlace = try keystore.logKey(community: log.community, generation: generation).publicKey
+        let next = try keystore.nextLogKey(community: log.community, generation: generation)
+        let current = try log.keys.current.publicKey
+        if inPlace != current, next?.publicKey != current {
+            return ["the key of \(log.origin) in keys/ is not the one that the log has: nothing can be appended"]
+        }
+        guard next != nil else { return [] }
+        return ["a rotation of the key of \(log.origin) was broken off; run `entente key rotate log` to complete it"]
+    }
+
+    private func hex(_ keyID: UInt32) -> String {
+        let digits = String(keyID, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }

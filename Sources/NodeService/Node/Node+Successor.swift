@@ -9,8 +9,10 @@ extension Node {
     /// Opens the successor of the own log of a community: a log of its own, with a key of its own, whose first record
     /// names what became of the one before. Done twice, or broken off and done again, it makes one.
     ///
-    /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered.
-    public func openSuccessor(of community: String, abandoning: Bool, author: String, time: Timestamp) throws -> Node {
+    /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered, or its key is `stolen`.
+    public func openSuccessor(
+        of community: String, abandoning: Bool, stolen: Bool = false, author: String, time: Timestamp
+    ) throws -> Node {
         _ = try self.community(community)
         var node = self
         let log = try store.log(origin(of: community))
@@ -21,7 +23,7 @@ extension Node {
             let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
             let isRolledBack = try isRolledBack(origin(of: community))
             let isBehind = log == nil || log?.recovering != nil || isRolledBack
-            guard isForked || (isBehind && abandoning) else {
+            guard isForked || stolen || (isBehind && abandoning) else {
                 throw HomeError(
                     .notPermitted,
                     isBehind

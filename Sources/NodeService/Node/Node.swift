@@ -65,7 +65,13 @@ public final class Node: Sendable {
         for card in cards {
             let communities = Set(configuration.communities(admitting: card.node))
             for log in card.logs where communities.contains(log.community) {
-                if try store.log(log.origin)?.verifierKey == log.key.text { continue }
+                if let known = try store.log(log.origin) {
+                    // A later key is believed where the log leads to it; `keyAlarms` tells of one that it does not.
+                    if known.verifierKey != log.key.text, known.size == 0 {
+                        _ = try store.replaceAnchor(of: known.id, with: log.key.text)
+                    }
+                    continue
+                }
                 try store.createLog(
                     origin: log.origin, node: card.node, community: log.community, isOwn: false,
                     verifierKey: log.key.text)
@@ -128,7 +134,14 @@ public final class Node: Sendable {
         _ entries: [NewEntry], community: String, signer: NoteSigner, doubles: DoubleFilter? = nil
     ) throws -> AppendResult {
         let origin = origin(of: community)
-        guard try store.log(origin) != nil else { throw lostLog(origin) }
+        guard let log = try store.log(origin) else { throw lostLog(origin) }
+        if log.size > 0, try !log.keys.keys.contains(signer.verifierKey) {
+            throw HomeError(
+                .notPermitted,
+                "the log key in keys/ is none that \(origin) has had as far as this database knows: one of the two is an "
+                    + "older copy; put back the right keys/, or run `entente recover --restored`",
+                path: home.keysFolder)
+        }
         let result = try store.append(
             entries, to: origin,
             options: AppendOptions(doubles: doubles) { size, root in
@@ -147,14 +160,12 @@ public final class Node: Sendable {
 
     /// The public key of the own log of a community.
     public func logCardKey(community: String) throws -> CardKey {
-        try keystore.logCardKey(community: community, generation: generation(of: community))
+        CardKey(name: origin(of: community), kind: .log, publicKey: try logKey(community: community).publicKey)
     }
 
     /// Signs checkpoints of the own log of a community.
     public func signer(community: String) throws -> NoteSigner {
-        try NoteSigner(
-            name: origin(of: community),
-            privateKey: keystore.logKey(community: community, generation: generation(of: community)))
+        try NoteSigner(name: origin(of: community), privateKey: logKey(community: community))
     }
 
     /// The `members` record that says who may hold this node's log of a community now.

@@ -127,7 +127,7 @@ public final class SyncContext: Sendable {
         }
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
-            verifierKeys: [try VerifierKey(parsing: log.verifierKey)],
+            keys: try log.keys, stones: try stones(of: log).map { Head(log: log.id, size: $0.size, root: $0.root) },
             head: log.head.map { Head(log: log.id, size: $0.size, root: $0.root) }, held: log.size,
             pinned: log.pending.map { Head(log: log.id, size: $0.size, root: $0.root) },
             cosignatures: surroundings.cosignatures.map {
@@ -148,7 +148,7 @@ public final class SyncContext: Sendable {
         }
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: true,
-            verifierKeys: [try VerifierKey(parsing: log.verifierKey)], head: nil, held: 0, pinned: nil,
+            keys: try log.keys, head: nil, held: 0, pinned: nil,
             cosignatures: [], wantedBlobs: [], isRecovering: true)
     }
 

@@ -49,8 +49,14 @@ extension SyncContext {
         let pending = log.pending.flatMap { $0.size == proof.base.size && $0.root == proof.base.root ? $0 : nil }
         guard let kept = try pending ?? store.checkpoint(of: id, size: proof.base.size), kept.root == proof.base.root
         else { throw StoreError.unknownLog(log.origin) }
-        let key = try VerifierKey(parsing: log.verifierKey)
         let notes = try [kept.note, proof.note].map { try SignedNote(parsing: $0) }
+        let keys = try log.keys
+        let isCommon = { (key: VerifierKey) in
+            notes.allSatisfy { (try? Checkpoint(verifying: $0, logKey: key)) != nil }
+        }
+        guard let key = keys.keys.last(where: isCommon) else {
+            return try freeze(log, notes[1], keys)
+        }
         let difference = proof.difference.flatMap { found -> ForkEvidence.Difference? in
             let own = try? RangeProof.make(
                 start: found.index, end: found.index + 1, size: proof.base.size,
@@ -71,9 +77,34 @@ extension SyncContext {
         guard let log = try store.log(id: id), let evidence = try? ForkEvidence(parsing: bytes),
             let finding = try? evidence.verify(), finding.origin == log.origin
         else { return .provesNothing }
-        guard evidence.key.text == log.verifierKey else { return .otherKey }
+        let sizes = finding.sizes
+        guard let reign = try log.keys.reigns.first(where: { $0.key == evidence.key }) else { return .otherKey }
+        // What a key signed when it was none of the log's any more is not the owner's word.
+        guard sizes.allSatisfy(reign.sizes.contains) else { return .provesNothing }
         try keep(evidence, of: log)
         return .holds
+    }
+
+    /// The key was replaced between the two checkpoints. What the older one signed contradicts the stepping stone too,
+    /// which it has also signed.
+    private func freeze(_ log: StoredLog, _ note: SignedNote, _ keys: LogKeyChain) throws {
+        let offered = try keys.verify(note)
+        for stone in try stones(of: log) where stone.size >= offered.size {
+            let kept = try SignedNote(parsing: stone.note)
+            guard
+                let key = keys.keys.first(where: { key in
+                    [kept, note].allSatisfy { (try? Checkpoint(verifying: $0, logKey: key)) != nil }
+                })
+            else { continue }
+            let prefix =
+                stone.size == offered.size
+                ? []
+                : try ForkEvidence.makePrefix(
+                    size: offered.size, treeSize: stone.size, from: StoredNodes(store: store, log: log.id),
+                    hasher: MerkleHasher())
+            return try keep(ForkEvidence(key: key, note, kept, prefix: prefix, difference: nil), of: log)
+        }
+        throw ForkError.differentLogs
     }
 
     private func keep(_ evidence: ForkEvidence, of log: StoredLog) throws {

@@ -92,6 +92,7 @@ extension Message {
             }
         case .cosignatures(_, let lines): lines.reduce(256) { $0 + $1.line.utf8.count + $1.cosigner.utf8.count + 64 }
         case .receipts(_, let lines): lines.reduce(256) { $0 + $1.line.utf8.count + $1.holder.utf8.count + 128 }
+        case .stones(_, let notes): notes.reduce(256) { $0 + $1.utf8.count + 64 }
         case .unknown(let logs): 256 + logs.count * 48
         case .offer(let offer): 512 + offer.checkpoint.utf8.count + offer.proof.count * 48
         default: 512
@@ -102,7 +103,7 @@ extension Message {
     /// could put off for ever what it owes.
     func mayBeOwed(comparing: Bool) -> Bool {
         switch self {
-        case .hello, .ranges, .entries, .blob, .prefix, .nodes: true
+        case .hello, .ranges, .entries, .blob, .prefix, .nodes, .stones: true
         case .heads(_, let heads, let isComplete, _): comparing && (isComplete || !heads.isEmpty)
         case .receiptPages(let pages): pages.isAnswer
         default: false

@@ -81,6 +81,8 @@ extension SessionFinding {
         case .badOffer(let origin, let reason), .failedHere(let origin, let reason): "\(origin): \(reason)"
         case .refusedCosignature(let origin, let cosigner, let reason):
             "\(origin): a cosignature of \(cosigner) is refused: \(reason)"
+        case .noSteppingStone(let origin):
+            "\(origin): the partner knows an older key of it, and the checkpoint that leads on from that is not here"
         case .cannotResumeHere(let origin, let pinned):
             "\(origin): the partner's interrupted transfer needs a node that holds \(pinned) entries"
         }

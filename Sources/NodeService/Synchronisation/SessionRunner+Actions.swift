@@ -17,6 +17,11 @@ extension SessionRunner {
             try await write(message, outbound)
         case .offer(let id, let fromSize, let pushing):
             try await send(offer: id, fromSize: fromSize, pushing: pushing, outbound)
+        case .offerStone(let id, let fromSize, let size):
+            try await send(offer: id, fromSize: fromSize, pushing: false, upTo: size, outbound)
+        case .noteForeignKeys(let id, let keyIDs, let size): noteForeignKeys(keyIDs, of: id, size: size)
+        case .serveStones(let id): requestFeed.yield(.stones(id))
+        case .storeStones(let id, let notes): storeStones(notes, of: id)
         case .pin(let head, let note): pin(head, note: note)
         case .assign(let id, let limit):
             let ranges = context.transfers.transfer(of: id)?.assign(state.value.id, ranges: limit) ?? []

@@ -8,9 +8,14 @@ import TransparencyLog
 /// What the peer is sent of the logs.
 extension SessionRunner {
     /// The offer of a log's newest checkpoint, and the entries to push behind it.
-    func offer(_ id: LogID, fromSize: UInt64, pushing: Bool) throws -> (offer: Offer, push: EntryRange?)? {
-        guard try context.localLog(id, visibleTo: configuration.peer) != nil,
-            let log = try context.store.log(id: id), let head = log.head, fromSize <= head.size
+    ///
+    /// - Parameter size: the checkpoint of this size instead of the newest one.
+    func offer(
+        _ id: LogID, fromSize: UInt64, pushing: Bool, upTo size: UInt64? = nil
+    ) throws -> (offer: Offer, push: EntryRange?)? {
+        guard try context.localLog(id, visibleTo: configuration.peer) != nil, let log = try context.store.log(id: id),
+            let head = try size.map({ try context.store.checkpoint(of: id, size: $0) }) ?? log.head,
+            fromSize <= head.size
         else { return nil }
         var proof: [SHA256Digest] = []
         if fromSize > 0 {
@@ -35,10 +40,13 @@ extension SessionRunner {
     }
 
     func send(
-        offer id: LogID, fromSize: UInt64, pushing: Bool, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+        offer id: LogID, fromSize: UInt64, pushing: Bool, upTo size: UInt64? = nil,
+        _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws {
         do {
-            let made = try await onQueue(reading) { try self.offer(id, fromSize: fromSize, pushing: pushing) }
+            let made = try await onQueue(reading) {
+                try self.offer(id, fromSize: fromSize, pushing: pushing, upTo: size)
+            }
             guard let (offer, push) = made else {
                 // Hidden from the peer meanwhile, or frozen; otherwise the log as it is now is news.
                 reload(id) { .changed([$0]) }

@@ -53,6 +53,7 @@ package final class SessionRunner: Sendable {
         case blob(BlobKey)
         case prefix(PrefixRequest)
         case nodes(SubtreeRequest)
+        case stones(LogID)
         case pages(LogID)
         case receipts(LogID, against: [UInt64: SHA256Digest])
     }
@@ -173,6 +174,10 @@ package final class SessionRunner: Sendable {
                     case .nodes(let request):
                         await self.answer(request.log, outbound) {
                             try self.context.nodes(request, for: self.configuration.peer).map { .nodes(request, $0) }
+                        }
+                    case .stones(let log):
+                        await self.answer(log, outbound) {
+                            try self.context.stones(of: log, for: self.configuration.peer).map { .stones(log, $0) }
                         }
                     case .pages(let log):
                         await self.comparePages(log, outbound)

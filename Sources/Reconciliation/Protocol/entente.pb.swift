@@ -206,6 +206,30 @@ package nonisolated struct WireControl: Sendable {
     set {message = .receiptPages(newValue)}
   }
 
+  package var knownKeys: WireKnownKeys {
+    get {
+      if case .knownKeys(let v)? = message {return v}
+      return WireKnownKeys()
+    }
+    set {message = .knownKeys(newValue)}
+  }
+
+  package var stonesRequest: WireStonesRequest {
+    get {
+      if case .stonesRequest(let v)? = message {return v}
+      return WireStonesRequest()
+    }
+    set {message = .stonesRequest(newValue)}
+  }
+
+  package var stones: WireStones {
+    get {
+      if case .stones(let v)? = message {return v}
+      return WireStones()
+    }
+    set {message = .stones(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -230,6 +254,9 @@ package nonisolated struct WireControl: Sendable {
     case receipts(WireReceipts)
     case agree(WireAgree)
     case receiptPages(WireReceiptPages)
+    case knownKeys(WireKnownKeys)
+    case stonesRequest(WireStonesRequest)
+    case stones(WireStones)
 
   }
 
@@ -817,13 +844,59 @@ package nonisolated struct WireBlob: Sendable {
   package init() {}
 }
 
+/// None of the keys that the sender knows of this log has signed the checkpoint that was offered: a key was replaced
+/// meanwhile. The receiver offers the largest one that one of these keys has signed.
+package nonisolated struct WireKnownKeys: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  /// Key ids of signed notes; at most 64.
+  package var keyIds: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The sender has a log as a whole without the stepping stones in it: the checkpoints that were signed by a key and by
+/// the one that took its place.
+package nonisolated struct WireStonesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireStones: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var logID: Data = Data()
+
+  /// Signed notes, by size; at most 64. None where there are none here.
+  package var checkpoints: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "entente.v1"
 
 nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Control"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0\u{1}ranges\0\u{3}request_refusal\0\u{3}prefix_request\0\u{1}prefix\0\u{3}nodes_request\0\u{1}nodes\0\u{1}fork\0\u{1}receipts\0\u{1}agree\0\u{3}receipt_pages\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heads\0\u{1}offer\0\u{1}request\0\u{1}unknown\0\u{1}cosignatures\0\u{3}blob_request\0\u{3}blob_refusal\0\u{3}log_refusal\0\u{1}close\0\u{1}ping\0\u{1}ranges\0\u{3}request_refusal\0\u{3}prefix_request\0\u{1}prefix\0\u{3}nodes_request\0\u{1}nodes\0\u{1}fork\0\u{1}receipts\0\u{1}agree\0\u{3}receipt_pages\0\u{3}known_keys\0\u{3}stones_request\0\u{1}stones\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1104,6 +1177,45 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.message = .receiptPages(v)
         }
       }()
+      case 22: try {
+        var v: WireKnownKeys?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .knownKeys(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .knownKeys(v)
+        }
+      }()
+      case 23: try {
+        var v: WireStonesRequest?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .stonesRequest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .stonesRequest(v)
+        }
+      }()
+      case 24: try {
+        var v: WireStones?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .stones(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .stones(v)
+        }
+      }()
       default: break
       }
     }
@@ -1198,6 +1310,18 @@ nonisolated extension WireControl: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .receiptPages?: try {
       guard case .receiptPages(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
+    case .knownKeys?: try {
+      guard case .knownKeys(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+    }()
+    case .stonesRequest?: try {
+      guard case .stonesRequest(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+    }()
+    case .stones?: try {
+      guard case .stones(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
     }()
     case nil: break
     }
@@ -2528,6 +2652,106 @@ nonisolated extension WireBlob: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.logID != rhs.logID {return false}
     if lhs.index != rhs.index {return false}
     if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireKnownKeys: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".KnownKeys"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{3}key_ids\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeRepeatedFixed32Field(value: &self.keyIds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if !self.keyIds.isEmpty {
+      try visitor.visitPackedFixed32Field(value: self.keyIds, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireKnownKeys, rhs: WireKnownKeys) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.keyIds != rhs.keyIds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireStonesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".StonesRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireStonesRequest, rhs: WireStonesRequest) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireStones: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Stones"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}checkpoints\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.logID) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.checkpoints) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.logID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.logID, fieldNumber: 1)
+    }
+    if !self.checkpoints.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.checkpoints, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireStones, rhs: WireStones) -> Bool {
+    if lhs.logID != rhs.logID {return false}
+    if lhs.checkpoints != rhs.checkpoints {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -9,8 +9,10 @@ public struct LocalLog: Sendable, Hashable {
     public let isOwn: Bool
     /// Whether this own log is being recovered from partners, and so grows like a replica.
     public let isRecovering: Bool
-    /// The keys of which one signs this log's checkpoints.
-    public let verifierKeys: [VerifierKey]
+    /// The keys that sign this log's checkpoints, as far as they are known here.
+    public let keys: LogKeyChain?
+    /// The checkpoints held that a key has signed together with the one that took its place, by size.
+    public let stones: [Head]
     /// The newest checkpoint that is held completely, if any.
     public let head: Head?
     /// Entries held, which may be more than the head while a transfer is interrupted or under way.
@@ -27,8 +29,8 @@ public struct LocalLog: Sendable, Hashable {
     public let damaged: [Range<UInt64>]
 
     public init(
-        id: LogID, origin: String, community: String, isOwn: Bool, verifierKeys: [VerifierKey], head: Head?,
-        held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
+        id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [Head] = [],
+        head: Head?, held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
         wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false
     ) {
         self.id = id
@@ -36,7 +38,8 @@ public struct LocalLog: Sendable, Hashable {
         self.community = community
         self.isOwn = isOwn
         self.isRecovering = isRecovering
-        self.verifierKeys = verifierKeys
+        self.keys = keys
+        self.stones = stones
         self.head = head
         self.held = held
         self.pinned = pinned
@@ -44,6 +47,14 @@ public struct LocalLog: Sendable, Hashable {
         self.receipts = receipts
         self.wantedBlobs = wantedBlobs
         self.damaged = damaged
+    }
+
+    /// Whether a stepping stone of the part that is held is not here: the log came in as a whole, under a later key.
+    var lacksStones: Bool {
+        guard let keys, let head else { return false }
+        return keys.changes.contains { change in
+            change.size <= head.size && !stones.contains { $0.size == change.size }
+        }
     }
 
     /// Digest of what lies beside the log; all zeros where nothing does.

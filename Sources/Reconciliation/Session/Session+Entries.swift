@@ -31,14 +31,19 @@ extension Session {
             (head, note) = try checkpoint(of: offer, for: log)
         } catch {
             try expectPush(offer, size: nil, isWanted: false)
+            if try askForKnownKey(offer, of: log, &actions) { return }
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
         }
+        askedKeys[log.id]?.isAwaited = false
         guard head.size >= offer.fromSize else {
             throw ProtocolViolation("an offer of \(head.size) entries from size \(offer.fromSize)")
         }
-        exchange.hear(offered: head, community: log.community)
+        // A stepping stone is not all that the peer holds.
+        if exchange.heard[log.id]?.size ?? 0 < head.size || askedKeys[log.id]?.base != base?.size ?? 0 {
+            exchange.hear(offered: head, community: log.community)
+        }
         if let kept = contradiction(of: head, in: log) {
             try expectPush(offer, size: head.size, isWanted: false)
             return try inquire(log, base: kept, offered: head, note: note, &actions)
@@ -127,11 +132,12 @@ extension Session {
     /// The head of an offer, signed by the log's key, and its note without lines that nobody here can judge.
     private func checkpoint(of offer: Offer, for log: LocalLog) throws -> (Head, note: String) {
         let note = try SignedNote(parsing: offer.checkpoint)
-        let checkpoint = try Checkpoint(verifying: note, logKeys: log.verifierKeys)
+        guard let keys = log.keys else { throw NoteError.notSignedByLog(origin: log.origin) }
+        let checkpoint = try keys.verify(note)
         guard checkpoint.origin == log.origin else { throw ProtocolViolation("the checkpoint is another log's") }
         return (
             Head(log: log.id, size: checkpoint.size, root: checkpoint.root),
-            try note.signedOnly(by: log.verifierKeys).serialized
+            try keys.stripped(note).serialized
         )
     }
 

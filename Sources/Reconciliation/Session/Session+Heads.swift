@@ -107,6 +107,7 @@ extension Session {
         } else if exchange.told[id] != log.announced.told || toldPinned[id] != log.pinned?.size {
             announce(log, &actions)
         }
+        requestStones(of: log, &actions)
         sendNewCosignatures(of: log, &actions)
         compareReceipts(of: log, &actions)
     }
@@ -131,10 +132,17 @@ extension Session {
             && head.size - theirs <= configuration.pushSize
         // An offer does not say the community: a peer that has no such log here would not know what it was told.
         if exchange.told[log.id] == nil { announce(log, &actions) }
+        guard let target = checkpointToOffer(of: log, head: head, from: pinned) else {
+            return refuseForeignKey(log, &actions)
+        }
         offered[log.id] = head.size
         openOffers.insert(log.id)
         exchange.tell(offered: head, community: log.community)
-        actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
+        if target.size < head.size {
+            actions.append(.offerStone(log.id, fromSize: max(pinned, theirs), size: target.size))
+        } else {
+            actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
+        }
     }
 
     /// Offers that waited for the peer to take up others.
@@ -182,6 +190,8 @@ extension Session {
         repairs[id]?.isWanted = false
         unequal.remove(id)
         awaitedAnswers.remove(id)
+        askedKeys[id]?.isAwaited = false
+        awaitedStones.remove(id)
         receipts.forget(id)
         if case .arrived = pushes[id] { pushes[id] = nil }
     }

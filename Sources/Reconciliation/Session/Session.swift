@@ -45,11 +45,11 @@ public struct Session {
     var inLine: Set<LogID> = []
     /// Offers that brought nothing, by log, while this side held the same of it.
     var uselessOffers: [LogID: (count: Int, held: UInt64)] = [:]
+    /// Logs of which a larger checkpoint was offered while another was being brought in.
+    var missedOffers: Set<LogID> = []
     /// Logs that come in towards another checkpoint.
     var deferred: Set<LogID> = []
     var fetches: [LogID: Fetch] = [:]
-    /// Logs of which the peer offered more while they came in.
-    var missedOffers: Set<LogID> = []
     /// What the peer was asked for and has not sent yet, by log and in order.
     var outstanding: [LogID: [RangeRequest]] = [:]
     var outstandingCount = 0
@@ -94,6 +94,12 @@ public struct Session {
     /// Logs of which the peer's evidence is being judged, and those whose inquiry was given up before its answer came.
     var judgingEvidence: Set<LogID> = []
     var lateAnswers: Set<LogID> = []
+    /// What the peer said to know of a log's keys while it held so many entries, and what this side has said.
+    var knownThere: [LogID: KnownKeys] = [:]
+    var askedKeys: [LogID: AskedKeys] = [:]
+    /// How many changes of key were known when the peer was asked for stepping stones, by log, and those logs of which it has not answered yet.
+    var askedStones: [LogID: Int] = [:]
+    var awaitedStones: Set<LogID> = []
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -245,7 +251,7 @@ public struct Session {
         case .blobRefusal(let key): try receiveRefusal(of: key, &actions)
         case .agree(let digest): try receiveAgreement(digest, &actions)
         case .ping(let nonce, let isReply):
-            if isReply { echoes.remove(nonce) } else { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
+            if isReply { hearEcho(nonce, &actions) } else { actions.append(.send(.ping(nonce: nonce, isReply: true))) }
         case .prefixRequest(let request):
             guard mayAsk(about: request.log) else { return actions.append(.send(.unknown([request.log]))) }
             try beginServing()
@@ -256,6 +262,12 @@ public struct Session {
             try beginServing()
             actions.append(.serveNodes(request))
         case .nodes(let request, let hashes): try receive(request, hashes, &actions)
+        case .knownKeys(let log, let ids): try receive(ids, knownOf: log, &actions)
+        case .stonesRequest(let log):
+            guard mayAsk(about: log) else { return actions.append(.send(.unknown([log]))) }
+            try beginServing()
+            actions.append(.serveStones(log))
+        case .stones(let log, let notes): try receive(notes, stonesOf: log, &actions)
         case .fork(let log, let evidence): receiveEvidence(log, evidence, &actions)
         case .receipts(let log, let lines): receive(lines, of: log, &actions)
         case .receiptPages(let pages): try receive(pages, &actions)
@@ -304,7 +316,7 @@ public struct Session {
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty && arrivedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
-            && judgingEvidence.isEmpty
+            && judgingEvidence.isEmpty && !askedKeys.values.contains(where: \.isAwaited) && awaitedStones.isEmpty
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
@@ -315,6 +327,7 @@ public struct Session {
             || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || receipts.isOwed || !hasMet || !exchange.isComplete
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty || isPushOwed
+            || askedKeys.values.contains(where: \.isAwaited) || !awaitedStones.isEmpty
     }
 
     /// Whether a session that is to end has nothing left to do here but to wait until the peer says or brings more.
@@ -335,7 +348,7 @@ public struct Session {
         leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
             + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
             + late.count + missedOffers.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count
-            + judging.count
+            + judging.count + knownThere.count + askedKeys.count + askedStones.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 

@@ -106,6 +106,14 @@ public enum SessionAction: Sendable, Hashable {
     /// Send the newest checkpoint of this log with a consistency proof from that size; where `pushing`, the entries
     /// from there on behind it, if they fit one frame.
     case offer(LogID, fromSize: UInt64, pushing: Bool)
+    /// Send the checkpoint kept of this log at this size with a consistency proof from the other size: a stepping stone.
+    case offerStone(LogID, fromSize: UInt64, size: UInt64)
+    /// A peer has offered a checkpoint under the log's name by these keys, which none that is known leads to: keep that.
+    case noteForeignKeys(LogID, [UInt32], size: UInt64)
+    /// Send the stepping stones kept of this log; answer `served`.
+    case serveStones(LogID)
+    /// Judge each of these stepping stones, and keep those that verify.
+    case storeStones(LogID, [String])
     /// Make this the checkpoint that ranges are proved against; answer `pinned`, `pinDeferred` or `failed`.
     case pin(Head, note: String)
     /// Say what to ask this peer for, in at most so many requests; answer `assigned`.
@@ -177,6 +185,8 @@ public enum SessionFinding: Sendable, Hashable {
     case refusedCosignature(origin: String, cosigner: String, reason: String)
     /// This node could not read or store the log: its own disk or state is at fault.
     case failedHere(origin: String, reason: String)
+    /// The peer knows an older key of this log, and nothing here leads from that to the one that signs now.
+    case noSteppingStone(origin: String)
     /// An interrupted transfer needs a peer that holds at least the pinned checkpoint.
     case cannotResumeHere(origin: String, pinnedSize: UInt64)
 }

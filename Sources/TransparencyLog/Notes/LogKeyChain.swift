@@ -64,8 +64,13 @@ public struct LogKeyChain: Sendable, Hashable {
 
     public init(anchor: VerifierKey, changes: [LogKeyChange] = []) {
         self.anchor = anchor
-        let known = changes.sorted { $0.size < $1.size }
-        // Back from the anchor to what came before it. A key that has been replaced never comes back.
+        // A key that has been in use never comes back, from whichever key the log is looked at.
+        var seen: Set<VerifierKey> = []
+        let known = changes.sorted { $0.size < $1.size }.filter { change in
+            seen.insert(change.old)
+            return seen.insert(change.new).inserted
+        }
+        // Back from the anchor to what came before it.
         var links: [LogKeyChange] = []
         var used: Set<VerifierKey> = [anchor]
         if var link = known.first(where: { $0.new == anchor }) {

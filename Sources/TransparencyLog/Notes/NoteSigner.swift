@@ -10,6 +10,11 @@ public struct NoteSigner: Sendable {
         self.privateKey = privateKey
     }
 
+    /// The signature over what `LogKeyChange.statement` gives: no note text, and never taken for one.
+    public func sign(statement: [UInt8]) -> [UInt8] {
+        privateKey.sign(statement)
+    }
+
     /// The signature line over a text, which ends with a line feed.
     public func sign(_ text: String) throws -> NoteSignature {
         guard text.utf8.last == UInt8(ascii: "\n") else { throw NoteError.unfinishedText }

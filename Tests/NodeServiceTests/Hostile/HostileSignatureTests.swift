@@ -54,6 +54,15 @@ import TransparencyLog
             }
             try line.say(
                 .offer(Offer(log: log, checkpoint: note, fromSize: 0, proof: [])))
+            if forgery == .otherKey {
+                // It is asked for a checkpoint by the key that is known, in case that was replaced, and has none.
+                let asked = try await line.hear("which key is known") {
+                    if case .knownKeys = $0 { true } else { false }
+                }
+                #expect(asked == .knownKeys(kr.id, [try VerifierKey(parsing: kr.verifierKey).keyID]))
+                let echo = try await line.hear("a ping") { if case .ping(_, false) = $0 { true } else { false } }
+                if case .ping(let nonce, _) = echo { try line.say(.ping(nonce: nonce, isReply: true)) }
+            }
             _ = try await line.hear("the refusal") { if case .logRefusal = $0 { true } else { false } }
             try line.say(.close(reason: "done", memory: nil))
         }

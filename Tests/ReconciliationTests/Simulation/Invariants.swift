@@ -252,6 +252,7 @@ final class Invariants {
             }
         case .failedHere:
             if diskFaults == 0, !isForked(log) { fail("\(session.node.name) fails by itself: \(finding)") }
+        case .noSteppingStone: fail("\(session.node.name) speaks of a key that was replaced")
         case .unknownToPeer, .cannotResumeHere, .refusedCosignature: break
         }
     }

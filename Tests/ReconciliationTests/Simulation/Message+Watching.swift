@@ -14,7 +14,9 @@ extension Message {
         case .request(let range), .requestRefusal(let range): [range.log]
         case .entries(let entries): [entries.range.log]
         case .unknown(let logs): logs
-        case .logRefusal(let log, _), .cosignatures(let log, _), .receipts(let log, _), .fork(let log, _): [log]
+        case .logRefusal(let log, _), .cosignatures(let log, _), .receipts(let log, _), .fork(let log, _),
+            .knownKeys(let log, _), .stonesRequest(let log), .stones(let log, _):
+            [log]
         case .blobRequest(let key), .blobRefusal(let key), .blob(let key, _): [key.log]
         case .receiptPages(let pages): [pages.log]
         case .prefixRequest(let request), .prefix(let request, _): [request.log]
@@ -54,7 +56,7 @@ extension SessionFinding {
         switch self {
         case .conflict(let origin, _), .ownLogBehind(let origin, _), .refusedByPeer(let origin, _),
             .unknownToPeer(let origin), .badOffer(let origin, _), .failedHere(let origin, _),
-            .cannotResumeHere(let origin, _), .refusedCosignature(let origin, _, _):
+            .cannotResumeHere(let origin, _), .noSteppingStone(let origin), .refusedCosignature(let origin, _, _):
             origin
         }
     }

@@ -1,5 +1,6 @@
 import Cryptography
 import Reconciliation
+import TransparencyLog
 
 // Own logs that hold less than was signed: they come back from the partners.
 extension SimulatedNode {
@@ -43,7 +44,8 @@ extension SimulatedNode {
     func lostLog(_ log: SimulatedReplica, heardFrom peer: Int) -> LocalLog? {
         guard log.isOwn, log.recovering != nil, communities(admitting: peer).contains(log.community) else { return nil }
         return LocalLog(
-            id: log.id, origin: log.origin, community: log.community, isOwn: true, verifierKeys: [log.key], head: nil,
+            id: log.id, origin: log.origin, community: log.community, isOwn: true, keys: LogKeyChain(anchor: log.key),
+            head: nil,
             held: 0, pinned: nil, cosignatures: [], wantedBlobs: [], isRecovering: true)
     }
 }

@@ -52,7 +52,7 @@ struct SimulatedReplica {
 
     func local() -> LocalLog {
         LocalLog(
-            id: id, origin: origin, community: community, isOwn: isOwn, verifierKeys: [key],
+            id: id, origin: origin, community: community, isOwn: isOwn, keys: LogKeyChain(anchor: key),
             head: head?.head(of: id), held: tree.size, pinned: pending?.head(of: id),
             cosignatures: cosignatures.values.sorted { $0.cosigner < $1.cosigner },
             wantedBlobs: wantedBlobs.sorted { $0.key < $1.key }.map {

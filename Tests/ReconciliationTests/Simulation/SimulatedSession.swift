@@ -148,6 +148,9 @@ final class SimulatedSession {
         switch action {
         case .send(let message): write(message)
         case .offer(let log, let fromSize, let isPushing): offer(log, fromSize: fromSize, isPushing: isPushing)
+        // No key is replaced here.
+        case .offerStone, .noteForeignKeys, .storeStones: break
+        case .serveStones: feed(.served)
         case .pin(let head, let note): pin(SimulatedHead(size: head.size, root: head.root, note: note), of: head.log)
         case .assign(let log, let limit):
             feed(.assigned(log, node.transfer(of: log)?.assign(id, ranges: limit) ?? []))

@@ -1,0 +1,77 @@
+import ArgumentParser
+import Home
+import NodeService
+import Records
+
+struct KeyStolenCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stolen",
+        abstract: "Do what this node can do when a key is in other hands, and say what is left to do.",
+        discussion: """
+            sealing: a new epoch. log: the log is given up for a successor with a key of its own, since whoever has the \
+            key can write in it. Both are not taken back. docs/keys.md says what else is to be done, and by whom.
+
+            EXAMPLES
+              entente key stolen sealing
+              entente key stolen log --community krus --yes
+            """)
+
+    enum Role: String, ExpressibleByArgument, CaseIterable {
+        case sealing, log
+    }
+
+    @OptionGroup var global: GlobalOptions
+    @Argument(help: "The key: sealing or log.")
+    var role: Role
+    @Option(help: "The community of a log key; needed where there are several.")
+    var community: String?
+    @Flag(help: "Do not ask before a log is given up.")
+    var yes = false
+
+    func run() throws {
+        let node = try Node.open(global.home)
+        switch role {
+        case .sealing:
+            let rotation = try node.rotateSealingKey(author: Clock.user, time: Clock.timestamp)
+            if global.json {
+                Output.json(rotation.members)
+            } else {
+                Output.line("new sealing key: epoch \(rotation.epoch)")
+            }
+            rotation.noteWaiting()
+            Output.note(
+                "all that was sealed to the epochs before is known to the thief: tell the partners who sealed it")
+        case .log: try giveUpLog(of: node)
+        }
+    }
+
+    private func giveUpLog(of node: Node) throws {
+        let name = try node.community(community).name
+        let before = node.origin(of: name)
+        guard yes || Output.inputIsTerminal else {
+            throw CommandFailure(.usage, "\(before) would be given up for good; confirm that with --yes")
+        }
+        if !yes {
+            Output.note("\(before) is given up for good: this node writes a successor from now on.")
+            Output.write("Do that? [y/N] ", to: 2)
+            guard readLine()?.lowercased().hasPrefix("y") == true else {
+                throw CommandFailure(.notPermitted, "not confirmed; nothing was changed")
+            }
+        }
+        let next = try node.openSuccessor(
+            of: name, abandoning: true, stolen: true, author: Clock.user, time: Clock.timestamp)
+        NodeBell.ring(node.home)
+        if global.json {
+            Output.json([
+                JSONMember("role", .string("log")), JSONMember("given_up", .string(before)),
+                JSONMember("origin", .string(next.origin(of: name))),
+                JSONMember("vkey", .string(try next.logCardKey(community: name).text)),
+            ])
+        } else {
+            Output.line("\(before) is given up; \(next.origin(of: name)) goes on")
+        }
+        Output.note(
+            "next: give partners the new card (`entente identity`), and tell them by phone to believe nothing more of "
+                + before)
+    }
+}

@@ -1,0 +1,96 @@
+import Cryptography
+import Home
+import LogStore
+public import Records
+public import TransparencyLog
+
+/// A log's new key, and where the log says so.
+public struct LogKeyRotation: Sendable {
+    public let origin: String
+    public let old: VerifierKey
+    public let new: VerifierKey
+    /// The size of the stepping stone.
+    public let size: UInt64
+    /// Whether an earlier attempt had got so far that only its end was left to do.
+    public let isCompleted: Bool
+}
+
+extension Node {
+    /// The private key that signs a community's own log now: of the files in keys/ the one that the log names.
+    func logKey(community: String) throws -> Ed25519.PrivateKey {
+        let generation = generation(of: community)
+        let current = try keystore.logKey(community: community, generation: generation)
+        guard let keys = try store.log(origin(of: community))?.keys, keys.current.publicKey != current.publicKey,
+            // A rotation was broken off between the record and the renaming of the file.
+            let next = try keystore.nextLogKey(community: community, generation: generation),
+            next.publicKey == keys.current.publicKey
+        else { return current }
+        return next
+    }
+
+    /// Replaces the key of a community's own log. Broken off at any point and called again, it completes what was begun.
+    ///
+    /// 1. The new key is made and lies beside the old one.
+    /// 2. In one transaction the `key` record, signed by both, is appended, and the checkpoint behind it, which is the
+    ///    stepping stone, is signed by both.
+    /// 3. The new key takes the old one's place. The old one is gone.
+    public func rotateLogKey(community: String, author: String, time: Timestamp) throws -> LogKeyRotation {
+        let origin = origin(of: community)
+        let generation = generation(of: community)
+        guard let log = try store.log(origin) else { throw lostLog(origin) }
+        if log.recovering != nil || log.frozen != nil || log.size == 0 {
+            throw HomeError(
+                .notPermitted,
+                log.frozen != nil
+                    ? "\(origin) is frozen and signs nothing more; its successor has a key of its own"
+                    : "\(origin) takes no entries now; run `entente recover` first")
+        }
+        let chain = try log.keys
+        let inPlace = try keystore.logKey(community: community, generation: generation).publicKey
+        if let last = chain.changes.last, last.new == chain.current, inPlace != chain.current.publicKey {
+            // The log says so already; only the file is not in its place.
+            try requireNext(chain.current, community, generation)
+            try keystore.promoteNextLogKey(community: community, generation: generation)
+            return LogKeyRotation(
+                origin: origin, old: last.old, new: last.new, size: last.size, isCompleted: true)
+        }
+        let oldSigner = try signer(community: community)
+        let newSigner = try NoteSigner(
+            name: origin, privateKey: keystore.makeNextLogKey(community: community, generation: generation))
+        let record = Node.record(from: oldSigner, to: newSigner, time: time)
+        let body = try record.draft(time: time, author: author).body()
+        let result = try store.append(
+            [NewEntry(body: body)], to: origin,
+            options: AppendOptions { size, root in
+                var note = try Checkpoint(origin: origin, size: size, root: root).sign(with: oldSigner)
+                try note.add(newSigner.sign(note.text))
+                return note.serialized
+            })
+        try keystore.promoteNextLogKey(community: community, generation: generation)
+        NodeBell.ring(home)
+        return LogKeyRotation(
+            origin: origin, old: oldSigner.verifierKey, new: newSigner.verifierKey, size: result.head.size,
+            isCompleted: false)
+    }
+
+    private func requireNext(_ key: VerifierKey, _ community: String, _ generation: UInt64) throws {
+        guard try keystore.nextLogKey(community: community, generation: generation)?.publicKey == key.publicKey else {
+            throw HomeError(
+                .notPermitted,
+                "the log key in keys/ is not the one that \(key.name) has by now; put back keys/ as it was after the "
+                    + "last rotation", path: home.keysFolder)
+        }
+    }
+
+    static func record(from old: NoteSigner, to new: NoteSigner, time: Timestamp) -> KeyRecord {
+        let statement = LogKeyChange.statement(old: old.verifierKey, new: new.verifierKey)
+        return KeyRecord(
+            role: .log, action: .replaces, keyID: SHA256.hash(new.verifierKey.publicKey.bytes),
+            publicKey: new.verifierKey.text, previousKeyID: SHA256.hash(old.verifierKey.publicKey.bytes),
+            previousKey: old.verifierKey.text, origin: old.verifierKey.name, validFrom: time,
+            signatures: [old, new].map {
+                KeyRecord.Signature(
+                    keyID: SHA256.hash($0.verifierKey.publicKey.bytes), bytes: $0.sign(statement: statement))
+            })
+    }
+}

@@ -1,0 +1,65 @@
+import Dispatch
+import LogStore
+import Logging
+import Reconciliation
+import TransparencyLog
+
+// What sessions do about the keys of logs.
+extension SyncContext {
+    /// The checkpoints kept where a key took the place of another, by size.
+    func stones(of log: StoredLog) throws -> [SignedHead] {
+        guard !log.keyChanges.isEmpty else { return [] }
+        let keys = try log.keys
+        return try keys.changes.compactMap { change in
+            try store.checkpoint(of: log.id, size: change.size).flatMap { stone in
+                try keys.isComplete(SignedNote(parsing: stone.note), size: stone.size) ? stone : nil
+            }
+        }
+    }
+
+    /// The stepping stones of a log that a peer asks about, if it may see it.
+    func stones(of id: LogID, for peer: String) throws -> [String]? {
+        guard let log = try log(id, readableBy: peer) else { return nil }
+        return try stones(of: log).suffix(FrameLimits.maximumKeys).map(\.note)
+    }
+
+    /// Keeps those of a peer's stepping stones that this log's keys have signed and that its entries have the root of.
+    func keepStones(_ notes: [String], of id: LogID) throws {
+        guard let log = try store.log(id: id), let head = log.head else { return }
+        let keys = try log.keys
+        for text in notes {
+            guard let note = try? SignedNote(parsing: text), let checkpoint = try? keys.verify(note),
+                checkpoint.origin == log.origin, checkpoint.size <= head.size,
+                keys.changes.contains(where: { $0.size == checkpoint.size }),
+                let own = try? keys.stripped(note), keys.isComplete(own, size: checkpoint.size),
+                try own.verifiedKeys(among: keys.keys).count == keys.keys(at: checkpoint.size).count
+            else { continue }
+            try store.addStone(
+                SignedHead(size: checkpoint.size, root: checkpoint.root, note: own.serialized), of: id)
+        }
+    }
+}
+
+extension SessionRunner {
+    func noteForeignKeys(_ keyIDs: [UInt32], of id: LogID, size: UInt64) {
+        context.transfers.storing.async { [self] in
+            do {
+                try context.store.noteForeignKeys(
+                    keyIDs, of: id, size: size, peer: configuration.peer, time: context.now())
+            } catch {
+                log.warning("an alarm could not be kept", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    func storeStones(_ notes: [String], of id: LogID) {
+        context.transfers.storing.async { [self] in
+            do {
+                try context.keepStones(notes, of: id)
+            } catch {
+                log.warning("stepping stones could not be kept", metadata: ["error": "\(error)"])
+            }
+            reload(id) { .changed([$0]) }
+        }
+    }
+}

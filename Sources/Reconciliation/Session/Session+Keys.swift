@@ -1,0 +1,131 @@
+import Cryptography
+import TransparencyLog
+
+// Keys of logs that were replaced: how whoever was away meanwhile is led from the key it knows to the one that signs now.
+
+extension Session {
+    /// What the peer has said to know of a log's keys.
+    struct KnownKeys {
+        let ids: Set<UInt32>
+        /// The entries that it held then.
+        let size: UInt64
+    }
+
+    /// What this side has said to know of a log's keys.
+    struct AskedKeys {
+        let base: UInt64
+        /// What the peer repeats once it has answered.
+        let echo: UInt64
+        /// Offers that no known key has signed, while this side held the same: some may have been on their way.
+        var count = 1
+        var isAwaited = true
+    }
+
+    static let maximumForeignOffers = 16
+
+    /// An offer that none of the known keys has signed. It may be that the key was replaced: the peer is told which are
+    /// known, once, and offers a checkpoint that one of them has signed. Answers whether that is awaited now.
+    mutating func askForKnownKey(
+        _ offer: Offer, of log: LocalLog, _ actions: inout [SessionAction]
+    ) throws -> Bool {
+        guard let keys = log.keys, let note = try? SignedNote(parsing: offer.checkpoint),
+            let claim = try? Checkpoint(parsing: note.text), claim.origin == log.origin
+        else { return false }
+        let foreign = keys.foreignKeyIDs(of: note)
+        if !foreign.isEmpty { actions.append(.noteForeignKeys(log.id, foreign, size: claim.size)) }
+        // A key that is known, and signs what it may not, is no reason to ask.
+        guard !foreign.isEmpty,
+            !note.signatures.contains(where: { line in keys.keys.contains { $0.isNamed(by: line) } })
+        else {
+            if foreign.isEmpty { noteRetired(note, keys, claim.size, log, &actions) }
+            return false
+        }
+        let base = (log.pinned ?? log.head)?.size ?? 0
+        if var asked = askedKeys[log.id], asked.base == base {
+            asked.count += 1
+            askedKeys[log.id] = asked
+            return asked.count <= Session.maximumForeignOffers && asked.isAwaited
+        }
+        let echo = nextEcho
+        nextEcho += 1
+        echoes.insert(echo)
+        askedKeys[log.id] = AskedKeys(base: base, echo: echo)
+        exchange.hear(
+            offered: Head(log: log.id, size: claim.size, root: claim.root), community: log.community)
+        unequal.insert(log.id)
+        roundTrips += 1
+        actions.append(.send(.knownKeys(log.id, keys.keys.suffix(FrameLimits.maximumKeys).map(\.keyID))))
+        actions.append(.send(.ping(nonce: echo, isReply: false)))
+        return true
+    }
+
+    /// The peer has dealt with all that it was sent before: what it was to offer has come, or does not.
+    mutating func hearEcho(_ nonce: UInt64, _ actions: inout [SessionAction]) {
+        echoes.remove(nonce)
+        for (id, asked) in askedKeys where asked.echo == nonce && asked.isAwaited {
+            askedKeys[id]?.isAwaited = false
+            guard let log = logs[id] else { continue }
+            let error = NoteError.notSignedByLog(origin: log.origin)
+            leaveOut(
+                log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
+        }
+    }
+
+    private func noteRetired(
+        _ note: SignedNote, _ keys: LogKeyChain, _ size: UInt64, _ log: LocalLog, _ actions: inout [SessionAction]
+    ) {
+        let retired = (try? note.verifiedKeys(among: keys.keys)) ?? []
+        guard !retired.isEmpty, !retired.contains(where: keys.keys(at: size).contains) else { return }
+        actions.append(.noteForeignKeys(log.id, retired.map(\.keyID), size: size))
+    }
+
+    /// The peer cannot judge what it was offered.
+    mutating func receive(_ ids: [UInt32], knownOf id: LogID, _ actions: inout [SessionAction]) throws {
+        guard let log = logs[id], !leftOut.contains(id) else { return actions.append(.send(.unknown([id]))) }
+        let theirs = exchange.heard[id]?.size ?? 0
+        if let known = knownThere[id], known.size == theirs {
+            throw ProtocolViolation("which keys of \(log.origin) are known is said twice")
+        }
+        knownThere[id] = KnownKeys(ids: Set(ids), size: theirs)
+        offered[id] = nil
+        openOffers.remove(id)
+        refresh(id, &actions)
+    }
+
+    /// The checkpoint to offer: the head, unless the peer has said that it knows other keys than the one that signed it.
+    /// `nil` where none is kept here that it could judge.
+    func checkpointToOffer(of log: LocalLog, head: Head, from size: UInt64) -> Head? {
+        guard let keys = log.keys, let known = knownThere[log.id], known.size == exchange.heard[log.id]?.size ?? 0
+        else {
+            return head
+        }
+        func isKnown(_ head: Head) -> Bool { keys.keys(at: head.size).contains { known.ids.contains($0.keyID) } }
+        return isKnown(head) ? head : log.stones.last { $0.size > known.size && $0.size >= size && isKnown($0) }
+    }
+
+    /// Nothing that is kept here leads the peer on: somebody else has to.
+    mutating func refuseForeignKey(_ log: LocalLog, _ actions: inout [SessionAction]) {
+        leaveOut(
+            log, .noSteppingStone(origin: log.origin),
+            tell: "no checkpoint here is signed by a key of this log that you know", &actions)
+    }
+
+    // MARK: Stepping stones
+
+    /// Asks a peer that holds as much for the stepping stones that are not here, or not with the signature of the new
+    /// key, which nobody could judge before the record came that names it.
+    mutating func requestStones(of log: LocalLog, _ actions: inout [SessionAction]) {
+        guard log.lacksStones, !isLeftOut(log.id), let head = log.head, exchange.heard[log.id]?.size ?? 0 >= head.size,
+            let changes = log.keys?.changes.count, changes > askedStones[log.id] ?? 0
+        else { return }
+        askedStones[log.id] = changes
+        awaitedStones.insert(log.id)
+        actions.append(.send(.stonesRequest(log.id)))
+    }
+
+    mutating func receive(_ notes: [String], stonesOf id: LogID, _ actions: inout [SessionAction]) throws {
+        guard askedStones[id] != nil else { throw ProtocolViolation("stepping stones that were not asked for") }
+        guard awaitedStones.remove(id) != nil, logs[id] != nil, !notes.isEmpty else { return }
+        actions.append(.storeStones(id, notes))
+    }
+}
