@@ -30,7 +30,7 @@ struct AssessCommand: ParsableCommand {
         guard let verdict = verdicts[verdict] else {
             throw CommandFailure(.usage, "\(verdict) is neither corroborate nor dispute")
         }
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let target = try node.target(reference)
         let community = try node.community(target.reference.origin.community.text)
         let submission = try Submission(node: node, community: community, author: Clock.user)
@@ -67,7 +67,7 @@ struct WithdrawCommand: ParsableCommand {
     var reason: String?
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let target = try node.target(reference)
         let community = try node.community(target.reference.origin.community.text)
         let submission = try Submission(node: node, community: community, author: Clock.user)

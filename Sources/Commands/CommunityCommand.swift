@@ -23,7 +23,7 @@ struct CommunityCommand: ParsableCommand {
         var name: String
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             guard CommunityName(name) != nil else {
                 throw CommandFailure(.usage, "\(name) is no community name: [a-z0-9][a-z0-9-]{0,31}")
             }
@@ -36,9 +36,9 @@ struct CommunityCommand: ParsableCommand {
             }
             try node.createOwnLog(name)
             try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
-            try Node.open(global.home).publishNewestSealingKey(
+            try global.open().publishNewestSealingKey(
                 in: name, author: Clock.user, time: Clock.timestamp)
-            try show(try Node.open(global.home), [name], json: global.json)
+            try show(try global.open(), [name], json: global.json)
         }
     }
 
@@ -53,7 +53,7 @@ struct CommunityCommand: ParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             try show(node, node.configuration.communities.map(\.name), json: global.json)
         }
     }
@@ -71,7 +71,7 @@ struct CommunityCommand: ParsableCommand {
         var name: String
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             _ = try node.community(name)
             try node.home.updateConfiguration { configuration in
                 configuration.communities.removeAll { $0.name == name }
@@ -103,7 +103,7 @@ struct CommunityCommand: ParsableCommand {
         var abandon = false
 
         func run() throws {
-            let node = try Node.open(global.home).openSuccessor(
+            let node = try global.open().openSuccessor(
                 of: name, abandoning: abandon, author: Clock.user, time: Clock.timestamp)
             NodeBell.ring(node.home)
             try show(node, [name], json: global.json)

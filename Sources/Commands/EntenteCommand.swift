@@ -1,5 +1,9 @@
 package import ArgumentParser
+import Cryptography
 import Glibc
+import Home
+import Logging
+import NodeService
 
 /// `entente`: the node of one agency, on the command line.
 package struct EntenteCommand: AsyncParsableCommand {
@@ -33,6 +37,7 @@ package struct EntenteCommand: AsyncParsableCommand {
     /// Parses the process's arguments, runs the command and ends the process with its exit status.
     package static func launch() async -> Never {
         signal(SIGPIPE, SIG_IGN)
+        if !ProcessMemory.forbidDumps() { Output.note("entente: the system does not let core dumps be switched off") }
         let arguments = moved(Array(CommandLine.arguments.dropFirst()))
         do {
             var command = try parseAsRoot(arguments)
@@ -77,16 +82,16 @@ package struct EntenteCommand: AsyncParsableCommand {
         return "see `entente help \(name)`"
     }
 
-    /// `--home DIR` and `--json` may stand before the command, as in `entente --home DIR status`; the parser wants
+    /// `--home DIR`, `--passphrase-fd N` and `--json` may stand before the command, as in `entente --home DIR status`; the parser wants
     /// them behind it.
     static func moved(_ arguments: [String]) -> [String] {
         var leading: [String] = []
         var rest = arguments[...]
         while let first = rest.first {
-            if first == "--home", rest.count > 1 {
+            if ["--home", "--passphrase-fd"].contains(first), rest.count > 1 {
                 leading += rest.prefix(2)
                 rest = rest.dropFirst(2)
-            } else if first.hasPrefix("--home=") || first == "--json" {
+            } else if first.hasPrefix("--home=") || first.hasPrefix("--passphrase-fd=") || first == "--json" {
                 leading.append(first)
                 rest = rest.dropFirst()
             } else {
@@ -106,4 +111,8 @@ struct GlobalOptions: ParsableArguments {
 
     @Flag(name: .long, help: "Print JSON: one object, or one a line for lists.")
     var json = false
+
+    @Option(
+        help: ArgumentHelp("Read the passphrase of the private keys from this file descriptor.", valueName: "n"))
+    var passphraseFd: Int32?
 }

@@ -22,7 +22,7 @@ struct IdentityCommand: ParsableCommand {
     var community: [String] = []
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let communities = try community.isEmpty ? [node.community(nil).name] : community
         for name in communities { _ = try node.community(name) }
         let card = try node.card(communities: communities)

@@ -48,7 +48,7 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws {
         Interruption.exitsWith130()
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let community = try node.community(community)
         try community.checkReaders(to)
         let word = tlp ?? node.configuration.sealing.trafficLight.rawValue

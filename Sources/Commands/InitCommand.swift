@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cryptography
 import Home
 import NodeService
 import Records
@@ -8,8 +9,10 @@ struct InitCommand: ParsableCommand {
         commandName: "init",
         abstract: "Make a home: keys, certificate, logs.",
         discussion: """
-            The keys are readable by this user alone (0600), without a passphrase. Compare the fingerprint that is \
-            printed with partners by phone.
+            The private keys are encrypted under a passphrase: from --passphrase-fd, the systemd credential \
+            entente-passphrase, or asked for on the terminal. With --no-passphrase, or without any of these, they \
+            are plain files that this user alone can read. Compare the fingerprint that is printed with partners by \
+            phone.
 
             EXAMPLES
               entente init --node us.example --community krus --endpoint node.us.example:7962
@@ -30,11 +33,16 @@ struct InitCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where partners connect to, as the peer card says.", valueName: "host:port"))
     var endpoint: String?
 
+    @Flag(help: "Keep the private keys as plain files that only this user can read.")
+    var noPassphrase = false
+
     func run() throws {
         let (listen, reachable) = try InitCommand.addresses(listen: listen, endpoint: endpoint)
+        let passphrase = try passphrase()
         let made = try Node.found(
             Node.Founding(
-                node: node, communities: community, listen: listen, endpoint: reachable, author: Clock.user),
+                node: node, communities: community, listen: listen, endpoint: reachable, author: Clock.user,
+                passphrase: passphrase),
             at: try global.home ?? HomeFolder.defaultPath())
         let fingerprint = try made.card(communities: community).fingerprint
         if global.json {
@@ -47,9 +55,25 @@ struct InitCommand: ParsableCommand {
         Output.line("made \(Style.bold(made.name)) in \(made.home.path)")
         for name in community { Output.line("  log \(made.origin(of: name))") }
         Output.line("  fingerprint \(fingerprint)")
-        Output.note("keys/ holds private keys without a passphrase, readable by this user alone")
+        if passphrase == nil {
+            Output.note(
+                "keys/ holds private keys without a passphrase, readable by this user alone; "
+                    + "`entente key passphrase` sets one")
+        }
         Output.line(
             "next: `entente identity > \(made.name).yaml`, give that file to partners, `entente peer add` theirs")
+    }
+
+    /// The passphrase to be; `nil` for plain keys, by choice or because nobody is there to ask.
+    private func passphrase() throws -> SecretBytes? {
+        if noPassphrase {
+            guard global.passphraseFd == nil else {
+                throw CommandFailure(.usage, "--no-passphrase and --passphrase-fd exclude each other")
+            }
+            return nil
+        }
+        if let descriptor = global.passphraseFd { return try Passphrase.read(descriptor: descriptor) }
+        return try Passphrase.credential() ?? NewPassphrase.ask()
     }
 
     /// Where to listen, and what the peer card says: nothing where the listening address says nothing to others.

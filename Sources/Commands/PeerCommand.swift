@@ -36,7 +36,7 @@ struct PeerCommand: ParsableCommand {
         var replace = false
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             var card = try PeerDirectory.read(file)
             guard card.node != node.name else {
                 throw CommandFailure(.usage, "\(file) is this node's own card")
@@ -53,6 +53,8 @@ struct PeerCommand: ParsableCommand {
                 throw CommandFailure(.usage, "\(name) is not a community of both this node and \(card.node)")
             }
             let admitted = community.isEmpty ? shared : community
+            // Whom it admits is published, for which a key is needed: nothing is changed without it.
+            if !admitted.isEmpty { try node.keystore.checkPassphrase() }
             let directory = PeerDirectory(node.home)
             let isKnown = try directory.nodes().contains(card.node)
             if replace, isKnown { try directory.replace(card) } else { try directory.add(card) }
@@ -61,7 +63,7 @@ struct PeerCommand: ParsableCommand {
                 try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
             }
             // Opening it again makes the replicas of the partner's logs.
-            let changed = try Node.open(global.home)
+            let changed = try global.open()
             try changed.store.forgetAgreements()
             NodeBell.ring(changed.home)
             PeerCommand.show(changed, card, json: global.json)
@@ -102,7 +104,7 @@ struct PeerCommand: ParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             if global.json {
                 for card in node.cards { PeerCommand.show(node, card, json: true) }
                 return
@@ -131,7 +133,7 @@ struct PeerCommand: ParsableCommand {
         var name: String
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             let card = try PeerDirectory(node.home).card(of: name)
             if global.json {
                 PeerCommand.show(node, card, json: true)
@@ -154,9 +156,10 @@ struct PeerCommand: ParsableCommand {
         var name: String
 
         func run() throws {
-            let node = try Node.open(global.home)
+            let node = try global.open()
             let directory = PeerDirectory(node.home)
             let card = try directory.card(of: name)
+            if !node.configuration.communities(admitting: name).isEmpty { try node.keystore.checkPassphrase() }
             var left: [String] = []
             try node.home.updateConfiguration { left = try $0.expel(name) }
             try directory.remove(name)

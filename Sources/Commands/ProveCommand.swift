@@ -22,7 +22,7 @@ struct ProveCommand: ParsableCommand {
     var reference: String
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         guard let reference = Reference(reference) else {
             throw CommandFailure(.usage, "\(reference) is no reference; write NODE/COMMUNITY#INDEX")
         }

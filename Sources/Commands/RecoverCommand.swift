@@ -37,8 +37,11 @@ struct RecoverCommand: AsyncParsableCommand {
 
     func run() async throws {
         Interruption.exitsWith130()
-        let wasRebuilt = try rebuildIfLost()
-        let opened = try Node.open(global.home)
+        // One for both: a descriptor gives the passphrase once.
+        let unlocker = global.unlocker
+        let wasRebuilt = try rebuildIfLost(unlocker)
+        let opened = try global.open(unlocker: unlocker)
+        try opened.keystore.checkPassphrase()
         try opened.beginRecovery(isRestored: restored)
         let reports = try await ask(opened)
         let before = try opened.recoveries()
@@ -50,7 +53,7 @@ struct RecoverCommand: AsyncParsableCommand {
         if outcome.status != .done { throw ExitCode(outcome.status.rawValue) }
     }
 
-    private func rebuildIfLost() throws -> Bool {
+    private func rebuildIfLost(_ unlocker: KeyUnlocker) throws -> Bool {
         let path = try global.home ?? HomeFolder.defaultPath()
         guard try HomeFolder.isLost(path) else {
             guard node == nil, listen == nil, endpoint == nil else {
@@ -59,7 +62,9 @@ struct RecoverCommand: AsyncParsableCommand {
             return false
         }
         let (listen, reachable) = try InitCommand.addresses(listen: listen ?? "0.0.0.0", endpoint: endpoint)
-        try Node.rebuild(Node.Rebuilding(node: node, listen: listen, endpoint: reachable), at: path)
+        try Node.rebuild(
+            Node.Rebuilding(node: node, listen: listen, endpoint: reachable), at: path,
+            unlocker: unlocker)
         return true
     }
 

@@ -25,7 +25,7 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         var logger = Logger(label: "entente") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = verbose ? .debug : .notice
-        let node = try Node.open(global.home, logger: logger)
+        let node = try global.open(logger: logger)
         let runner = try NodeRunner(node: node, logger: logger)
         let isJSON = global.json
         let task = Task {

@@ -31,7 +31,7 @@ struct ScrubCommand: AsyncParsableCommand {
         Interruption.exitsWith130()
         // Others on this machine go first.
         _ = nice(10)
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let bar = ProgressBar("scrubbing", isQuiet: global.json)
         var report = try await Scrubber(store: node.store).scrub(node.store.logs()) { bar.update($0, of: $1) }
         bar.finish()

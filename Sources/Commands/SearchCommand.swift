@@ -52,7 +52,7 @@ struct SearchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         var query = RecordQuery()
         query.text = words.isEmpty ? nil : words.joined(separator: " ")
         query.address = address

@@ -27,7 +27,7 @@ struct ShowCommand: ParsableCommand {
     var proof = false
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let viewer = RecordViewer(node: node)
         guard let reference = Reference(reference) else {
             throw CommandFailure(.usage, "\(reference) is no reference; write NODE/COMMUNITY#INDEX")

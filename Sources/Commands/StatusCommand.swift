@@ -22,7 +22,7 @@ struct StatusCommand: ParsableCommand {
     var check = false
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let logs = try node.store.logs()
         let now = Clock.now()
         let forks = try node.forks(of: logs)
@@ -88,7 +88,7 @@ struct StatusCommand: ParsableCommand {
             }
         }
         alarms += try node.keyAlarms(logs)
-        if let identity = try? node.identity(), identity.notAfter < Int64(clamping: now) {
+        if let identity = try? node.certificate(), identity.notAfter < Int64(clamping: now) {
             let day = Timestamp(seconds: identity.notAfter)?.text.prefix(10) ?? "an unreadable date"
             alarms.append("certificate of \(node.name), this node, expired on \(day): partners refuse it")
         }

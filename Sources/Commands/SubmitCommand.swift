@@ -73,7 +73,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let community = try node.community(community)
         try community.checkReaders(to)
         try DeliveryWait.check(wait, community: community.name, node: node)

@@ -23,7 +23,7 @@ struct SyncCommand: AsyncParsableCommand {
 
     func run() async throws {
         Interruption.exitsWith130()
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let partners = try node.partners(named: nodes)
         guard !partners.isEmpty else {
             throw CommandFailure(.noInput, "no partner with an endpoint; add one with `entente peer add`")

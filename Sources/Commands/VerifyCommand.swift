@@ -61,7 +61,7 @@ struct VerifyCommand: ParsableCommand {
             let check = try ProofCheck(path: path, bytes: bytes, keys: vkey, body: body, home: global.home)
             return try check.show(json: global.json)
         }
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let all = try node.store.logs()
         let logs =
             try origins.isEmpty

@@ -67,3 +67,25 @@ final class PrivateKey: @unchecked Sendable {
         EVP_PKEY_free(pointer)
     }
 }
+
+/// A certificate, to look at without its private key.
+public struct TLSCertificate: Sendable {
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo, 32 bytes: what a partner's peer card pins.
+    public let subjectPublicKeyInfoPin: [UInt8]
+    /// The validity, as Unix times, both ends included.
+    public let notBefore: Int64
+    public let notAfter: Int64
+
+    /// Reads the first certificate of a PEM text. Throws `TLSError` with code `badIdentity`.
+    public init(pem: [UInt8]) throws(TLSError) {
+        let chain = try PEM.certificates(pem, what: "the TLS certificate", code: .badIdentity)
+        guard let leaf = chain.first, let pin = leaf.pin, let notBefore = leaf.notBefore, let notAfter = leaf.notAfter
+        else {
+            OpenSSLQueue.clear()
+            throw TLSError(.badIdentity, "the TLS certificate has no usable key or dates")
+        }
+        subjectPublicKeyInfoPin = pin.bytes
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+}

@@ -22,7 +22,7 @@ struct KeyDestroyCommand: ParsableCommand {
     var yes = false
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let loss = try node.lossOfSealingKey(epoch: epoch)
         let count = loss.envelopes == 1 ? "1 envelope becomes" : "\(grouped(UInt64(loss.envelopes))) envelopes become"
         if !yes {

@@ -16,7 +16,7 @@ struct KeyListCommand: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        let keys = try Node.open(global.home).listKeys()
+        let keys = try global.open().listKeys()
         guard !global.json else {
             for key in keys {
                 Output.json([

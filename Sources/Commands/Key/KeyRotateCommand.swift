@@ -25,7 +25,7 @@ struct KeyRotateSealingCommand: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        let rotation = try Node.open(global.home).rotateSealingKey(author: Clock.user, time: Clock.timestamp)
+        let rotation = try global.open().rotateSealingKey(author: Clock.user, time: Clock.timestamp)
         if global.json {
             Output.json(rotation.members)
         } else {

@@ -24,7 +24,7 @@ struct KeyRotateLogCommand: ParsableCommand {
     var community: String?
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let rotation = try node.rotateLogKey(
             community: node.community(community).name, author: Clock.user, time: Clock.timestamp)
         if global.json {

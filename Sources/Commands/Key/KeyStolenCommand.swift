@@ -29,7 +29,7 @@ struct KeyStolenCommand: ParsableCommand {
     var yes = false
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         switch role {
         case .sealing:
             let rotation = try node.rotateSealingKey(author: Clock.user, time: Clock.timestamp)

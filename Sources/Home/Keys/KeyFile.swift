@@ -7,11 +7,16 @@ import Glibc
 ///
 /// The fields, separated by single spaces and ended by a line feed: the format and its version; how the secret is
 /// protected; what the key is for; whose it is; and what the protection needs, here the 32 secret bytes as they are.
-/// A protection by passphrase is another word in the second field, with its parameters, salt and ciphertext from the
-/// fifth on: the first four fields stay and can be read without the passphrase.
+/// Under a passphrase (see ``KeyProtection``) it is
+///
+///     entente-key/1 passphrase ed25519 us.example/krus PUBLIC NONCE CIPHERTEXT
+///
+/// in base64: the public key (`-` where there is none), so that it is known without the passphrase, and the secret in
+/// XChaCha20-Poly1305 with everything before NONCE as associated data.
 struct KeyFile {
     static let format = "entente-key/1"
     static let plain = "plain"
+    static let protected = "passphrase"
     static let maximumByteCount = 4_096
 
     /// What a key is for. A file whose purpose is another than its name promises is refused.
@@ -24,6 +29,17 @@ struct KeyFile {
         case sealing = "x25519"
         /// Finds doubles by a keyed hash.
         case doubles = "blake2b"
+        /// Is this node's to its partners: PEM, in a file like this only under a passphrase.
+        case tls = "tls"
+
+        /// What anybody may know of the secret; `nil` where nothing is.
+        func publicKey(of secret: SecretBytes) throws -> [UInt8]? {
+            switch self {
+            case .log, .mirror: try Ed25519.PrivateKey(seed: secret).publicKey.bytes
+            case .sealing: try SealedBox.PrivateKey(secret: secret).publicKey.bytes
+            case .doubles, .tls: nil
+            }
+        }
     }
 
     let path: String
@@ -31,44 +47,112 @@ struct KeyFile {
     /// Whose key it is: a log's origin, a node's name, or a node's name, `#` and an epoch.
     let name: String
 
-    /// Writes a new file with the 32 secret bytes. Throws `exists` where there is one.
-    func create(_ secret: SecretBytes) throws {
+    /// The file's text with the 32 secret bytes as they are.
+    func plainText(_ secret: SecretBytes) throws -> SecretBytes {
         guard secret.count == 32 else { throw HomeError(.usage, "a key has 32 bytes", path: path) }
         let header = Array("\(KeyFile.format) \(KeyFile.plain) \(purpose.rawValue) \(name) ".utf8)
-        let text = try SecretBytes(count: header.count + 45) { target in
+        return try SecretBytes(count: header.count + 45) { target in
             target.copyBytes(from: header)
             let body = UnsafeMutableRawBufferPointer(rebasing: target[header.count..<header.count + 44])
             secret.withUnsafeBytes { SecretBase64.encode($0, into: body) }
             target[header.count + 44] = UInt8(ascii: "\n")
         }
-        try SecretFile.create(text, at: path)
     }
 
-    /// Reads the 32 secret bytes, into guarded memory only.
+    /// The file's text with the secret encrypted under the key of the passphrase's file.
+    func protectedText(_ secret: SecretBytes, under key: SecretBytes) throws -> SecretBytes {
+        let publicKey = try purpose.publicKey(of: secret).map(Base64.encode) ?? "-"
+        let header = "\(KeyFile.format) \(KeyFile.protected) \(purpose.rawValue) \(name) \(publicKey) "
+        let nonce = RandomBytes.make(count: XChaCha20Poly1305.nonceByteCount)
+        let box = try XChaCha20Poly1305.seal(secret, key: key, nonce: nonce, associatedData: Array(header.utf8))
+        var text = Array("\(header)\(Base64.encode(nonce)) \(Base64.encode(box))\n".utf8)
+        return try SecretBytes(wiping: &text)
+    }
+
+    /// Reads the secret, into guarded memory only.
     ///
-    /// Throws `noInput` without the file, `notPermitted` where others have rights on it, `configuration` for one that
-    /// is malformed, protected in a way unknown here, or some other key.
-    func read() throws -> SecretBytes {
-        let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)
-        return try text.withUnsafeBytes { bytes in
-            let (fields, start) = try header(bytes)
-            guard fields[1] == KeyFile.plain else {
-                throw HomeError(
-                    .configuration,
-                    "is protected by \(Display.quoted(fields[1])), which this program cannot open; use a newer one",
-                    path: path)
-            }
-            guard fields[2] == purpose.rawValue, fields[3] == name else {
-                throw HomeError(
-                    .configuration,
-                    "holds another key (\(Display.quoted(fields[2])) of \(Display.quoted(fields[3]))) than its name "
-                        + "says (\(purpose.rawValue) of \(name)); put the right file back",
-                    path: path)
-            }
+    /// Throws `noInput` without the file, `notPermitted` where others have rights on it or the passphrase is missing,
+    /// `configuration` for one that is malformed, protected in a way unknown here, or some other key.
+    ///
+    /// - Parameter unlock: gives the key of the passphrase's file, where it is needed.
+    func read(unlock: () throws -> SecretBytes) throws -> SecretBytes {
+        try read(text: SecretFile.read(path, limit: KeyFile.maximumByteCount), unlock: unlock)
+    }
+
+    func read(text: SecretBytes, unlock: () throws -> SecretBytes) throws -> SecretBytes {
+        try text.withUnsafeBytes { bytes in
+            let (fields, start) = try ownHeader(bytes)
             let body = UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count - 1])
-            guard let secret = try SecretBase64.decode(body) else { throw malformed }
-            return secret
+            if fields[1] == KeyFile.plain {
+                guard purpose != .tls, let secret = try SecretBase64.decode(body) else { throw malformed }
+                return secret
+            }
+            let parts = try protectedParts(body)
+            guard let nonce = Base64.decode(parts[1]), nonce.count == XChaCha20Poly1305.nonceByteCount,
+                let box = Base64.decode(parts[2]), box.count >= XChaCha20Poly1305.overhead
+            else { throw malformed }
+            let header = Array(bytes[..<(start + parts[0].utf8.count + 1)])
+            do {
+                return try XChaCha20Poly1305.open(box, key: unlock(), nonce: nonce, associatedData: header)
+            } catch CryptographyError.notAuthentic {
+                throw HomeError(
+                    .configuration,
+                    "was changed, or does not belong to \(KeyProtection.fileName) beside it; put the right file back",
+                    path: path)
+            }
         }
+    }
+
+    /// The public key, for which no passphrase is needed.
+    func readPublicKey() throws -> [UInt8] {
+        let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)
+        let stated = try text.withUnsafeBytes { bytes -> [UInt8]? in
+            let (fields, start) = try ownHeader(bytes)
+            guard fields[1] == KeyFile.protected else { return nil }
+            let parts = try protectedParts(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count - 1]))
+            guard let key = Base64.decode(parts[0]), key.count == 32 else { throw malformed }
+            return key
+        }
+        if let stated { return stated }
+        guard let key = try purpose.publicKey(of: read(text: text, unlock: { throw malformed })) else {
+            throw malformed
+        }
+        return key
+    }
+
+    /// What is behind the four fields of a protected file.
+    private func protectedParts(_ body: UnsafeRawBufferPointer) throws -> [String] {
+        let parts = String(decoding: body, as: UTF8.self).split(separator: " ", omittingEmptySubsequences: false)
+        guard parts.count == 3 else { throw malformed }
+        return parts.map(String.init)
+    }
+
+    /// The header of a file that holds what its name promises, in one of the two ways known here.
+    private func ownHeader(_ bytes: UnsafeRawBufferPointer) throws -> (fields: [String], end: Int) {
+        let (fields, start) = try header(bytes)
+        guard [KeyFile.plain, KeyFile.protected].contains(fields[1]) else {
+            throw HomeError(
+                .configuration,
+                "is protected by \(Display.quoted(fields[1])), which this program cannot open; use a newer one",
+                path: path)
+        }
+        guard fields[2] == purpose.rawValue, fields[3] == name else {
+            throw HomeError(
+                .configuration,
+                "holds another key (\(Display.quoted(fields[2])) of \(Display.quoted(fields[3]))) than its name "
+                    + "says (\(purpose.rawValue) of \(name)); put the right file back",
+                path: path)
+        }
+        return (fields, start)
+    }
+
+    /// What a file says that it is, whatever its name; `nil` for what is no key file.
+    static func survey(_ path: String, _ text: SecretBytes) -> (file: KeyFile, isProtected: Bool)? {
+        let probe = KeyFile(path: path, purpose: .doubles, name: "")
+        guard let fields = try? text.withUnsafeBytes({ try probe.header($0).fields }),
+            let purpose = Purpose(rawValue: fields[2])
+        else { return nil }
+        return (KeyFile(path: path, purpose: purpose, name: fields[3]), fields[1] == protected)
     }
 
     /// Whose key it is, which can be read whatever protects the secret. The file must have this one's purpose.
@@ -104,7 +188,7 @@ struct KeyFile {
     private var malformed: HomeError {
         HomeError(
             .configuration,
-            "is no key file of the format \(KeyFile.format) (one line of five fields); restore it from a backup",
+            "is no key file of the format \(KeyFile.format) (one line); restore it from a backup",
             path: path)
     }
 }

@@ -6,7 +6,8 @@ extension Keystore {
     ///
     /// On disks and file systems that write elsewhere than where a file was, old bytes may stay until they are reused.
     public func destroySealingKey(epoch: UInt32) throws {
-        try SecretFile.destroy("\(home.keysFolder)/sealing-\(epoch).key")
+        // Whoever changes the passphrase meanwhile would write it again.
+        try KeysLock.hold(home) { try SecretFile.destroy("\(home.keysFolder)/sealing-\(epoch).key") }
     }
 }
 

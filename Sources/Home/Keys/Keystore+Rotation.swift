@@ -8,7 +8,7 @@ extension Keystore {
     public func makeNextLogKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey {
         if let made = try nextLogKey(community: community, generation: generation) { return made }
         let key = try Ed25519.PrivateKey()
-        try nextLogFile(community, generation).create(key.seed)
+        try create(nextLogFile(community, generation), key.seed)
         return key
     }
 
@@ -16,12 +16,21 @@ extension Keystore {
     public func nextLogKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey? {
         let file = try nextLogFile(community, generation)
         guard try SystemCall.status(file.path) != nil else { return nil }
-        return try Ed25519.PrivateKey(seed: file.read())
+        return try Ed25519.PrivateKey(seed: file.read(unlock: unlock))
+    }
+
+    /// Its public key, for which no passphrase is needed; `nil` where none was made.
+    public func nextLogPublicKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PublicKey? {
+        let file = try nextLogFile(community, generation)
+        guard try SystemCall.status(file.path) != nil else { return nil }
+        return try Ed25519.PublicKey(file.readPublicKey())
     }
 
     /// Puts the next key of a log in the place of the one before, which is gone then.
     public func promoteNextLogKey(community: String, generation: UInt64 = 1) throws {
-        try KeyFile.promote(nextLogFile(community, generation).path, over: logFile(community, generation).path)
+        let next = try nextLogFile(community, generation).path
+        let path = try logFile(community, generation).path
+        try KeysLock.hold(home) { try KeyFile.promote(next, over: path) }
     }
 
     private func nextLogFile(_ community: String, _ generation: UInt64) throws -> KeyFile {

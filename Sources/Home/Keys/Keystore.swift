@@ -10,15 +10,17 @@ public struct Keystore: Sendable {
     public static let maximumTLSByteCount = 65_536
 
     let home: HomeFolder
-    private let node: String
+    let node: String
+    let unlocker: KeyUnlocker
 
     /// The keys of the named node. Throws `usage` for what is no node name.
-    public init(_ home: HomeFolder, node: String) throws {
+    public init(_ home: HomeFolder, node: String, unlocker: KeyUnlocker = .plainOnly) throws {
         guard Names.isNode(node) else {
             throw HomeError(.usage, "\(Display.quoted(node)) is no node name; \(Names.nodeRule)")
         }
         self.home = home
         self.node = node
+        self.unlocker = unlocker
     }
 
     // MARK: Log keys
@@ -27,18 +29,23 @@ public struct Keystore: Sendable {
     /// log there, after forks.
     public func createLogKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey {
         let key = try Ed25519.PrivateKey()
-        try logFile(community, generation).create(key.seed)
+        try create(logFile(community, generation), key.seed)
         return key
     }
 
     public func logKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PrivateKey {
-        try Ed25519.PrivateKey(seed: logFile(community, generation).read())
+        try Ed25519.PrivateKey(seed: logFile(community, generation).read(unlock: unlock))
+    }
+
+    /// The public key of a log, for which no passphrase is needed.
+    public func logPublicKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PublicKey {
+        try Ed25519.PublicKey(logFile(community, generation).readPublicKey())
     }
 
     /// The public key of a log as peer cards carry it.
     public func logCardKey(community: String, generation: UInt64 = 1) throws -> CardKey {
-        let key = try logKey(community: community, generation: generation)
-        return CardKey(name: origin(community, generation), kind: .log, publicKey: key.publicKey)
+        let key = try logPublicKey(community: community, generation: generation)
+        return CardKey(name: origin(community, generation), kind: .log, publicKey: key)
     }
 
     // MARK: Mirror key
@@ -46,17 +53,17 @@ public struct Keystore: Sendable {
     /// Makes the key of this node's cosignatures: `mirror.key`.
     public func createMirrorKey() throws -> Ed25519.PrivateKey {
         let key = try Ed25519.PrivateKey()
-        try mirrorFile.create(key.seed)
+        try create(mirrorFile, key.seed)
         return key
     }
 
     public func mirrorKey() throws -> Ed25519.PrivateKey {
-        try Ed25519.PrivateKey(seed: mirrorFile.read())
+        try Ed25519.PrivateKey(seed: mirrorFile.read(unlock: unlock))
     }
 
     /// The public mirror key as peer cards carry it.
     public func mirrorCardKey() throws -> CardKey {
-        CardKey(name: node, kind: .mirror, publicKey: try mirrorKey().publicKey)
+        CardKey(name: node, kind: .mirror, publicKey: try Ed25519.PublicKey(mirrorFile.readPublicKey()))
     }
 
     // MARK: Sealing keys
@@ -64,12 +71,17 @@ public struct Keystore: Sendable {
     /// Makes the key that opens what is sealed to this node in the epoch, from 1: `sealing-EPOCH.key`.
     public func createSealingKey(epoch: UInt32) throws -> SealedBox.PrivateKey {
         let key = try SealedBox.PrivateKey()
-        try sealingFile(epoch).create(key.secret)
+        try create(sealingFile(epoch), key.secret)
         return key
     }
 
     public func sealingKey(epoch: UInt32) throws -> SealedBox.PrivateKey {
-        try SealedBox.PrivateKey(secret: sealingFile(epoch).read())
+        try SealedBox.PrivateKey(secret: sealingFile(epoch).read(unlock: unlock))
+    }
+
+    /// What is sealed to this node in the epoch is sealed to this key.
+    public func sealingPublicKey(epoch: UInt32) throws -> SealedBox.PublicKey {
+        try SealedBox.PublicKey(sealingFile(epoch).readPublicKey())
     }
 
     /// The epochs for which there is a sealing key, ascending. The last is the one to seal to.
@@ -87,12 +99,12 @@ public struct Keystore: Sendable {
     /// Makes the random key under which records are hashed to find doubles: `doubles.key`, 32 bytes.
     public func createDoublesKey() throws -> SecretBytes {
         let key = try SecretBytes.random(count: 32)
-        try doublesFile.create(key)
+        try create(doublesFile, key)
         return key
     }
 
     public func doublesKey() throws -> SecretBytes {
-        try doublesFile.read()
+        try doublesFile.read(unlock: unlock)
     }
 
     /// Stores a new TLS key, in PEM as OpenSSL writes it: `tls.key`. Throws `exists` where there is one, unless it is
@@ -102,17 +114,58 @@ public struct Keystore: Sendable {
             throw HomeError(
                 .usage, "a TLS key must have 1 to \(Keystore.maximumTLSByteCount) bytes of PEM", path: tlsPath)
         }
-        if replacing { try SecretFile.replace(pem, at: tlsPath) } else { try SecretFile.create(pem, at: tlsPath) }
+        try underProtection { key in
+            let text = try key.map { try tlsFile.protectedText(pem, under: $0) } ?? pem
+            if replacing {
+                try SecretFile.replace(text, at: tlsPath)
+            } else {
+                try SecretFile.create(text, at: tlsPath)
+            }
+        }
     }
 
     /// The TLS key, in PEM.
     public func tlsKey() throws -> SecretBytes {
-        try SecretFile.read(tlsPath, limit: Keystore.maximumTLSByteCount)
+        let text = try SecretFile.read(tlsPath, limit: 2 * Keystore.maximumTLSByteCount)
+        return Keystore.isKeyFile(text) ? try tlsFile.read(text: text, unlock: unlock) : text
+    }
+
+    /// Whether a file is one of ours, and no PEM.
+    static func isKeyFile(_ text: SecretBytes) -> Bool {
+        text.withUnsafeBytes { $0.starts(with: "\(KeyFile.format) ".utf8) }
+    }
+
+    // MARK: Protection
+
+    var protection: KeyProtection { KeyProtection(home, node: node) }
+
+    /// Whether private keys can be read without a passphrase.
+    public var isProtected: Bool {
+        get throws { try protection.isThere }
+    }
+
+    func unlock() throws -> SecretBytes { try unlocker.key(of: protection) }
+
+    /// Writes a new key file as the others are protected.
+    func create(_ file: KeyFile, _ secret: SecretBytes) throws {
+        try underProtection { key in
+            let text = try key.map { try file.protectedText(secret, under: $0) } ?? file.plainText(secret)
+            try SecretFile.create(text, at: file.path)
+        }
+    }
+
+    /// Runs the closure with the key that new files are to be encrypted under, while nobody changes that.
+    private func underProtection(_ body: (SecretBytes?) throws -> Void) throws {
+        // This may ask for the passphrase, for which nobody else should have to wait.
+        if try isProtected { _ = try unlock() }
+        try KeysLock.hold(home) { try body(isProtected ? unlock() : nil) }
     }
 
     // MARK: Files
 
-    private var tlsPath: String { "\(home.keysFolder)/tls.key" }
+    var tlsPath: String { "\(home.keysFolder)/tls.key" }
+
+    var tlsFile: KeyFile { KeyFile(path: tlsPath, purpose: .tls, name: node) }
 
     private var mirrorFile: KeyFile {
         KeyFile(path: "\(home.keysFolder)/mirror.key", purpose: .mirror, name: node)

@@ -58,7 +58,7 @@ extension Node {
     private func sealingKeyList() throws -> [ListedKey] {
         let epochs = try keystore.sealingEpochs()
         return try epochs.map { epoch in
-            let key = try keystore.sealingKey(epoch: epoch).publicKey
+            let key = try keystore.sealingPublicKey(epoch: epoch)
             return ListedKey(
                 role: .sealing, name: "\(epoch)", keyID: SHA256.hash(key.bytes), publicKey: Base64.encode(key.bytes),
                 state: epoch == epochs.last ? .current : .old)
@@ -66,7 +66,7 @@ extension Node {
     }
 
     private func tlsKeys() throws -> [ListedKey] {
-        guard let pin = SHA256Digest(try identity().subjectPublicKeyInfoPin) else { return [] }
+        guard let pin = SHA256Digest(try certificate().subjectPublicKeyInfoPin) else { return [] }
         return [
             ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: .current)
         ]

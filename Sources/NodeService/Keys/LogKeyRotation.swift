@@ -28,6 +28,17 @@ extension Node {
         return next
     }
 
+    /// The public key of the same, for which no passphrase is needed.
+    func logPublicKey(community: String) throws -> Ed25519.PublicKey {
+        let generation = generation(of: community)
+        let current = try keystore.logPublicKey(community: community, generation: generation)
+        guard let keys = try store.log(origin(of: community))?.keys, keys.current.publicKey != current,
+            let next = try keystore.nextLogPublicKey(community: community, generation: generation),
+            next == keys.current.publicKey
+        else { return current }
+        return next
+    }
+
     /// Replaces the key of a community's own log. Broken off at any point and called again, it completes what was begun.
     ///
     /// 1. The new key is made and lies beside the old one.
@@ -46,7 +57,7 @@ extension Node {
                     : "\(origin) takes no entries now; run `entente recover` first")
         }
         let chain = try log.keys
-        let inPlace = try keystore.logKey(community: community, generation: generation).publicKey
+        let inPlace = try keystore.logPublicKey(community: community, generation: generation)
         if let last = chain.changes.last, last.new == chain.current, inPlace != chain.current.publicKey {
             // The log says so already; only the file is not in its place.
             try requireNext(chain.current, community, generation)
@@ -74,7 +85,7 @@ extension Node {
     }
 
     private func requireNext(_ key: VerifierKey, _ community: String, _ generation: UInt64) throws {
-        guard try keystore.nextLogKey(community: community, generation: generation)?.publicKey == key.publicKey else {
+        guard try keystore.nextLogPublicKey(community: community, generation: generation) == key.publicKey else {
             throw HomeError(
                 .notPermitted,
                 "the log key in keys/ is not the one that \(key.name) has by now; put back keys/ as it was after the "

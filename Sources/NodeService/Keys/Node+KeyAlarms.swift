@@ -39,10 +39,10 @@ extension Node {
     private func ownKeyAlarms(_ log: StoredLog) throws -> [String] {
         guard log.origin == origin(of: log.community), log.frozen == nil, log.recovering == nil else { return [] }
         let generation = generation(of: log.community)
-        let inPlace = try keystore.logKey(community: log.community, generation: generation).publicKey
-        let next = try keystore.nextLogKey(community: log.community, generation: generation)
+        let inPlace = try keystore.logPublicKey(community: log.community, generation: generation)
+        let next = try keystore.nextLogPublicKey(community: log.community, generation: generation)
         let current = try log.keys.current.publicKey
-        if inPlace != current, next?.publicKey != current {
+        if inPlace != current, next != current {
             return ["the key of \(log.origin) in keys/ is not the one that the log has: nothing can be appended"]
         }
         guard next != nil else { return [] }

@@ -34,7 +34,7 @@ extension Node {
             epoch += 1
             _ = try keystore.createSealingKey(epoch: epoch)
         }
-        let key = try keystore.sealingKey(epoch: epoch).publicKey
+        let key = try keystore.sealingPublicKey(epoch: epoch)
         for log in logs.open {
             try publishSealingKey(epoch: epoch, in: log, author: author, time: time)
         }
@@ -58,7 +58,7 @@ extension Node {
     }
 
     private func hasPublished(sealing epoch: UInt32, in log: StoredLog) throws -> Bool {
-        let keyID = SHA256.hash(try keystore.sealingKey(epoch: epoch).publicKey.bytes)
+        let keyID = SHA256.hash(try keystore.sealingPublicKey(epoch: epoch).bytes)
         return try store.publishedKeys(of: log.id).contains {
             $0.role == .sealing && $0.action != .retires && $0.keyID == keyID
         }
@@ -66,9 +66,9 @@ extension Node {
 
     private func publishSealingKey(epoch: UInt32, in log: StoredLog, author: String, time: Timestamp) throws {
         guard try !hasPublished(sealing: epoch, in: log) else { return }
-        let key = try keystore.sealingKey(epoch: epoch).publicKey
+        let key = try keystore.sealingPublicKey(epoch: epoch)
         let before = try keystore.sealingEpochs().last { $0 < epoch }
-        let previous = try before.map { SHA256.hash(try keystore.sealingKey(epoch: $0).publicKey.bytes) }
+        let previous = try before.map { SHA256.hash(try keystore.sealingPublicKey(epoch: $0).bytes) }
         let record = KeyRecord(
             role: .sealing, action: previous == nil ? .publishes : .replaces, keyID: SHA256.hash(key.bytes),
             publicKey: Base64.encode(key.bytes), previousKeyID: previous, epoch: epoch, validFrom: time)
@@ -102,7 +102,7 @@ extension Node {
                 .notPermitted,
                 "partners seal to epoch \(epoch), the newest; run `entente key rotate sealing` before destroying it")
         }
-        let keyID = SHA256.hash(try keystore.sealingKey(epoch: epoch).publicKey.bytes)
+        let keyID = SHA256.hash(try keystore.sealingPublicKey(epoch: epoch).bytes)
         return SealingKeyLoss(
             epoch: epoch, keyID: keyID, envelopes: try store.countEnvelopes(boxedOnlyTo: [keyID]))
     }

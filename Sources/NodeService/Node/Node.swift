@@ -15,6 +15,7 @@ public final class Node: Sendable {
     public let cards: [PeerCard]
     public let cardProblems: [HomeError]
     public let keystore: Keystore
+    private let unlocker: KeyUnlocker
     /// Which log of this node in a community is the newest one that there is a key for.
     private let generations: [String: UInt64]
     public let store: SQLiteLogStore
@@ -22,12 +23,13 @@ public final class Node: Sendable {
 
     public var name: String { configuration.node }
 
-    private init(home: HomeFolder, logger: Logger, store: SQLiteLogStore? = nil) throws {
+    private init(home: HomeFolder, logger: Logger, unlocker: KeyUnlocker, store: SQLiteLogStore? = nil) throws {
         self.home = home
         self.logger = logger
         configuration = try home.configuration()
         (cards, cardProblems) = try PeerDirectory(home).all()
-        keystore = try Keystore(home, node: configuration.node)
+        self.unlocker = unlocker
+        keystore = try Keystore(home, node: configuration.node, unlocker: unlocker)
         generations = Dictionary(try keystore.logGenerations(), uniquingKeysWith: max)
         self.store =
             try store
@@ -37,15 +39,18 @@ public final class Node: Sendable {
 
     /// The same home with its configuration and cards as they are now, on the same store.
     public func refreshed() throws -> Node {
-        let node = try Node(home: home, logger: logger, store: store)
+        let node = try Node(home: home, logger: logger, unlocker: unlocker, store: store)
         try node.createReplicas()
         return node
     }
 
-    /// Opens a home: the one named, else $ENTENTE_HOME, else ~/.entente.
-    public static func open(_ path: String?, logger: Logger = Node.quietLogger) throws -> Node {
+    /// Opens a home: the one named, else $ENTENTE_HOME, else ~/.entente. The passphrase is asked for when a private key
+    /// is needed first, if there is one.
+    public static func open(
+        _ path: String?, logger: Logger = Node.quietLogger, unlocker: KeyUnlocker = .plainOnly
+    ) throws -> Node {
         let home = try HomeFolder.open(path ?? HomeFolder.defaultPath())
-        let node = try Node(home: home, logger: logger)
+        let node = try Node(home: home, logger: logger, unlocker: unlocker)
         for problem in node.cardProblems {
             logger.warning("a peer card cannot be read", metadata: ["problem": "\(problem)"])
         }
@@ -122,7 +127,7 @@ public final class Node: Sendable {
         let book = try sealingKeyBook()
         for node in book.nodes { keys[node] = book.newest(of: node)?.key }
         if let epoch = try keystore.sealingEpochs().last {
-            keys[name] = try keystore.sealingKey(epoch: epoch).publicKey
+            keys[name] = try keystore.sealingPublicKey(epoch: epoch)
         }
         return RecordWriter(
             origin: origin(of: community), node: name, policy: configuration.sealing, sealingKeys: keys,
@@ -160,7 +165,7 @@ public final class Node: Sendable {
 
     /// The public key of the own log of a community.
     public func logCardKey(community: String) throws -> CardKey {
-        CardKey(name: origin(of: community), kind: .log, publicKey: try logKey(community: community).publicKey)
+        CardKey(name: origin(of: community), kind: .log, publicKey: try logPublicKey(community: community))
     }
 
     /// Signs checkpoints of the own log of a community.
@@ -259,6 +264,11 @@ public final class Node: Sendable {
         }
     }
 
+    /// What this node's certificate says, for which its key is not needed.
+    public func certificate() throws -> TLSCertificate {
+        try TLSCertificate(pem: home.certificate())
+    }
+
     private func trust() throws -> PeerTrust {
         var trust = PeerTrust()
         var authorities: [String: [String: String]] = [:]
@@ -285,10 +295,10 @@ public final class Node: Sendable {
         let epochs = try keystore.sealingEpochs().suffix(PeerCard.maximumSealingKeyCount)
         return try PeerCard(
             node: name, endpoint: configuration.endpoint,
-            trust: .pins([SHA256Digest(identity().subjectPublicKeyInfoPin)].compactMap { $0 }),
+            trust: .pins([SHA256Digest(certificate().subjectPublicKeyInfoPin)].compactMap { $0 }),
             mirrorKey: keystore.mirrorCardKey(),
             sealingKeys: epochs.map {
-                PeerCard.SealingKey(epoch: $0, key: try keystore.sealingKey(epoch: $0).publicKey)
+                PeerCard.SealingKey(epoch: $0, key: try keystore.sealingPublicKey(epoch: $0))
             },
             logs: communities.map {
                 PeerCard.Log(community: $0, origin: origin(of: $0), key: try logCardKey(community: $0))

@@ -1,4 +1,4 @@
-import Cryptography
+public import Cryptography
 import Glibc
 public import Home
 import LogStore
@@ -14,13 +14,19 @@ extension Node {
         public var listen: HostAndPort
         public var endpoint: HostAndPort?
         public var author: String
+        /// Encrypts the private keys; without one they are plain files.
+        public var passphrase: SecretBytes?
 
-        public init(node: String, communities: [String], listen: HostAndPort, endpoint: HostAndPort?, author: String) {
+        public init(
+            node: String, communities: [String], listen: HostAndPort, endpoint: HostAndPort?, author: String,
+            passphrase: SecretBytes? = nil
+        ) {
             self.node = node
             self.communities = communities
             self.listen = listen
             self.endpoint = endpoint
             self.author = author
+            self.passphrase = passphrase
         }
     }
 
@@ -31,15 +37,19 @@ extension Node {
             node: founding.node, listen: founding.listen, endpoint: founding.endpoint,
             communities: founding.communities.map { CommunityConfiguration(name: $0, members: [founding.node]) })
         try configuration.validate()
+        if let passphrase = founding.passphrase { try Passphrase.checkNew(passphrase) }
         let home = try HomeFolder.create(path)
-        let keystore = try Keystore(home, node: founding.node)
+        let unlocker = KeyUnlocker.plainOnly
+        let keystore = try Keystore(home, node: founding.node, unlocker: unlocker)
+        // Before there is a key: none is ever on the disk in clear.
+        if let passphrase = founding.passphrase { try keystore.protect(with: passphrase) }
         _ = try keystore.createMirrorKey()
         _ = try keystore.createSealingKey(epoch: 1)
         _ = try keystore.createDoublesKey()
         try makeCertificate(home, keystore, node: founding.node)
         for community in founding.communities { _ = try keystore.createLogKey(community: community) }
         try home.write(configuration)
-        let node = try open(path)
+        let node = try open(path, unlocker: unlocker)
         for community in configuration.communities {
             try node.createOwnLog(community.name)
             try node.publishMembers(of: community.name, author: founding.author, time: Clock.timestamp)

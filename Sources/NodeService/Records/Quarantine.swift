@@ -16,7 +16,7 @@ final class Quarantine {
             throw HomeError(.configuration, "there is no sealing key", path: node.home.keysFolder)
         }
         folder = node.home.quarantineFolder
-        key = try node.keystore.sealingKey(epoch: epoch).publicKey
+        key = try node.keystore.sealingPublicKey(epoch: epoch)
     }
 
     func add(_ row: [UInt8], file: String, position: ImportPosition, reason: String) throws {

@@ -23,10 +23,12 @@ extension Node {
     /// Makes a home again of which keys/ and peers/ are left: the communities are those of the log keys, their members
     /// those whose cards name them, and every own log is one that is being recovered. `node.yaml` comes last: after a
     /// crash before it, all of this is simply done again.
-    public static func rebuild(_ rebuilding: Rebuilding, at path: String) throws {
+    public static func rebuild(
+        _ rebuilding: Rebuilding, at path: String, unlocker: KeyUnlocker = .plainOnly
+    ) throws {
         let home = try HomeFolder.reopenLost(path)
         let name = try rebuilding.node ?? Keystore.nodeName(in: home)
-        let keystore = try Keystore(home, node: name)
+        let keystore = try Keystore(home, node: name, unlocker: unlocker)
         _ = try keystore.mirrorKey()
         let cards = try PeerDirectory(home).all().cards
         let keys = try keystore.logGenerations()

@@ -1,0 +1,99 @@
+public import Cryptography
+import Glibc
+
+// How the key files of a home are protected, and how that is changed.
+extension Keystore {
+    /// What a change has found in `keys/` that is no key file, and left as it is.
+    public struct Leftovers: Sendable {
+        public var names: [String] = []
+    }
+
+    /// Asks for the passphrase, where there is one. Throws `notPermitted` for a wrong one.
+    public func checkPassphrase() throws {
+        if try isProtected { _ = try unlock() }
+    }
+
+    /// Puts the keys under a passphrase, or under another one.
+    ///
+    /// A new passphrase replaces one file, in one step. Plain keys are encrypted one by one; until the last is, the
+    /// others are plain as they were, and doing it again goes on. A crash never leaves a key that cannot be read.
+    ///
+    /// Throws `notPermitted` where there is a passphrase already and it is not given.
+    @discardableResult
+    public func protect(with passphrase: SecretBytes, cost: PasswordHash.Cost = .moderate) throws -> Leftovers {
+        try Passphrase.checkNew(passphrase)
+        return try changing { old in
+            let key = try old ?? SecretBytes.random(count: 32)
+            try protection.write(key, passphrase: passphrase, cost: cost, replacing: old != nil)
+            unlocker.set(key)
+            return try rewrite(under: key)
+        }
+    }
+
+    /// Writes the keys as plain files, and then forgets the passphrase.
+    @discardableResult
+    public func unprotect() throws -> Leftovers {
+        try changing { old in
+            guard old != nil else { return Leftovers() }
+            let left = try rewrite(under: nil)
+            guard unlink(protection.path) == 0 else { throw SystemCall.error("cannot be removed", protection.path) }
+            try SystemCall.synchronise(folder: home.keysFolder)
+            unlocker.set(nil)
+            return left
+        }
+    }
+
+    /// Runs the closure with what the keys are encrypted under now, while nobody else changes it.
+    private func changing(_ body: (SecretBytes?) throws -> Leftovers) throws -> Leftovers {
+        let before = try protectionBytes()
+        let old = try before.isEmpty ? nil : unlock()
+        return try KeysLock.hold(home) {
+            guard try protectionBytes() == before else {
+                throw HomeError(.busy, "was changed by another command meanwhile; try again", path: protection.path)
+            }
+            return try body(old)
+        }
+    }
+
+    private func protectionBytes() throws -> [UInt8] {
+        guard try protection.isThere else { return [] }
+        return try OpenFile(protection.path, O_RDONLY | O_NONBLOCK).readAll(limit: 4_096)
+    }
+
+    /// Writes every key file that is protected in another way anew.
+    private func rewrite(under key: SecretBytes?) throws -> Leftovers {
+        var left = Leftovers()
+        for name in try SystemCall.names(in: home.keysFolder, limit: 10_000) where name != KeyProtection.fileName {
+            let path = "\(home.keysFolder)/\(name)"
+            if name.hasPrefix("."), name.hasSuffix(".tmp") {
+                // A crash may have left a second name of a key that was made then.
+                guard unlink(path) == 0 || errno == ENOENT else { throw SystemCall.error("cannot be removed", path) }
+                continue
+            }
+            guard let text = try? SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount) else {
+                left.names.append(name)
+                continue
+            }
+            if path == tlsPath {
+                try rewriteTLS(text, under: key)
+            } else if let (file, isProtected) = KeyFile.survey(path, text) {
+                guard isProtected != (key != nil) else { continue }
+                let secret = try file.read(text: text, unlock: unlock)
+                try SecretFile.replace(
+                    key.map { try file.protectedText(secret, under: $0) } ?? file.plainText(secret), at: path)
+            } else {
+                left.names.append(name)
+            }
+        }
+        return left
+    }
+
+    private func rewriteTLS(_ text: SecretBytes, under key: SecretBytes?) throws {
+        guard Keystore.isKeyFile(text) != (key != nil) else { return }
+        if let key {
+            try SecretFile.replace(tlsFile.protectedText(text, under: key), at: tlsPath)
+        } else {
+            try SecretFile.replace(tlsFile.read(text: text, unlock: unlock), at: tlsPath)
+        }
+    }
+}
