@@ -6,23 +6,50 @@ import Records
 
 extension Delivery.OfRecord {
     /// The members of `show --json` about delivery.
-    var members: [JSONMember] {
+    func members(of origin: String) -> [JSONMember] {
         [
             JSONMember("held_by", .array(holders.map { .string($0.node) })),
             JSONMember("holders", .array(holders.map(\.value))),
             JSONMember("sealed_held_by", .array(sealedHolders.map { .string($0.node) })),
             JSONMember("sealed_holders", .array(sealedHolders.map(\.value))),
             JSONMember("pending", .array(missing.map(\.value))),
+            JSONMember(
+                "granted",
+                .array(
+                    granted.map {
+                        .object([
+                            JSONMember("node", .string($0.node)), JSONMember("by", .string("\(origin)#\($0.record)")),
+                        ])
+                    })),
+            JSONMember(
+                "erased",
+                erasure.map { erasure in
+                    .object([
+                        JSONMember("by", .string("\(origin)#\(erasure.record)")),
+                        JSONMember("confirmed_by", .array(erasure.confirmed.map(\.value))),
+                    ])
+                } ?? .null),
         ]
     }
 
-    var lines: [String] {
+    func lines(of origin: String) -> [String] {
         var lines = holders.map { "held by \($0.node) since \(moment($0.time))" }
         if holders.isEmpty { lines.append("held by this node alone, as far as it knows") }
-        lines += sealedHolders.map { "sealed part held by \($0.node) since \(moment($0.time))" }
+        lines += granted.map { "sealed part opened to \($0.node) by \(origin)#\($0.record)" }
+        if let erasure {
+            lines.append("sealed part erased by \(origin)#\(erasure.record)")
+            lines += erasure.confirmed.map { "erasure confirmed by \($0.node) since \(moment($0.time))" }
+        } else {
+            lines += sealedHolders.map { "sealed part held by \($0.node) since \(moment($0.time))" }
+        }
         return lines
             + missing.map { missing in
-                let what = missing.part == .sealed ? "sealed part not yet held" : "not yet held"
+                let what =
+                    switch missing.part {
+                    case .record: "not yet held"
+                    case .sealed: "sealed part not yet held"
+                    case .erasure: "erasure not yet confirmed"
+                    }
                 let path = missing.obstacle.endsEveryPath ? Style.yellow("no path: ") : ""
                 return "\(what) by \(missing.node): \(path)\(printable(missing.reason))"
             }

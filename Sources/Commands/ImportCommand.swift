@@ -50,7 +50,7 @@ struct ImportCommand: ParsableCommand {
         Interruption.exitsWith130()
         let node = try global.open()
         let community = try node.community(community)
-        try community.checkReaders(to)
+        try node.checkReaders(to, in: community)
         let word = tlp ?? node.configuration.sealing.trafficLight.rawValue
         guard let tlp = TLP(rawValue: word) else {
             throw CommandFailure(

@@ -39,7 +39,7 @@ struct ShowCommand: ParsableCommand {
         let proofText = proof ? try node.proof(of: reference).serialized : nil
         if global.json {
             Output.json(
-                view.found.members + view.delivery.members + [
+                view.found.members + view.delivery.members(of: view.found.origin) + [
                     JSONMember(
                         "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
                     JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
@@ -75,13 +75,14 @@ struct ShowCommand: ParsableCommand {
             case .notForThisNode: Output.line("    not sealed to this node")
             case .notHere: Output.line("    the sealed part has not come yet")
             case .keyMissing: Output.line("    sealed to a key that was destroyed, or is not in keys/")
+            case .erased: Output.line("    the sealed part was erased by its author")
             case .none: break
             }
         }
         for opinion in view.opinions {
             Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)")
         }
-        for line in view.delivery.lines { Output.line("  " + line) }
+        for line in view.delivery.lines(of: view.found.origin) { Output.line("  " + line) }
         if let proofText { Output.line("\n" + proofText) }
     }
 

@@ -90,13 +90,3 @@ extension Node {
         return RecordTarget(reference: reference, hash: MerkleHasher().leaf(body))
     }
 }
-
-extension CommunityConfiguration {
-    /// Whoever is to open sealed fields must be able to hold them.
-    func checkReaders(_ readers: [String]) throws {
-        for reader in readers where !members.contains(reader) {
-            throw CommandFailure(
-                .usage, "--to \(reader) is no member of \(name); members are \(members.joined(separator: ", "))")
-        }
-    }
-}

@@ -75,7 +75,7 @@ struct SubmitCommand: AsyncParsableCommand {
     func run() async throws {
         let node = try global.open()
         let community = try node.community(community)
-        try community.checkReaders(to)
+        try node.checkReaders(to, in: community)
         try DeliveryWait.check(wait, community: community.name, node: node)
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let prepared: [RecordWriter.Prepared]

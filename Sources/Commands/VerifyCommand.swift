@@ -91,6 +91,9 @@ struct VerifyCommand: ParsableCommand {
                 grouped(log.blobs), log.isSound ? "sound" : "NOT SOUND")
         }
         table.print()
+        for log in report.logs where log.erased > 0 {
+            Output.line("\(log.origin): \(grouped(log.erased)) sealed parts erased by their author; none is missing")
+        }
         for problem in report.problems {
             let place = problem.entry.map { "#\($0)" } ?? ""
             Output.line(Style.red("\(problem.origin)\(place): \(problem.text)"))
@@ -119,6 +122,7 @@ extension AuditReport {
                             JSONMember("checkpoints", .integer(Int64($0.checkpoints))),
                             JSONMember("cosignatures", .integer(Int64($0.cosignatures))),
                             JSONMember("sealed_parts", .integer(Int64($0.blobs))),
+                            JSONMember("erased", .integer(Int64($0.erased))),
                         ])
                     })),
             JSONMember(

@@ -3,15 +3,14 @@ import Glibc
 import Records
 
 /// What an entry means to the node that stores it, noticed while it is committed: who may hold the log, which blob lies
-/// beside the entry, and which key its node has published.
+/// beside the entry, who else may have one, which is to be there no more, and which key its node has published.
 enum EntryFinding: Sendable {
     case membership(index: UInt64, Membership)
-    case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String])
+    case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String], commitment: [UInt8])
+    /// What is granted or erased is an earlier record of the log with this origin; in any other log it says nothing.
+    case grant(SealedGrant, origin: String)
+    case erasure(record: UInt64, of: UInt64, sha256: SHA256Digest, origin: String)
     case key(PublishedKey)
-
-    var isLogKey: Bool {
-        if case .key(let key) = self { key.role == .log } else { false }
-    }
 
     /// Looks only into bodies that can say such a thing: those that spell a name of interest or escape characters.
     init?(body: UnsafeRawBufferPointer, index: UInt64) {
@@ -21,10 +20,23 @@ enum EntryFinding: Sendable {
             self = .membership(
                 index: index,
                 Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed))
+        } else if record.type == .grant || record.type == .erasure, let target = record.target {
+            let origin = target.reference.origin.text
+            guard target.reference.index < index else { return nil }
+            if let sha256 = record.erasedBlob, record.type == .erasure {
+                self = .erasure(record: index, of: target.reference.index, sha256: sha256, origin: origin)
+            } else if let grant = record.grantedAccess, record.type == .grant {
+                let grant = SealedGrant(
+                    index: target.reference.index, record: index, nodes: grant.nodes.map(\.text), hash: target.hash,
+                    commitment: grant.commitment)
+                self = .grant(grant, origin: origin)
+            } else {
+                return nil
+            }
         } else if let sealed = record.sealed {
             self = .sealed(
                 index: index, sha256: sealed.sha256, size: sealed.size,
-                recipients: sealed.recipients.map(\.node.text))
+                recipients: sealed.recipients.map(\.node.text), commitment: sealed.commitment)
         } else if record.type == .key, let key = KeyRecord(record).flatMap({ PublishedKey($0, entry: index) }) {
             self = .key(key)
         } else {
@@ -35,11 +47,23 @@ enum EntryFinding: Sendable {
     private static let sealed = ByteSearch("\"sealed\"", probing: (1, 6, 7))
     private static let members = ByteSearch("\"members\"", probing: (1, 4, 8))
     private static let key = ByteSearch("\"key\"", probing: (0, 1, 4))
+    /// Stands in grants and erasures, and in few other records.
+    private static let target = ByteSearch("\"target\"", probing: (1, 4, 7))
+    private static let grant = ByteSearch("\"grant\"", probing: (1, 2, 6))
+    private static let erasure = ByteSearch("\"erasure\"", probing: (1, 6, 8))
+
+    /// Whether a record asks for a blob to be deleted.
+    var isErasure: Bool { if case .erasure = self { true } else { false } }
+
+    var isLogKey: Bool {
+        if case .key(let key) = self { key.role == .log } else { false }
+    }
 
     /// Whether any body in these bytes, one or a whole bundle, can hold a finding. Never misses one.
     static func isCandidate(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let start = bytes.baseAddress, !bytes.isEmpty else { return false }
         if memchr(start, Int32(UInt8(ascii: "\\")), bytes.count) != nil { return true }
-        return sealed.isIn(bytes) || members.isIn(bytes) || key.isIn(bytes)
+        if sealed.isIn(bytes) || members.isIn(bytes) || key.isIn(bytes) { return true }
+        return target.isIn(bytes) && (grant.isIn(bytes) || erasure.isIn(bytes))
     }
 }

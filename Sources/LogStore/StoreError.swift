@@ -38,6 +38,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case wrongBlob(index: UInt64)
     /// This node is not to hold those bytes.
     case unwantedBlob(index: UInt64)
+    /// The log's owner has had those bytes erased.
+    case erasedBlob(index: UInt64)
     /// These entries are known to be damaged here.
     case damagedEntries(origin: String, start: UInt64, end: UInt64)
     /// A cosignature would go back behind one already given.
@@ -90,6 +92,7 @@ extension StoreError: CustomStringConvertible {
         case .noPendingCheckpoint(let origin): "no transfer of \(origin) is under way"
         case .wrongBlob(let index): "the sealed part of entry \(index) does not have the size and hash its record names"
         case .unwantedBlob(let index): "the sealed part of entry \(index) is not for this node"
+        case .erasedBlob(let index): "the sealed part of entry \(index) was erased by its author"
         case .damagedEntries(let origin, let start, let end):
             "\(origin) is damaged here at entries \(start)..<\(end); run `entente scrub --repair`"
         case .cosignedBeyond(let origin, let size): "\(origin) is already cosigned at \(size), or with another root"

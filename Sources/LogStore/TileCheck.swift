@@ -50,15 +50,15 @@ extension ArrivingRange {
         var number: UInt64 { first / UInt64(EntryBundle.maximumEntries) }
         var entries: Range<UInt64> { first..<(first + UInt64(bodies.count)) }
 
-        /// The sealed parts that its records name: their rows may be gone as well.
-        var sealedParts: [EntryFinding] {
+        /// What its records say of sealed parts: their rows may be gone as well.
+        var findingsBeside: [EntryFinding] {
             raw.withUnsafeBytes { bytes in
                 guard EntryFinding.isCandidate(bytes) else { return [] }
                 return bodies.enumerated().compactMap { position, range in
                     let body = UnsafeRawBufferPointer(rebasing: bytes[range])
                     let finding = EntryFinding(body: body, index: first + UInt64(position))
-                    if case .sealed = finding { return finding }
-                    return nil
+                    if case .membership = finding { return nil }
+                    return finding
                 }
             }
         }

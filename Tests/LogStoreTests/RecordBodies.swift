@@ -38,6 +38,23 @@ enum RecordBodies {
                 + #""target":{"reference":"\#(target)","hash":"\#(hash)"}\#(other)}"#).utf8)
     }
 
+    static func erasure(of target: String, sha256: SHA256Digest) -> [UInt8] {
+        let hash = String(repeating: "0", count: 64)
+        return [UInt8](
+            (#"{"v":1,"type":"erasure","target":{"reference":"\#(target)","hash":"\#(hash)"},"#
+                + #""sha256":"\#(sha256.hex)"}"#).utf8)
+    }
+
+    static func grant(of target: String, hash: SHA256Digest, commitment: [UInt8], to node: String) -> [UInt8] {
+        let key = String(repeating: "0", count: 64)
+        let box = Base64.encode([UInt8](repeating: 0, count: 80))
+        return [UInt8](
+            (#"{"v":1,"type":"grant","target":{"reference":"\#(target)","hash":"\#(hash.hex)"},"#
+                + #""original_commitment":"\#(Base64.encode(commitment))","#
+                + #""recipients":[{"node":"\#(node)","key_id":"\#(key)","box":"\#(box)"}],"#
+                + #""commitment":"\#(Base64.encode([UInt8](repeating: 0, count: 32)))"}"#).utf8)
+    }
+
     static func assessment(of target: String, disputes: Bool = true) -> [UInt8] {
         let hash = String(repeating: "0", count: 64)
         return [UInt8](

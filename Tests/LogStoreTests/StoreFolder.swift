@@ -66,6 +66,21 @@ final class StoreFolder: Sendable {
         }
     }
 
+    /// The same of a database that is in use, read by another process: closing a descriptor of it in this one would
+    /// drop SQLite's locks.
+    static func bytesThroughCopy(of path: String) -> [UInt8]? {
+        let copy = "/tmp/log-store-tests-copy-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+        defer { unlink(copy) }
+        var child: pid_t = 0
+        let arguments = ["cp", "--", path, copy]
+        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { pointers.forEach { free($0) } }
+        guard posix_spawn(&child, "/bin/cp", nil, nil, &pointers, nil) == 0 else { return nil }
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        return bytes(of: copy)
+    }
+
     static func write(_ bytes: [UInt8], to path: String) {
         let descriptor = Glibc.open(path, O_CREAT | O_WRONLY | O_TRUNC, 0o600)
         var rest = bytes[...]

@@ -73,6 +73,8 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA page_size = \(kind.pageSize)")
                 try db.execute(sql: "PRAGMA trusted_schema = OFF")
                 try db.execute(sql: "PRAGMA cache_size = -8192")
+                // Sealed parts that are erased leave no bytes behind; some builds of SQLite do this by themselves.
+                try db.execute(sql: "PRAGMA secure_delete = ON")
             }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { db in

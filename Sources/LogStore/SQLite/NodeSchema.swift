@@ -106,6 +106,24 @@ extension NodeDatabase.Kind {
                 line TEXT NOT NULL,
                 PRIMARY KEY (log, entry, sha256, holder)
             ) STRICT, WITHOUT ROWID;
+            CREATE TABLE sealed_grant (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                record INTEGER NOT NULL,
+                node TEXT NOT NULL,
+                hash BLOB NOT NULL CHECK (length(hash) = 32),
+                commitment BLOB NOT NULL CHECK (length(commitment) = 32),
+                PRIMARY KEY (log, entry, record, node)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE erasure (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                record INTEGER NOT NULL,
+                wiped INTEGER NOT NULL DEFAULT 0,
+                PRIMARY KEY (log, entry, sha256)
+            ) STRICT, WITHOUT ROWID;
+            CREATE INDEX erasure_unwiped ON erasure (log) WHERE wiped = 0;
             CREATE TABLE fork (
                 log INTEGER PRIMARY KEY REFERENCES log (id),
                 evidence BLOB NOT NULL,
@@ -157,7 +175,7 @@ extension NodeDatabase.Kind {
         pageSize: 16_384
     )
 
-    /// Marks of what was signed, apart from what a backup restores.
+    /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
         version: 1,
@@ -170,6 +188,13 @@ extension NodeDatabase.Kind {
                 root BLOB NOT NULL CHECK (length(root) = 32),
                 time INTEGER NOT NULL,
                 PRIMARY KEY (role, log_id)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE erased (
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                record INTEGER NOT NULL,
+                PRIMARY KEY (log_id, entry, sha256)
             ) STRICT, WITHOUT ROWID;
             """,
         isDurable: true,

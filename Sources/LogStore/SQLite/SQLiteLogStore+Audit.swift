@@ -33,6 +33,8 @@ package struct BundleMentions: Sendable {
         /// `isForThisNode`: whether this node is to hold the sealed part even if members do not carry them.
         case sealed(BlobReference, isForThisNode: Bool)
         case key(PublishedKey)
+        case grant(SealedGrant)
+        case erasure(Erasure)
     }
 
     package let mentions: [Mention]
@@ -113,6 +115,7 @@ extension SQLiteLogStore {
         guard raw.withUnsafeBytes({ EntryFinding.isCandidate($0) }) else { return BundleMentions(mentions: []) }
         let first = number * UInt64(EntryBundle.maximumEntries)
         let ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
+        let granted = try grantedHere(of: log.id, entries: first..<(first + UInt64(ranges.count)))
         return BundleMentions(
             mentions: raw.withUnsafeBytes { bytes in
                 ranges.enumerated().compactMap { position, range in
@@ -120,12 +123,16 @@ extension SQLiteLogStore {
                     let body = UnsafeRawBufferPointer(rebasing: bytes[range])
                     switch EntryFinding(body: body, index: index) {
                     case .membership(_, let membership): return .members(entry: index, membership)
-                    case .sealed(_, let sha256, let size, let recipients):
+                    case .sealed(_, let sha256, let size, let recipients, let commitment):
                         return .sealed(
                             BlobReference(log: log.id, index: index, sha256: sha256, size: size),
-                            isForThisNode: log.isOwn || recipients.contains(node))
+                            isForThisNode: log.isOwn || recipients.contains(node)
+                                || granted.contains { $0.opens(index, body: body, commitment: commitment) })
+                    case .grant(let grant, log.origin): return .grant(grant)
+                    case .erasure(let record, let index, let sha256, log.origin):
+                        return .erasure(Erasure(log: log.id, index: index, sha256: sha256, record: record))
                     case .key(let key): return key.isIn(log) ? .key(key) : nil
-                    case nil: return nil
+                    case .grant, .erasure, nil: return nil
                     }
                 }
             })

@@ -206,7 +206,12 @@ extension SQLiteLogStore {
             arguments: [
                 rowID(db, reference.log), Int64(clamping: reference.index), reference.sha256.databaseBytes,
             ])
-        guard let size else { throw StoreError.unwantedBlob(index: reference.index) }
+        guard let size else {
+            let isErased = try isErased(
+                db, row: rowID(db, reference.log), at: reference.index, reference.sha256)
+            throw isErased
+                ? StoreError.erasedBlob(index: reference.index) : StoreError.unwantedBlob(index: reference.index)
+        }
         guard size == bytes.count else { throw StoreError.wrongBlob(index: reference.index) }
         try db.execute(
             sql: "UPDATE blob SET data = ? WHERE log = ? AND entry = ? AND sha256 = ?",
@@ -215,32 +220,5 @@ extension SQLiteLogStore {
                 reference.sha256.databaseBytes,
             ])
         try clear(.blob(entry: reference.index), row: rowID(db, reference.log), db)
-    }
-}
-
-/// Who may have the blob that a record names.
-public struct BlobReaders: Sendable, Hashable {
-    public let recipients: [String]
-    public let members: [String]
-    public let membersCarry: Bool
-
-    public func admits(_ node: String) -> Bool {
-        recipients.contains(node) || (membersCarry && members.contains(node))
-    }
-}
-
-extension SQLiteLogStore {
-    /// Who may have the blob with this hash, if the record at this index names it. The right comes from the record
-    /// alone: the same bytes named elsewhere give none.
-    public func blobReaders(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> BlobReaders? {
-        // A damaged record gives nobody a right.
-        guard try !isDamaged(.bundle(index / UInt64(EntryBundle.maximumEntries)), of: log) else { return nil }
-        guard let body = try body(of: log, at: index),
-            case .sealed(_, sha256, _, let recipients) = body.withUnsafeBytes({ EntryFinding(body: $0, index: index) })
-        else { return nil }
-        let membership = try membership(of: log)
-        return BlobReaders(
-            recipients: recipients, members: membership?.members ?? [],
-            membersCarry: membership?.membersCarrySealed ?? false)
     }
 }

@@ -150,6 +150,29 @@ extension SQLiteLogStore {
 
     // MARK: Sealed parts
 
+    /// Keeps again the grants and erasures of a bundle whose rows are gone.
+    package func restoreRights(in bundle: StoredBundle, of log: StoredLog) throws {
+        let mentions = try mentions(inRaw: raw(bundle), number: bundle.number, of: log).mentions
+        let (grants, erasures) = mentions.reduce(into: ([SealedGrant](), [Erasure]())) { rights, mention in
+            switch mention {
+            case .grant(let grant): rights.0.append(grant)
+            case .erasure(let erasure): rights.1.append(erasure)
+            case .members, .sealed, .key: break
+            }
+        }
+        guard !grants.isEmpty || !erasures.isEmpty else { return }
+        let kept = Set(try self.grants(of: log.id).flatMap { grant in grant.nodes.map { "\(grant.record) \($0)" } })
+        let lost = grants.filter { grant in !grant.nodes.allSatisfy { kept.contains("\(grant.record) \($0)") } }
+        let unknown = try erasures.filter { try erasure(of: log.id, at: $0.index, sha256: $0.sha256) == nil }
+        guard !lost.isEmpty || !unknown.isEmpty else { return }
+        try database.write { db in
+            let row = try Self.rowID(db, log.id)
+            for grant in lost { try store(grant, row: row, log: log, db) }
+            for erasure in unknown { try Self.erase(erasure, row: row, db) }
+        }
+        if !unknown.isEmpty { settleErasuresIfPossible() }
+    }
+
     /// The sealed parts that the records of a bundle name and that this node is to hold beside the log.
     package func expectedBlobs(in bundle: StoredBundle, of log: StoredLog) throws -> [BlobReference] {
         let raw = try raw(bundle)
@@ -166,26 +189,33 @@ extension SQLiteLogStore {
         } catch {
             throw StoreError.badBundle(number: bundle.number, reason: "\(error)")
         }
+        let granted = try grantedHere(of: log.id, entries: first..<(first + UInt64(ranges.count)))
         return raw.withUnsafeBytes { bytes in
             ranges.enumerated().compactMap { position, range in
                 let index = first + UInt64(position)
+                let body = UnsafeRawBufferPointer(rebasing: bytes[range])
                 guard
-                    case .sealed(_, let sha256, let size, let recipients)? = EntryFinding(
-                        body: UnsafeRawBufferPointer(rebasing: bytes[range]), index: index),
+                    case .sealed(_, let sha256, let size, let recipients, let commitment)? = EntryFinding(
+                        body: body, index: index),
                     log.isOwn || recipients.contains(node) || carriedFrom.map({ $0 < index }) ?? false
+                        || granted.contains(where: { $0.opens(index, body: body, commitment: commitment) })
                 else { return nil }
                 return BlobReference(log: log.id, index: index, sha256: sha256, size: size)
             }
         }
     }
 
-    /// Which of these sealed parts have no row here, held or wanted, that says of them what their records say.
+    /// Which of these sealed parts have no row here, held or wanted, that says of them what their records say. One that
+    /// was erased is not missed.
     package func missingBlobRows(among references: [BlobReference]) throws -> [BlobReference] {
         try database.read { db in
             try references.filter { reference in
                 try Bool.fetchOne(
                     db.cachedStatement(
-                        sql: "SELECT 1 FROM blob WHERE log = ? AND entry = ? AND sha256 = ? AND size = ?"),
+                        sql: """
+                            SELECT 1 FROM blob WHERE log = ?1 AND entry = ?2 AND sha256 = ?3 AND size = ?4
+                            UNION ALL SELECT 1 FROM erasure WHERE log = ?1 AND entry = ?2 AND sha256 = ?3
+                            """),
                     arguments: [
                         Self.rowID(db, reference.log), Int64(clamping: reference.index),
                         reference.sha256.databaseBytes, reference.size,
@@ -195,10 +225,11 @@ extension SQLiteLogStore {
     }
 
     /// Makes the row of a sealed part that is gone, or says something else than its record, so that its bytes are
-    /// wanted again.
+    /// wanted again. Of one that was erased there is none to be made.
     package func restoreBlobRow(_ reference: BlobReference) throws {
         try database.write { db in
             let row = try Self.rowID(db, reference.log)
+            guard try !Self.isErased(db, row: row, at: reference.index, reference.sha256) else { return }
             let index = Int64(clamping: reference.index)
             try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ?", arguments: [row, index])
             try db.execute(

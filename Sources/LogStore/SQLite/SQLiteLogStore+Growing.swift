@@ -12,6 +12,7 @@ extension SQLiteLogStore {
         let hasher = MerkleHasher()
         let codec = BundleCodec()
         let result: AppendResult
+        var hasErased = false
         do {
             result = try database.write { db in
                 guard let id = try Self.openOwnLog(db, origin) else { throw StoreError.unknownLog(origin) }
@@ -42,7 +43,10 @@ extension SQLiteLogStore {
                     outcomes.append(.appended(index: index, leafHash: leafHash))
                     let finding = entry.body.withUnsafeBytes { EntryFinding(body: $0, index: index) }
                     try check(entry.blob, against: finding, at: index)
-                    if let finding { try store(finding, row: row, log: log, blob: entry.blob, db) }
+                    if let finding {
+                        hasErased = hasErased || finding.isErasure
+                        try store(finding, row: row, log: log, blob: entry.blob, db)
+                    }
                 }
                 guard growth.size > log.size else {
                     guard let head = log.head else { throw StoreError.bodySize(0) }
@@ -65,6 +69,7 @@ extension SQLiteLogStore {
         let head = result.head
         try marks.raise(
             .own, log: SHA256.hash(origin), origin: origin, to: .init(size: head.size, root: head.root, time: 0))
+        if hasErased { settleErasuresIfPossible() }
         return result
     }
 
@@ -144,12 +149,16 @@ extension SQLiteLogStore {
 
     @discardableResult
     public func commit(_ range: VerifiedRange) throws -> StoredLog {
-        try database.write { db in try commit(range, db) }
+        let log = try database.write { db in try commit(range, db) }
+        if range.findings.contains(where: \.isErasure) { settleErasuresIfPossible() }
+        return log
     }
 
     /// The same for several, made durable together. Ranges of one log stand in order.
     public func commit(_ ranges: [VerifiedRange]) -> [Result<StoredLog, any Error>] {
-        database.writeEach(ranges) { db, range in try commit(range, db) }
+        let results = database.writeEach(ranges) { db, range in try commit(range, db) }
+        if ranges.contains(where: { $0.findings.contains(where: \.isErasure) }) { settleErasuresIfPossible() }
+        return results
     }
 
     private func commit(_ range: VerifiedRange, _ db: Database) throws -> StoredLog {
@@ -243,7 +252,7 @@ extension SQLiteLogStore {
     /// A blob goes in with the one record that names its hash and size.
     private func check(_ blob: NewBlob?, against finding: EntryFinding?, at index: UInt64) throws {
         guard let blob else { return }
-        guard case .sealed(_, let sha256, let size, _) = finding, blob.sha256 == sha256, blob.bytes.count == size,
+        guard case .sealed(_, let sha256, let size, _, _) = finding, blob.sha256 == sha256, blob.bytes.count == size,
             SHA256.hash(blob.bytes) == sha256
         else { throw StoreError.wrongBlob(index: index) }
     }
@@ -255,12 +264,20 @@ extension SQLiteLogStore {
         case .membership(let index, let membership):
             try Self.store(membership, at: index, row: row, db)
         case .key(let key): try Self.store(key, row: row, log: log, db)
-        case .sealed(let index, let sha256, let size, let recipients):
+        case .sealed(let index, let sha256, let size, let recipients, _):
+            guard try !Self.isErased(db, row: row, at: index, sha256) else { return }
             let carries = try Self.membership(db, row: row)?.membersCarrySealed ?? false
-            guard log.isOwn || carries || recipients.contains(node) else { return }
+            guard try log.isOwn || carries || recipients.contains(node) || isGranted(db, row: row, finding) else {
+                return
+            }
             try db.execute(
                 sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, ?)",
                 arguments: [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }])
+        // Nobody opens or erases what stands in another's log.
+        case .grant(let grant, log.origin): try store(grant, row: row, log: log, db)
+        case .erasure(let record, let index, let sha256, log.origin):
+            try Self.erase(Erasure(log: log.id, index: index, sha256: sha256, record: record), row: row, db)
+        case .grant, .erasure: break
         }
     }
 }

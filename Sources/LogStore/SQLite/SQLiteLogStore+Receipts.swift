@@ -130,23 +130,4 @@ extension SQLiteLogStore {
             }
         }
     }
-
-    /// Who may have each of these blobs, as ``blobReaders(of:at:sha256:)`` says; `nil` where no record here names it.
-    /// Cheapest in order of index.
-    public func blobReaders(
-        of log: SHA256Digest, blobs: [(index: UInt64, sha256: SHA256Digest)]
-    ) throws -> [BlobReaders?] {
-        let membership = try membership(of: log)
-        var reader = BodyReader(self)
-        return try blobs.map { blob in
-            guard let body = try reader.body(of: log, at: blob.index),
-                case .sealed(_, blob.sha256, _, let recipients) = body.withUnsafeBytes({
-                    EntryFinding(body: $0, index: blob.index)
-                })
-            else { return nil }
-            return BlobReaders(
-                recipients: recipients, members: membership?.members ?? [],
-                membersCarry: membership?.membersCarrySealed ?? false)
-        }
-    }
 }

@@ -73,7 +73,7 @@ extension SQLiteLogStore {
     ) throws -> StoredLog {
         let id = SHA256.hash(origin)
         let signed = try marks.mark(.own, log: id)?.size ?? 0
-        return try database.write { db in
+        let log = try database.write { db in
             try db.execute(
                 sql: """
                     INSERT OR IGNORE INTO log (log_id, origin, node, community, own, verifier_key, recovering)
@@ -86,6 +86,8 @@ extension SQLiteLogStore {
             }
             return log
         }
+        try eraseAgain(of: id)
+        return log
     }
 
     private static func expect(_ size: UInt64, row: Int64, _ db: Database) throws {

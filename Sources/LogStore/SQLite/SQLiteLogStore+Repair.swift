@@ -19,6 +19,7 @@ extension SQLiteLogStore {
         let codec = BundleCodec()
         let hasher = MerkleHasher()
         let pieces = try range.pieces(codec: codec, hasher: hasher)
+        defer { settleErasuresIfPossible() }
         return try database.write { db in
             let (row, log) = try Self.fetch(db, range.log)
             guard range.end <= log.size else {
@@ -42,7 +43,7 @@ extension SQLiteLogStore {
                     try Self.clear(place, row: row, db)
                     mended.append(place)
                 }
-                for finding in whole.sealedParts { try store(finding, row: row, log: log, blob: nil, db) }
+                for finding in whole.findingsBeside { try store(finding, row: row, log: log, blob: nil, db) }
             }
             return mended + (try Self.mendTiles(db, row: row, log: log))
         }

@@ -25,6 +25,7 @@ public final class SQLiteLogStore: Sendable {
             // What is missing may come back from partners. Where this cannot be written the mark still refuses appends.
             try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
+        try eraseAgain()
     }
 
     /// Compares an own log with its mark and raises a mark that is behind.
@@ -180,7 +181,7 @@ extension SQLiteLogStore: LogStorage {
         origin: String, node: String, community: String, isOwn: Bool, verifierKey: String
     ) throws -> StoredLog {
         let id = SHA256.hash(origin)
-        return try database.write { db in
+        let log = try database.write { db in
             try db.execute(
                 sql: """
                     INSERT OR IGNORE INTO log (log_id, origin, node, community, own, verifier_key)
@@ -193,6 +194,8 @@ extension SQLiteLogStore: LogStorage {
             }
             return log
         }
+        try eraseAgain(of: id)
+        return log
     }
 
     static func checkpoint(_ db: Database, log: SHA256Digest, size: UInt64) throws -> SignedHead? {

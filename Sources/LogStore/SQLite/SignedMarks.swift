@@ -95,6 +95,34 @@ struct SignedMarks: Sendable {
         return time
     }
 
+    // MARK: Erasures
+
+    /// What was erased in these databases, or of one log; no copy of the other database brings it back.
+    func erased(of log: SHA256Digest? = nil) throws -> [Erasure] {
+        try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM erased WHERE ?1 IS NULL OR log_id = ?1", arguments: [log?.databaseBytes]
+            ).map {
+                Erasure(
+                    log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
+                    record: $0.size("record"))
+            }
+        }
+    }
+
+    func note(_ erasures: [Erasure]) throws {
+        try database.write { db in
+            for each in erasures {
+                try db.execute(
+                    sql: "INSERT OR IGNORE INTO erased (log_id, entry, sha256, record) VALUES (?, ?, ?, ?)",
+                    arguments: [
+                        each.log.databaseBytes, Int64(clamping: each.index), each.sha256.databaseBytes,
+                        Int64(clamping: each.record),
+                    ])
+            }
+        }
+    }
+
     private static func put(_ db: Database, _ role: Role, _ log: SHA256Digest, _ origin: String, _ mark: Mark) throws {
         try db.execute(
             sql: """

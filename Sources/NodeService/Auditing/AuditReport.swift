@@ -9,9 +9,12 @@ public struct AuditReport: Sendable {
         public let checkpoints: Int
         public let cosignatures: Int
         public let blobs: Int
+        /// Sealed parts that the log's owner has had erased: they are not here, and none is missing.
+        public let erased: Int
 
         package init(
-            origin: String, size: UInt64, root: String, isSound: Bool, checkpoints: Int, cosignatures: Int, blobs: Int
+            origin: String, size: UInt64, root: String, isSound: Bool, checkpoints: Int, cosignatures: Int, blobs: Int,
+            erased: Int = 0
         ) {
             self.origin = origin
             self.size = size
@@ -20,6 +23,7 @@ public struct AuditReport: Sendable {
             self.checkpoints = checkpoints
             self.cosignatures = cosignatures
             self.blobs = blobs
+            self.erased = erased
         }
     }
 

@@ -80,6 +80,7 @@ public struct LogAuditor {
         checkMembership(end, &walk)
         checkKeys(end, &walk, &report)
         let blobs = try checkBlobs(log, &walk, &report)
+        let erased = try checkRights(of: log, in: store, &walk)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         check(mark, log, &walk)
         report.entries += log.size
@@ -93,7 +94,7 @@ public struct LogAuditor {
         report.logs.append(
             AuditReport.LogResult(
                 origin: log.origin, size: log.size, root: walk.root.base64, isSound: walk.problems.isEmpty,
-                checkpoints: walk.checkpoints.count, cosignatures: cosignatures, blobs: blobs))
+                checkpoints: walk.checkpoints.count, cosignatures: cosignatures, blobs: blobs, erased: erased))
     }
 
     // MARK: Entries and tiles
@@ -213,9 +214,13 @@ public struct LogAuditor {
             let blobs = try store.blobs(of: log.id, from: next, limit: 64)
             guard let last = blobs.last else { break }
             for blob in blobs {
-                let named = try? store.blobReaders(
+                let readers = try? store.blobReaders(
                     of: log.id, at: blob.reference.index, sha256: blob.reference.sha256)
-                if named ?? nil == nil {
+                if let readers = readers ?? nil {
+                    if readers.isErased {
+                        walk.problem(blob.reference.index, "its sealed part was erased, and is here")
+                    }
+                } else {
                     walk.problem(blob.reference.index, "a sealed part that its record does not name")
                 }
                 guard let data = blob.data else {

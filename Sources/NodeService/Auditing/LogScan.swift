@@ -56,7 +56,10 @@ struct LogScan {
             if leaves == nil { badTiles[number] = tiles[number] == nil ? "missing" : "of the wrong size" }
             if let bodies, let leaves {
                 if bodies.prefix(Int(count.lowerBound)) == leaves.prefix(Int(count.lowerBound)) {
-                    if let bundle = bundles[number] { sealed += try store.expectedBlobs(in: bundle, of: log) }
+                    if let bundle = bundles[number] {
+                        try store.restoreRights(in: bundle, of: log)
+                        sealed += try store.expectedBlobs(in: bundle, of: log)
+                    }
                 } else {
                     disagreeing.insert(number)
                 }

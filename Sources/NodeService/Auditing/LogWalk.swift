@@ -11,6 +11,9 @@ struct LogWalk {
     private(set) var membership: (entry: UInt64, Membership)?
     /// The keys that its records publish.
     private(set) var keys: [PublishedKey] = []
+    /// What records open and erase.
+    private(set) var grants: [SealedGrant] = []
+    private(set) var erasures: [Erasure] = []
     private(set) var problems: [AuditReport.Problem] = []
     private var edge = TreeEdge()
     private var pending: [Tile] = []
@@ -50,6 +53,12 @@ struct LogWalk {
                 return nil
             case .sealed(let reference, let isForThisNode):
                 return isForThisNode || membership?.1.membersCarrySealed ?? false ? reference : nil
+            case .grant(let grant):
+                grants.append(grant)
+                return nil
+            case .erasure(let erasure):
+                erasures.append(erasure)
+                return nil
             }
         }
     }

@@ -30,6 +30,8 @@ public struct Delivery {
         public enum Part: String, Sendable {
             case record
             case sealed
+            /// It may still hold a sealed part that its author has had erased.
+            case erasure
         }
 
         public let node: String
@@ -42,8 +44,21 @@ public struct Delivery {
     /// Where one record and its sealed part are.
     public struct OfRecord: Sendable {
         public let holders: [Holder]
+        /// Of a sealed part that was erased: those who held it and have not confirmed.
         public let sealedHolders: [Holder]
         public let missing: [Missing]
+        /// Nodes that grants have opened the sealed part to, each with the record of the first one.
+        public let granted: [(node: String, record: UInt64)]
+        public let erasure: OfErasure?
+    }
+
+    /// How far the erasure of a sealed part has come.
+    public struct OfErasure: Sendable {
+        /// The entry of the log that asks for it.
+        public let record: UInt64
+        /// Who has cosigned a checkpoint that covers that entry: a node that follows the rules drops the sealed part in
+        /// the step that stores the entry, before it can cosign it.
+        public let confirmed: [Holder]
     }
 
     /// - Parameter blob: the sealed part that the record names.
@@ -55,20 +70,44 @@ public struct Delivery {
             .filter { $0 != log.node && $0 != node.name && first[$0] == nil }
             .map { self.missing($0, Missing.Part.record, log, published) }
         var sealedHolders: [Holder] = []
+        var granted: [(node: String, record: UInt64)] = []
+        var erased: OfErasure?
         if let blob {
             let receipts = try node.store.receipts(of: log.id, entries: index..<(index + 1))
                 .filter { $0.sha256 == blob && $0.holder != log.node }
             sealedHolders = receipts.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
             let readers = try node.store.blobReaders(of: log.id, at: index, sha256: blob)
-            let wanted = Set(
-                (readers?.recipients ?? []) + (readers?.membersCarry == true ? readers?.members ?? [] : []))
-            missing += wanted.subtracting(receipts.map(\.holder)).subtracting([log.node]).sorted()
-                .filter { $0 != node.name || !holds(blob, log, index) }
-                .map { self.missing($0, Missing.Part.sealed, log, published) }
+            let wanted = readers?.all ?? []
+            granted = try self.granted(log, at: index, readers?.granted ?? [])
+            if let erasure = try node.store.erasure(of: log.id, at: index, sha256: blob) {
+                let confirmed = try node.store.firstCosignatures(of: log.id, covering: erasure.record)
+                    .filter { $0.key != log.node }
+                erased = OfErasure(
+                    record: erasure.record,
+                    confirmed: confirmed.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node })
+                sealedHolders.removeAll { confirmed[$0.node] != nil || $0.node == node.name }
+                missing += wanted.union(receipts.map(\.holder)).subtracting(confirmed.keys)
+                    .subtracting([log.node, node.name]).sorted()
+                    .map { self.missing($0, Missing.Part.erasure, log, published) }
+            } else {
+                missing += wanted.subtracting(receipts.map(\.holder)).subtracting([log.node]).sorted()
+                    .filter { $0 != node.name || !holds(blob, log, index) }
+                    .map { self.missing($0, Missing.Part.sealed, log, published) }
+            }
         }
         return OfRecord(
             holders: first.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node },
-            sealedHolders: sealedHolders, missing: missing)
+            sealedHolders: sealedHolders, missing: missing, granted: granted, erasure: erased)
+    }
+
+    private func granted(_ log: StoredLog, at index: UInt64, _ nodes: [String]) throws -> [(
+        node: String, record: UInt64
+    )] {
+        guard !nodes.isEmpty else { return [] }
+        let grants = try node.store.grants(of: log.id, to: index)
+        return Set(nodes).sorted().compactMap { name in
+            grants.first { $0.nodes.contains(name) }.map { (name, $0.record) }
+        }
     }
 
     private func holds(_ blob: SHA256Digest, _ log: StoredLog, _ index: UInt64) -> Bool {

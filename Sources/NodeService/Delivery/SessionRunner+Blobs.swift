@@ -15,10 +15,21 @@ extension SessionRunner {
                 // Before the blob is told to be stored: the session may end with it.
                 if !receipts.isEmpty { context.sessions.notify(.receipts(key.log, receipts)) }
                 feed.yield(.blobStored(key))
+            } catch StoreError.erasedBlob {
+                // The peer has not heard of it yet, or it was erased while this was on its way: nobody's fault.
+                feed.yield(.blobStored(key))
             } catch {
                 feed.yield(.blobRejected(key, reason: "\(error)"))
             }
         }
+    }
+
+    /// Asks for a blob, unless it was erased since the session began to want it.
+    func request(_ key: BlobKey, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws {
+        let isErased = try await onQueue(reading) {
+            try self.context.store.erasure(of: key.log, at: key.index, sha256: key.sha256) != nil
+        }
+        if isErased { feed.yield(.blobStored(key)) } else { try await write(.blobRequest(key), outbound) }
     }
 
     /// Answers a request for a blob; why one is refused is for the operator, never for the peer.
@@ -45,6 +56,7 @@ extension SessionRunner {
         guard let readers = try context.store.blobReaders(of: key.log, at: key.index, sha256: key.sha256) else {
             return .failure(BlobRefusal(reason: "no record held here names it"))
         }
+        guard !readers.isErased else { return .failure(BlobRefusal(reason: "its author has had it erased")) }
         guard readers.admits(configuration.peer) else {
             return .failure(BlobRefusal(reason: "the peer is no recipient"))
         }

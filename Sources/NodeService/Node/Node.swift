@@ -121,16 +121,21 @@ public final class Node: Sendable {
 
     // MARK: Writing
 
-    /// What turns drafts into entries of this community's log.
-    public func writer(community: String) throws -> RecordWriter {
+    /// The newest sealing key of each node that fields can be sealed to, this one among them.
+    func sealingKeys() throws -> [String: SealedBox.PublicKey] {
         var keys: [String: SealedBox.PublicKey] = [:]
         let book = try sealingKeyBook()
         for node in book.nodes { keys[node] = book.newest(of: node)?.key }
         if let epoch = try keystore.sealingEpochs().last {
             keys[name] = try keystore.sealingPublicKey(epoch: epoch)
         }
-        return RecordWriter(
-            origin: origin(of: community), node: name, policy: configuration.sealing, sealingKeys: keys,
+        return keys
+    }
+
+    /// What turns drafts into entries of this community's log.
+    public func writer(community: String) throws -> RecordWriter {
+        RecordWriter(
+            origin: origin(of: community), node: name, policy: configuration.sealing, sealingKeys: try sealingKeys(),
             doublesKey: try keystore.doublesKey())
     }
 

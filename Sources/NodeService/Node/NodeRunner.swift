@@ -184,6 +184,8 @@ public final class NodeRunner: Sendable {
         guard isDue else { return }
         let dating = try context.dateOwnHeads()
         if !dating.dated.isEmpty { context.sessions.notify(.logs(dating.dated)) }
+        // What another process was reading when it was erased may still be in the write-ahead log.
+        try? context.store.settleErasures()
         try giveMissingReceipts(now)
         let isNews = chores.update { chores in
             defer { chores.problems = dating.problems }

@@ -14,6 +14,7 @@ public struct RecordView: Sendable {
         case notHere = "not_here_yet"
         /// It is sealed to a key of this node that was destroyed, or is not in this keystore.
         case keyMissing = "key_missing"
+        case erased
     }
 
     public let found: FoundRecord
@@ -63,16 +64,13 @@ public struct RecordViewer {
     private func open(
         _ header: Records.SealedHeader, of record: EntryRecord, in log: StoredLog, at index: UInt64
     ) throws -> (RecordView.SealedPart, [(path: String, value: JSONValue)]) {
-        guard header.recipients.contains(where: { $0.node.text == node.name }) else { return (.notForThisNode, []) }
-        let blob = try node.store.blob(
-            BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
-        guard let blob else { return (.notHere, []) }
-        let keys = try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
+        guard try node.store.erasure(of: log.id, at: index, sha256: header.sha256) == nil else { return (.erased, []) }
+        let sealed = SealedRecord(node: node, log: log, index: index, type: record.type, header: header)
+        guard try sealed.isForThisNode() else { return (.notForThisNode, []) }
+        guard let blob = try sealed.blob() else { return (.notHere, []) }
         let fields: [SealedField]
         do {
-            fields = try Envelope.open(
-                blob: blob, header: Sealing.SealedHeader(header), origin: log.origin,
-                recordType: record.type.rawValue, as: node.name, keys: keys)
+            fields = try sealed.open(blob)
         } catch SealingError.keyMissing {
             return (.keyMissing, [])
         }

@@ -11,6 +11,7 @@ extension SessionRunner {
         _ action: SessionAction, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws -> SessionEnd? {
         switch action {
+        case .send(.blobRequest(let key)): try await request(key, outbound)
         case .send(let message):
             if case .unknown(let logs) = message { refusals.refused(logs: logs) }
             if case .blobRefusal(let key) = message { refusals.refused(key) }

@@ -122,6 +122,17 @@ extension EntryRecord {
     /// The blob that an erasure is about.
     public var erasedBlob: SHA256Digest? { text("sha256").flatMap(SealedHeader.digest) }
 
+    /// To whom a grant opens its target, and the commitment that it says the target has; `nil` where either is
+    /// malformed.
+    public var grantedAccess: (nodes: [NodeName], commitment: [UInt8])? {
+        guard let listed = value["recipients"]?.array, (1...SealedHeader.maximumRecipientCount).contains(listed.count),
+            let commitment = text("original_commitment").flatMap(Base64.decode),
+            commitment.count == SealedHeader.commitmentByteCount
+        else { return nil }
+        let nodes = listed.compactMap { $0["node"]?.string.flatMap(NodeName.init) }
+        return nodes.count == listed.count ? (nodes, commitment) : nil
+    }
+
     /// The nodes of a members record; empty where one name is malformed.
     public var members: [NodeName] {
         let names = texts("members")

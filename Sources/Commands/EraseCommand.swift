@@ -1,0 +1,45 @@
+import ArgumentParser
+import Glibc
+import Home
+import LogStore
+import NodeService
+import Records
+
+struct EraseCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "erase",
+        abstract: "Have the sealed part of a record of this node deleted, here and by every holder, for good.",
+        discussion: """
+            The record stays in the log, without its sealed values. Partners delete the sealed part when the erasure \
+            reaches them; `entente show` says who has confirmed. Nothing brings the values back.
+
+            EXAMPLES
+              entente erase us.example/krus#1042 --reason 'court order 2026-118'
+            """)
+
+    @OptionGroup var global: GlobalOptions
+    @Argument(help: "The record.")
+    var reference: String
+    @Option(help: "Why; every member can read it.")
+    var reason: String?
+    @Flag(help: "Do not ask.")
+    var yes = false
+
+    func run() throws {
+        let node = try Node.open(global.home)
+        let target = try node.target(reference)
+        let community = try node.community(target.reference.origin.community.text)
+        let body = try node.erasureRecord(
+            of: target, in: community, reason: reason, author: Clock.user, time: Clock.timestamp)
+        if !yes, isatty(STDIN_FILENO) == 1 {
+            Output.note(
+                "The sealed values of \(target.reference.text) go for good, here and at every holder. Erase? [y/N]")
+            guard readLine()?.lowercased().hasPrefix("y") == true else {
+                throw CommandFailure(.answerIsNo, "nothing was erased")
+            }
+        }
+        let submission = try Submission(node: node, community: community, author: Clock.user)
+        let outcome = try submission.append([NewEntry(body: body)]).first
+        outcome?.show(origin: node.origin(of: community.name), json: global.json)
+    }
+}

@@ -1,0 +1,190 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+import struct FoundationEssentials.Data
+
+// Who may have a sealed part: its first recipients, and those that its author has opened it to later.
+
+/// A grant as it is kept: who may have the sealed part of an earlier record of the same log.
+public struct SealedGrant: Sendable, Hashable {
+    /// The sealed record.
+    public let index: UInt64
+    /// The record that grants.
+    public let record: UInt64
+    public let nodes: [String]
+    /// The leaf hash that the grant says the sealed record has.
+    public let hash: SHA256Digest
+    /// The commitment that it says the sealed record has.
+    public let commitment: [UInt8]
+
+    package init(index: UInt64, record: UInt64, nodes: [String], hash: SHA256Digest, commitment: [UInt8]) {
+        self.index = index
+        self.record = record
+        self.nodes = nodes
+        self.hash = hash
+        self.commitment = commitment
+    }
+
+    /// Whether it is a grant to the record of this body: one that says something else of its target opens nothing.
+    func opens(_ index: UInt64, body: UnsafeRawBufferPointer, commitment: [UInt8]) -> Bool {
+        self.index == index && self.commitment == commitment && MerkleHasher().leaf(Array(body)) == hash
+    }
+}
+
+/// Who may have the blob that a record names.
+public struct BlobReaders: Sendable, Hashable {
+    /// Those that the record names.
+    public let recipients: [String]
+    /// Those that grants name.
+    public let granted: [String]
+    public let members: [String]
+    public let membersCarry: Bool
+    /// Nobody gets it any more.
+    public let isErased: Bool
+
+    /// Whether a node gets the blob.
+    public func admits(_ node: String) -> Bool { !isErased && mayHold(node) }
+
+    /// Whether a node may hold it, or might before it was erased.
+    public func mayHold(_ node: String) -> Bool {
+        recipients.contains(node) || granted.contains(node) || (membersCarry && members.contains(node))
+    }
+
+    /// Everybody who may hold it.
+    public var all: Set<String> { Set(recipients + granted + (membersCarry ? members : [])) }
+}
+
+extension SQLiteLogStore {
+    /// Who may have the blob with this hash, if the record at this index names it. The right comes from that record and
+    /// from grants to it alone: the same bytes named elsewhere give none.
+    public func blobReaders(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> BlobReaders? {
+        // A damaged record gives nobody a right.
+        guard try !isDamaged(.bundle(index / UInt64(EntryBundle.maximumEntries)), of: log) else { return nil }
+        return try blobReaders(of: log, blobs: [(index, sha256)])[0]
+    }
+
+    /// Who may have each of these blobs, as ``blobReaders(of:at:sha256:)`` says; `nil` where no record here names it.
+    /// Cheapest in order of index.
+    public func blobReaders(
+        of log: SHA256Digest, blobs: [(index: UInt64, sha256: SHA256Digest)]
+    ) throws -> [BlobReaders?] {
+        let membership = try membership(of: log)
+        let hasRights = try database.read { db in try Self.hasRights(db, row: Self.rowID(db, log)) }
+        var reader = BodyReader(self)
+        return try blobs.map { blob in
+            guard let body = try reader.body(of: log, at: blob.index),
+                case .sealed(_, blob.sha256, _, let recipients, let commitment) = body.withUnsafeBytes({
+                    EntryFinding(body: $0, index: blob.index)
+                })
+            else { return nil }
+            var granted: [String] = []
+            var isErased = false
+            if hasRights {
+                granted = try grants(of: log, to: blob.index)
+                    .filter { grant in
+                        body.withUnsafeBytes { grant.opens(blob.index, body: $0, commitment: commitment) }
+                    }.flatMap(\.nodes)
+                isErased = try erasure(of: log, at: blob.index, sha256: blob.sha256) != nil
+            }
+            return BlobReaders(
+                recipients: recipients, granted: granted, members: membership?.members ?? [],
+                membersCarry: membership?.membersCarrySealed ?? false, isErased: isErased)
+        }
+    }
+
+    /// Whether anything was ever granted or erased in a log: in most there is nothing to look for.
+    private static func hasRights(_ db: Database, row: Int64) throws -> Bool {
+        try Bool.fetchOne(
+            db.cachedStatement(
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM sealed_grant WHERE log = ?1)
+                        OR EXISTS (SELECT 1 FROM erasure WHERE log = ?1)
+                    """), arguments: [row]) ?? false
+    }
+
+    // MARK: Grants
+
+    /// The grants to the record at this index, in their order; what they say of it is not judged yet.
+    public func grants(of log: SHA256Digest, to index: UInt64) throws -> [SealedGrant] {
+        try database.read { db in
+            try Self.grants(db, row: Self.rowID(db, log), "entry = ?", [Int64(clamping: index)])
+        }
+    }
+
+    /// All grants that are kept of a log.
+    public func grants(of log: SHA256Digest) throws -> [SealedGrant] {
+        try database.read { db in try Self.grants(db, row: Self.rowID(db, log), "1", []) }
+    }
+
+    /// The grants to this node, to records among these.
+    func grantedHere(of log: SHA256Digest, entries: Range<UInt64>) throws -> [SealedGrant] {
+        try database.read { db in
+            try Self.grants(
+                db, row: Self.rowID(db, log), "entry >= ? AND entry < ? AND node = ?",
+                [Int64(clamping: entries.lowerBound), Int64(clamping: entries.upperBound), node])
+        }
+    }
+
+    private static func grants(
+        _ db: Database, row: Int64, _ condition: String, _ arguments: StatementArguments
+    ) throws -> [SealedGrant] {
+        let rows = try Row.fetchAll(
+            db.cachedStatement(
+                sql: """
+                    SELECT entry, record, node, hash, commitment FROM sealed_grant WHERE log = ? AND \(condition)
+                    ORDER BY entry, record, node
+                    """), arguments: [row] + arguments)
+        return try rows.reduce(into: [SealedGrant]()) { grants, row in
+            let name = try row.text("node")
+            let (index, record) = (row.size("entry"), row.size("record"))
+            let isMore = grants.last.map { $0.index == index && $0.record == record } ?? false
+            let before = isMore ? grants.removeLast().nodes : []
+            grants.append(
+                SealedGrant(
+                    index: index, record: record, nodes: before + [name], hash: try row.digest("hash"),
+                    commitment: Data.fromDatabaseValue(row["commitment"]).map { [UInt8]($0) } ?? []))
+        }
+    }
+
+    /// Whether a grant opens the record of this finding, which stands in the log, to this node.
+    func isGranted(_ db: Database, row: Int64, _ finding: EntryFinding) throws -> Bool {
+        guard case .sealed(let index, _, _, _, let commitment) = finding else { return false }
+        let grants = try Self.grants(db, row: row, "entry = ? AND node = ?", [Int64(clamping: index), node])
+        guard !grants.isEmpty, let body = try? Self.body(db, row: row, at: index) else { return false }
+        return body.withUnsafeBytes { bytes in
+            grants.contains { $0.opens(index, body: bytes, commitment: commitment) }
+        }
+    }
+
+    /// Keeps a grant; where it is one to this node, the sealed part is wanted from now on.
+    func store(_ grant: SealedGrant, row: Int64, log: StoredLog, _ db: Database) throws {
+        for node in Set(grant.nodes) {
+            try db.execute(
+                sql: """
+                    INSERT OR IGNORE INTO sealed_grant (log, entry, record, node, hash, commitment)
+                    VALUES (?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    row, Int64(clamping: grant.index), Int64(clamping: grant.record), node, grant.hash.databaseBytes,
+                    Data(grant.commitment),
+                ])
+        }
+        // A record that cannot be read is damaged: its sealed part is wanted once it is mended.
+        guard grant.nodes.contains(node), let body = try? Self.body(db, row: row, at: grant.index),
+            let finding = body.withUnsafeBytes({ EntryFinding(body: $0, index: grant.index) }),
+            case .sealed = finding
+        else { return }
+        try store(finding, row: row, log: log, blob: nil, db)
+    }
+
+    private static func body(_ db: Database, row: Int64, at index: UInt64) throws -> [UInt8]? {
+        let width = UInt64(EntryBundle.maximumEntries)
+        let number = index / width
+        guard let bundle = try bundles(db, row: row, numbers: number..<(number + 1)).first else { return nil }
+        let raw = try BundleUnpacker().raw(bundle)
+        let ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
+        let position = Int(index % width)
+        return position < ranges.count ? Array(raw[ranges[position]]) : nil
+    }
+}

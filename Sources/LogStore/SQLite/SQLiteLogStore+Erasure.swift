@@ -1,0 +1,120 @@
+public import Cryptography
+import GRDB
+import TransparencyLog
+
+/// A sealed part that its author has had erased.
+public struct Erasure: Sendable, Hashable {
+    public let log: SHA256Digest
+    /// The record that names the sealed part.
+    public let index: UInt64
+    public let sha256: SHA256Digest
+    /// The record that asks for the erasure.
+    public let record: UInt64
+
+    package init(log: SHA256Digest, index: UInt64, sha256: SHA256Digest, record: UInt64) {
+        self.log = log
+        self.index = index
+        self.sha256 = sha256
+        self.record = record
+    }
+}
+
+// Erasures. The bytes go in the transaction that stores the record which asks for it, and with them the row that could
+// want them again. That it was erased is kept twice: beside the log, and with the marks, which no copy of the database
+// brings back to what they were.
+
+extension SQLiteLogStore {
+    /// The erasure of a sealed part, if its author has asked for one.
+    public func erasure(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> Erasure? {
+        try database.read { db in
+            try Self.erasures(
+                db, "log_id = ? AND entry = ? AND sha256 = ?",
+                [log.databaseBytes, Int64(clamping: index), sha256.databaseBytes]
+            ).first
+        }
+    }
+
+    /// All erasures of a log, by the record whose sealed part is gone.
+    public func erasures(of log: SHA256Digest) throws -> [Erasure] {
+        try database.read { db in try Self.erasures(db, "log_id = ?", [log.databaseBytes]) }
+    }
+
+    private static func erasures(
+        _ db: Database, _ condition: String, _ arguments: StatementArguments
+    ) throws -> [Erasure] {
+        try Row.fetchAll(
+            db.cachedStatement(
+                sql: """
+                    SELECT log_id, entry, sha256, record FROM erasure JOIN log ON log.id = erasure.log
+                    WHERE \(condition) ORDER BY log_id, entry, sha256
+                    """), arguments: arguments
+        ).map {
+            Erasure(
+                log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
+                record: $0.size("record"))
+        }
+    }
+
+    static func isErased(_ db: Database, row: Int64, at index: UInt64, _ sha256: SHA256Digest) throws -> Bool {
+        try Bool.fetchOne(
+            db.cachedStatement(sql: "SELECT 1 FROM erasure WHERE log = ? AND entry = ? AND sha256 = ?"),
+            arguments: [row, Int64(clamping: index), sha256.databaseBytes]) ?? false
+    }
+
+    static func erase(_ erasure: Erasure, row: Int64, _ db: Database) throws {
+        let key: StatementArguments = [row, Int64(clamping: erasure.index), erasure.sha256.databaseBytes]
+        try db.execute(
+            sql: """
+                INSERT INTO erasure (log, entry, sha256, record) VALUES (?, ?, ?, ?)
+                ON CONFLICT (log, entry, sha256) DO UPDATE SET record = min(record, excluded.record)
+                """, arguments: key + [Int64(clamping: erasure.record)])
+        try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ? AND sha256 = ?", arguments: key)
+        if db.changesCount > 0 {
+            try clear(.blob(entry: erasure.index), row: row, db)
+        }
+    }
+
+    /// Erases again what the marks say was erased: in a database that was restored from an older copy, or in a log that
+    /// is only now made anew.
+    func eraseAgain(of log: SHA256Digest? = nil) throws {
+        let erased = try marks.erased(of: log)
+        let missing = try database.read { db in
+            try erased.filter { erasure in
+                guard let row = try? Self.rowID(db, erasure.log) else { return false }
+                return try !Self.isErased(db, row: row, at: erasure.index, erasure.sha256)
+            }
+        }
+        if !missing.isEmpty {
+            try database.write { db in
+                for erasure in missing { try Self.erase(erasure, row: Self.rowID(db, erasure.log), db) }
+            }
+        }
+        settleErasuresIfPossible()
+    }
+
+    /// Notes new erasures with the marks, and makes their bytes leave the files: the pages that held them are
+    /// overwritten already, but the write-ahead log has them until it is copied back and cut off.
+    ///
+    /// Does nothing where nothing is new. Throws where another process reads for long, or the disk fails: what is left
+    /// to do is done by the next call.
+    public func settleErasures() throws {
+        let open = try database.read { db in try Self.erasures(db, "wiped = 0", []) }
+        guard !open.isEmpty else { return }
+        try marks.note(open)
+        try translatingErrors(path: database.path) {
+            _ = try database.pool().writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        }
+        try database.write { db in
+            for each in open {
+                try db.execute(
+                    sql: "UPDATE erasure SET wiped = 1 WHERE log = ? AND entry = ? AND sha256 = ?",
+                    arguments: [Self.rowID(db, each.log), Int64(clamping: each.index), each.sha256.databaseBytes])
+            }
+        }
+    }
+
+    /// The same at the end of something that has succeeded, and stays so if this does not.
+    func settleErasuresIfPossible() {
+        try? settleErasures()
+    }
+}

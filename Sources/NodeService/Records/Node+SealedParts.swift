@@ -1,0 +1,105 @@
+import Cryptography
+public import Home
+import LogStore
+public import Records
+import Sealing
+
+// What an author does with a sealed part after its record is written: open it to further nodes, have it erased.
+
+extension Node {
+    /// Refuses readers that sealed fields cannot be sealed to, all in one line that says who may be named.
+    public func checkReaders(_ names: [String], in community: CommunityConfiguration) throws {
+        let keys = try sealingKeys()
+        let strangers = names.filter { !community.members.contains($0) }
+        let keyless = names.filter { community.members.contains($0) && keys[$0] == nil }
+        guard !(strangers.isEmpty && keyless.isEmpty) else { return }
+        let possible = community.members.filter { keys[$0] != nil && $0 != name }.sorted()
+        let hint = possible.isEmpty ? "there is nobody to name yet" : "name \(possible.joined(separator: ", "))"
+        func list(_ names: [String]) -> String { Set(names).sorted().joined(separator: ", ") }
+        var reasons: [String] = []
+        if !strangers.isEmpty {
+            let what = Set(strangers).count == 1 ? "is no member" : "are no members"
+            reasons.append("--to \(list(strangers)) \(what) of \(community.name)")
+        }
+        if !keyless.isEmpty {
+            reasons.append(
+                "no sealing key of \(list(keyless)) is known here; see `entente peer add`")
+        }
+        throw HomeError(.usage, reasons.joined(separator: "; ") + "; \(hint)")
+    }
+
+    /// The body of the record that opens a sealed record of the own log to further nodes.
+    public func grantRecord(
+        of target: RecordTarget, to names: [String], in community: CommunityConfiguration, author: String,
+        time: Timestamp
+    ) throws -> [UInt8] {
+        try checkReaders(names, in: community)
+        let sealed = try ownSealedRecord(target, in: community, deed: "opens it to others")
+        if let erasure = try store.erasure(of: sealed.log.id, at: sealed.index, sha256: sealed.header.sha256) {
+            throw HomeError(
+                .noInput, "the sealed part of \(sealed.reference) was erased by \(sealed.log.origin)#\(erasure.record)")
+        }
+        guard let blob = try sealed.blob() else {
+            throw HomeError(
+                .noInput, "the sealed part of \(sealed.reference) is not here; `entente scrub --repair` asks partners")
+        }
+        let keys = try sealingKeys()
+        let boxed = Set(
+            sealed.header.recipients.map { Opening(node: $0.node.text, keyID: $0.keyID.bytes) }
+                + (try sealed.grants().flatMap(\.recipients).map { Opening(node: $0.node, keyID: $0.keyID) }))
+        let recipients = Set(names).sorted().compactMap { name in
+            keys[name].map { SealingRecipient(node: name, key: $0) }
+        }.filter { !boxed.contains(Opening(node: $0.node, keyID: $0.keyID)) }
+        guard !recipients.isEmpty else {
+            throw HomeError(.exists, "\(sealed.reference) is open to \(names.joined(separator: ", ")) already")
+        }
+        guard var draft = RecordDraft(type: .grant, time: time, author: author, tlp: .green) else {
+            throw HomeError(.configuration, "grant records are not known")
+        }
+        try draft.set("target", to: target.value)
+        for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
+        return try draft.body()
+    }
+
+    private struct Opening: Hashable {
+        let node: String
+        let keyID: [UInt8]
+    }
+
+    /// The body of the record that has the sealed part of a record of the own log erased.
+    public func erasureRecord(
+        of target: RecordTarget, in community: CommunityConfiguration, reason: String?, author: String, time: Timestamp
+    ) throws -> [UInt8] {
+        let sealed = try ownSealedRecord(target, in: community, deed: "has it erased")
+        if let erasure = try store.erasure(of: sealed.log.id, at: sealed.index, sha256: sealed.header.sha256) {
+            throw HomeError(
+                .exists,
+                "the sealed part of \(sealed.reference) was erased already, by \(sealed.log.origin)#\(erasure.record)")
+        }
+        guard var draft = RecordDraft(type: .erasure, time: time, author: author, tlp: .green) else {
+            throw HomeError(.configuration, "erasure records are not known")
+        }
+        try draft.set("target", to: target.value)
+        try draft.set("sha256", to: .string(sealed.header.sha256.hex))
+        if let reason { try draft.set("reason", to: .string(reason)) }
+        return try draft.body()
+    }
+
+    private func ownSealedRecord(
+        _ target: RecordTarget, in community: CommunityConfiguration, deed: String
+    ) throws -> SealedRecord {
+        let reference = target.reference
+        guard reference.origin.text == origin(of: community.name) else {
+            throw HomeError(
+                .notPermitted,
+                "\(reference.text) is not in \(origin(of: community.name)); only who wrote a record \(deed)")
+        }
+        guard let log = try store.log(reference.origin.text),
+            let body = try store.body(of: log.id, at: reference.index)
+        else { throw HomeError(.noInput, "no record \(reference.text) here") }
+        guard let record = EntryRecord.read(body).record, let header = record.sealed else {
+            throw HomeError(.usage, "nothing in \(reference.text) is sealed")
+        }
+        return SealedRecord(node: self, log: log, index: reference.index, type: record.type, header: header)
+    }
+}

@@ -1,0 +1,118 @@
+import Cryptography
+import Home
+import LogStore
+import Records
+import Sealing
+import TransparencyLog
+
+/// The sealed part of one record in a log, as this node sees it.
+struct SealedRecord {
+    let node: Node
+    let log: StoredLog
+    let index: UInt64
+    let type: RecordType
+    let header: Records.SealedHeader
+
+    private var isRecipient: Bool { header.recipients.contains { $0.node.text == node.name } }
+
+    /// Whether the record itself or a grant names this node.
+    func isForThisNode() throws -> Bool {
+        guard !isRecipient else { return true }
+        return try node.store.grants(of: log.id, to: index).contains { $0.nodes.contains(node.name) }
+    }
+
+    func blob() throws -> [UInt8]? {
+        try node.store.blob(BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+    }
+
+    /// The fields, opened as one of the first recipients or with a grant. Throws why the last way that there was did not
+    /// lead to them; a key that is gone may have a successor that a grant names.
+    func open(_ blob: [UInt8]) throws -> [SealedField] {
+        let keys = try keys()
+        var failure: any Error = SealingError.notARecipient(node: node.name)
+        if isRecipient {
+            do {
+                return try Envelope.open(
+                    blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
+                    as: node.name, keys: keys)
+            } catch {
+                failure = error
+            }
+        }
+        for grant in try grants() where grant.recipients.contains(where: { $0.node == node.name }) {
+            do {
+                return try grant.open(
+                    blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
+                    reference: reference, leafHash: leafHash(), as: node.name, keys: keys)
+            } catch {
+                failure = error
+            }
+        }
+        throw failure
+    }
+
+    /// Boxes the record's data key to further nodes.
+    func grant(to recipients: [SealingRecipient], _ blob: [UInt8]) throws -> Grant {
+        try Grant.make(
+            blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, reference: reference,
+            leafHash: leafHash(), newRecipients: recipients, as: node.name, keys: keys())
+    }
+
+    /// The grants to this record that can be read, in their order.
+    func grants() throws -> [Grant] {
+        try node.store.grants(of: log.id, to: index).compactMap { kept in
+            try node.store.body(of: log.id, at: kept.record).flatMap { Grant(body: $0) }
+        }
+    }
+
+    var reference: String { "\(log.origin)#\(index)" }
+
+    private func leafHash() throws -> SHA256Digest {
+        guard let body = try node.store.body(of: log.id, at: index) else { throw StoreError.unknownLog(reference) }
+        return MerkleHasher().leaf(body)
+    }
+
+    private func keys() throws -> [SealedBox.PrivateKey] {
+        try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
+    }
+}
+
+extension Grant {
+    /// Reads the body of a grant; `nil` where something is missing or malformed. Opening judges the rest.
+    init?(body: [UInt8]) {
+        guard let record = EntryRecord.read(body).record, record.type == .grant, let target = record.target,
+            let original = record.grantedAccess?.commitment, let listed = record["recipients"]?.array,
+            let commitment = record["commitment"]?.string.flatMap(Base64.decode)
+        else { return nil }
+        let recipients = listed.compactMap { item -> BoxedKey? in
+            guard let node = item["node"]?.string,
+                let keyID = item["key_id"]?.string.flatMap({ SHA256Digest(hex: $0) }),
+                let box = item["box"]?.string.flatMap(Base64.decode)
+            else { return nil }
+            return BoxedKey(node: node, keyID: keyID.bytes, box: box)
+        }
+        guard recipients.count == listed.count else { return nil }
+        self.init(
+            reference: target.reference.text, leafHash: target.hash, originalCommitment: original,
+            recipients: recipients, commitment: commitment)
+    }
+
+    /// The fields of the record that says it, beside its target.
+    var members: [(name: String, value: JSONValue)] {
+        [
+            ("original_commitment", .string(Base64.encode(originalCommitment))),
+            (
+                "recipients",
+                .array(
+                    recipients.map { boxed in
+                        .object([
+                            JSONMember("node", .string(boxed.node)),
+                            JSONMember("key_id", .string(SHA256Digest(boxed.keyID)?.hex ?? "")),
+                            JSONMember("box", .string(Base64.encode(boxed.box))),
+                        ])
+                    })
+            ),
+            ("commitment", .string(Base64.encode(commitment))),
+        ]
+    }
+}
