@@ -91,7 +91,7 @@ let package = Package(
             "NodeServiceTests",
             [
                 "NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", "MutualTLS",
-                logging,
+                "Sealing", "Home", logging,
             ] + nio),
         tests("CommandsTests", ["entente", "NodeService", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
