@@ -95,6 +95,8 @@ struct ErasureTests {
     func bytesAreGone() throws {
         let folder = try StoreFolder()
         let us = try author(folder)
+        // Whatever the library was built with.
+        #expect(try us.pragmas("secure_delete") == ["1", "1"])
         // Neighbours of all sizes, so that pages are split and freed.
         var others: [[UInt8]] = []
         for index in 0..<60 {

@@ -77,6 +77,14 @@ extension SQLiteLogStore {
     /// Erases again what the marks say was erased: in a database that was restored from an older copy, or in a log that
     /// is only now made anew.
     func eraseAgain(of log: SHA256Digest? = nil) throws {
+        defer { settleErasuresIfPossible() }
+        if log == nil {
+            // All that is settled here is among the marks: as many as there mean that none is missing.
+            let settled = try database.read { db in
+                try Int.fetchOne(db, sql: "SELECT count(*) FROM erasure WHERE wiped = 1")
+            }
+            if try settled == marks.erasedCount() { return }
+        }
         let erased = try marks.erased(of: log)
         let missing = try database.read { db in
             try erased.filter { erasure in
@@ -89,7 +97,6 @@ extension SQLiteLogStore {
                 for erasure in missing { try Self.erase(erasure, row: Self.rowID(db, erasure.log), db) }
             }
         }
-        settleErasuresIfPossible()
     }
 
     /// Notes new erasures with the marks, and makes their bytes leave the files: the pages that held them are

@@ -110,6 +110,10 @@ struct SignedMarks: Sendable {
         }
     }
 
+    func erasedCount() throws -> Int {
+        try database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM erased") ?? 0 }
+    }
+
     func note(_ erasures: [Erasure]) throws {
         try database.write { db in
             for each in erasures {
