@@ -29,20 +29,23 @@ struct Submission {
     func prepare(
         lines: [UInt8], name: String, tlp: TLP, sealed: RecordWriter.Sealed
     ) throws -> [RecordWriter.Prepared] {
-        var prepared: [RecordWriter.Prepared] = []
-        for (number, line) in lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
-        {
-            guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
+        let rows = lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+            .filter { !$0.element.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
+            .map { (number: $0.offset + 1, bytes: $0.element) }
+        let outcomes = RecordWriter.onAllCores(rows) { [writer, author] row in
+            guard row.bytes.count <= 1 << 20 else {
+                throw CommandFailure(.badInput, "a line of \(row.bytes.count) bytes")
+            }
+            let draft = try RecordDraft(
+                object: JSONScanner.scan(Array(row.bytes)), time: Clock.timestamp, author: author, tlp: tlp)
+            return try writer.prepare(draft, sealed: sealed)
+        }
+        let prepared = try zip(rows, outcomes).map { row, outcome in
             do {
-                guard line.count <= 1 << 20 else {
-                    throw CommandFailure(.badInput, "a line of \(line.count) bytes")
-                }
-                let draft = try RecordDraft(
-                    object: JSONScanner.scan(Array(line)), time: Clock.timestamp, author: author, tlp: tlp)
-                prepared.append(try prepare(draft, sealed: sealed))
+                return try outcome.get()
             } catch {
                 throw CommandFailure(
-                    .badInput, "\(name):\(number + 1): \(CommandFailure(error).description); nothing was appended")
+                    .badInput, "\(name):\(row.number): \(CommandFailure(error).description); nothing was appended")
             }
         }
         guard !prepared.isEmpty else { throw CommandFailure(.badInput, "\(name): no records in it") }

@@ -31,7 +31,7 @@ public enum KeyDerivation {
             throw CryptographyError.wrongLength(expected: masterKeyByteCount, actual: master.count)
         }
         precondition(context.utf8CodeUnitCount == 8, "a derivation context has eight characters")
-        return try SecretBytes(count: 32) { target in
+        return try SecretBytes(count: 32, isPassing: true) { target in
             master.withUnsafeBytes { master in
                 let label = context.withUTF8Buffer { $0.map { CChar(bitPattern: $0) } }
                 _ = crypto_kdf_derive_from_key(target.unsignedChars, target.count, id, label, master.unsignedChars)

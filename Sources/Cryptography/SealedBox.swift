@@ -54,7 +54,7 @@ public enum SealedBox {
             guard box.count >= overhead else {
                 throw CryptographyError.wrongLength(expected: overhead, actual: box.count)
             }
-            return try SecretBytes(count: box.count - overhead) { target in
+            return try SecretBytes(count: box.count - overhead, isPassing: true) { target in
                 let status = secret.withUnsafeBytes { secret in
                     crypto_box_seal_open(
                         target.unsignedChars, box, UInt64(box.count), publicKey.bytes, secret.unsignedChars)

@@ -8,7 +8,7 @@ extension SecretBytes {
         guard paddedCount > count else {
             throw CryptographyError.wrongLength(expected: paddedCount, actual: count)
         }
-        return try SecretBytes(count: paddedCount) { target in
+        return try SecretBytes(count: paddedCount, isPassing: true) { target in
             withUnsafeBytes { target.copyMemory(from: $0) }
             var written = 0
             let status = sodium_pad(&written, target.unsignedChars, count, paddedCount, paddedCount)
@@ -23,7 +23,7 @@ extension SecretBytes {
         var unpaddedCount = 0
         let status = withUnsafeBytes { sodium_unpad(&unpaddedCount, $0.unsignedChars, count, count) }
         guard status == 0, unpaddedCount < count else { throw CryptographyError.badPadding }
-        return try SecretBytes(count: unpaddedCount) { target in
+        return try SecretBytes(count: unpaddedCount, isPassing: true) { target in
             withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<unpaddedCount])) }
         }
     }

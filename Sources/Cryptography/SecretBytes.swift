@@ -7,42 +7,49 @@ import CSodium
 public final class SecretBytes: @unchecked Sendable {
     private let pointer: UnsafeMutableRawPointer
     public let count: Int
+    private let isInSlot: Bool
 
     /// Secret memory whose bytes the closure writes. Throws what the closure throws; the memory is then wiped.
-    public init(count: Int, writingInto body: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+    ///
+    /// - Parameter isPassing: whether it lives for an instant, as one of very many; see ``PassingMemory``.
+    public init(
+        count: Int, isPassing: Bool = false, writingInto body: (UnsafeMutableRawBufferPointer) throws -> Void
+    ) throws {
         Sodium.start()
-        guard let pointer = sodium_malloc(max(count, 1)) else {
+        let slot = isPassing ? PassingMemory.shared.take(count) : nil
+        guard let pointer = slot ?? sodium_malloc(max(count, 1)) else {
             throw CryptographyError.outOfSecretMemory
         }
-        do {
-            try body(UnsafeMutableRawBufferPointer(start: pointer, count: count))
-        } catch {
-            sodium_free(pointer)
-            throw error
-        }
-        sodium_mprotect_readonly(pointer)
         self.pointer = pointer
         self.count = count
+        isInSlot = slot != nil
+        // Where this throws, the object is complete, and goes the way of any other.
+        try body(UnsafeMutableRawBufferPointer(start: pointer, count: count))
+        if !isInSlot { sodium_mprotect_readonly(pointer) }
     }
 
     /// Fresh random bytes from the system's generator.
-    public static func random(count: Int) throws -> SecretBytes {
-        try SecretBytes(count: count) { target in
+    public static func random(count: Int, isPassing: Bool = false) throws -> SecretBytes {
+        try SecretBytes(count: count, isPassing: isPassing) { target in
             randombytes_buf(target.unsignedChars, target.count)
         }
     }
 
     /// A copy of `source`, which is then overwritten with zeros.
-    public convenience init(wiping source: inout [UInt8]) throws {
+    public convenience init(wiping source: inout [UInt8], isPassing: Bool = false) throws {
         defer { sodium_memzero(&source, source.count) }
-        try self.init(count: source.count) { target in
+        try self.init(count: source.count, isPassing: isPassing) { target in
             source.withUnsafeBytes { target.copyMemory(from: $0) }
         }
     }
 
     deinit {
-        // Wipes before it frees.
-        sodium_free(pointer)
+        if isInSlot {
+            PassingMemory.shared.giveBack(pointer, used: count)
+        } else {
+            // Wipes before it frees.
+            sodium_free(pointer)
+        }
     }
 
     /// The bytes, for the duration of the closure. Nothing may keep the pointer or copy to ordinary memory.

@@ -31,7 +31,7 @@ public enum XChaCha20Poly1305 {
         guard ciphertext.count >= overhead else {
             throw CryptographyError.wrongLength(expected: overhead, actual: ciphertext.count)
         }
-        return try SecretBytes(count: ciphertext.count - overhead) { target in
+        return try SecretBytes(count: ciphertext.count - overhead, isPassing: true) { target in
             let status = key.withUnsafeBytes { key in
                 crypto_aead_xchacha20poly1305_ietf_decrypt(
                     target.unsignedChars, nil, nil, ciphertext, UInt64(ciphertext.count), associatedData,

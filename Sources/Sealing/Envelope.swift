@@ -18,7 +18,7 @@ public enum Envelope {
     ) throws -> (header: SealedHeader, blob: [UInt8]) {
         try seal(
             fields: fields, origin: origin, recordType: recordType, recipients: recipients,
-            dataKey: SecretBytes.random(count: SealingSuite.dataKeyByteCount),
+            dataKey: SecretBytes.random(count: SealingSuite.dataKeyByteCount, isPassing: true),
             salt: RandomBytes.make(count: SealingSuite.saltByteCount),
             nonces: fields.map { _ in RandomBytes.make(count: XChaCha20Poly1305.nonceByteCount) })
     }

@@ -1,5 +1,4 @@
 import Cryptography
-import Dispatch
 import Home
 public import Interchange
 import LogStore
@@ -125,32 +124,23 @@ public final class ImportRun {
         }
     }
 
-    /// Hashes and seals on all cores, in parts. What concerns one record alone is its outcome; what concerns all, such
-    /// as a reader without a key, is thrown.
+    /// Hashes and seals on all cores. What concerns one record alone is its outcome; what concerns all, such as a
+    /// reader without a key, is thrown.
     private func prepare(_ rows: [Row]) throws -> [Result<RecordWriter.Prepared, RecordProblems>] {
-        let parts = 8
-        let size = (rows.count + parts - 1) / parts
-        typealias Outcomes = [Result<RecordWriter.Prepared, RecordProblems>]
-        let results = Guarded<[Int: Result<Outcomes, any Error>]>([:])
-        DispatchQueue.concurrentPerform(iterations: parts) { [writer, sealed] part in
-            let range = min(part * size, rows.count)..<min((part + 1) * size, rows.count)
-            let result = Result<Outcomes, any Error> {
-                try rows[range].map { row in
-                    do {
-                        return .success(try writer.prepare(body: row.body, sealed: sealed))
-                    } catch let problems as RecordProblems {
-                        return .failure(problems)
-                    } catch let problem as RecordProblem {
-                        return .failure(RecordProblems([problem]))
-                    } catch RecordWriterError.badEnvelope {
-                        let reason = RecordWriterError.badEnvelope.description
-                        return .failure(RecordProblems([RecordProblem(path: "sealed", reason: reason)]))
-                    }
-                }
+        try RecordWriter.onAllCores(rows) { [writer, sealed] row in
+            try writer.prepare(body: row.body, sealed: sealed)
+        }.map { outcome in
+            do {
+                return .success(try outcome.get())
+            } catch let problems as RecordProblems {
+                return .failure(problems)
+            } catch let problem as RecordProblem {
+                return .failure(RecordProblems([problem]))
+            } catch RecordWriterError.badEnvelope {
+                let reason = RecordWriterError.badEnvelope.description
+                return .failure(RecordProblems([RecordProblem(path: "sealed", reason: reason)]))
             }
-            results.update { $0[part] = result }
         }
-        return try (0..<parts).flatMap { try results.value[$0]?.get() ?? [] }
     }
 
     /// Makes what was quarantined durable.

@@ -61,7 +61,7 @@ public struct RecordWriter: Sendable {
         guard problems.isEmpty else { throw RecordProblems(problems) }
         let values = try draft.takeFields(fields).map { path, value -> SealedField in
             var text = JSONWriter.write(value)
-            return SealedField(name: path, value: try SecretBytes(wiping: &text))
+            return SealedField(name: path, value: try SecretBytes(wiping: &text, isPassing: true))
         }
         let (header, blob) = try Envelope.seal(
             fields: values, origin: origin, recordType: draft.schema.type.rawValue, recipients: recipients)
