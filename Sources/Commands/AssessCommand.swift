@@ -43,7 +43,7 @@ struct AssessCommand: ParsableCommand {
             try draft.set(Int(confidence) == nil ? "confidence.level" : "confidence.value", text: confidence)
         }
         if let reason { try draft.set("reason", to: .string(reason)) }
-        let outcome = try submission.append([submission.prepare(draft, sealed: RecordWriter.Sealed()).entry]).first
+        let outcome = try submission.append([submission.prepare(draft).entry]).first
         outcome?.show(origin: node.origin(of: community.name), json: global.json)
     }
 }

@@ -22,6 +22,7 @@ extension CommandFailure {
         case let violation as ProtocolViolation: self.init(.violation, violation.description)
         case let file as ImportError: self.init(.badInput, file.description)
         case let writer as RecordWriterError: self.init(.configuration, writer.description)
+        case let refusal as SealingRefusal: self.init(.notPermitted, refusal.description)
         case let sealing as SealingError: self.init(.badInput, sealing.description)
         case let note as NoteError: self.init(.badInput, note.description)
         case let proof as ProofError: self.init(.badInput, proof.description)

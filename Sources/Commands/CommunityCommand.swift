@@ -73,9 +73,7 @@ struct CommunityCommand: ParsableCommand {
         func run() throws {
             let node = try global.open()
             _ = try node.community(name)
-            try node.home.updateConfiguration { configuration in
-                configuration.communities.removeAll { $0.name == name }
-            }
+            try node.home.updateConfiguration { $0.leave(name) }
             try node.store.forgetAgreements()
             NodeBell.ring(node.home)
             // As it was when this node left it.

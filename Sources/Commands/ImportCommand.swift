@@ -31,7 +31,9 @@ struct ImportCommand: ParsableCommand {
     @Option(help: "The community whose log they go to.")
     var community: String?
 
-    @Option(help: ArgumentHelp("A node that may open sealed fields; may repeat.", valueName: "node"))
+    @Option(
+        help: ArgumentHelp(
+            "A node that may open sealed fields, in place of those in node.yaml; may repeat.", valueName: "node"))
     var to: [String] = []
 
     @Option(help: "How far records without a mark of their own may be passed on.")
@@ -72,7 +74,7 @@ struct ImportCommand: ParsableCommand {
         _ node: Node, _ community: CommunityConfiguration, _ defaults: ImportDefaults, isDryRun: Bool
     ) throws -> ImportReport {
         let run = try ImportRun(
-            node: node, community: community.name, sealed: RecordWriter.Sealed(readers: to), isDryRun: isDryRun)
+            node: node, community: community.name, wishes: SealingPolicy.Wishes(readers: to), isDryRun: isDryRun)
         do {
             for path in files { try add(path, to: run, defaults) }
         } catch {
@@ -144,9 +146,10 @@ struct ImportCommand: ParsableCommand {
                 + "\(grouped(report.duplicates)) known already, \(grouped(report.quarantined)) "
                 + (isDryRun ? "would be quarantined" : "quarantined"))
         if report.sealed > 0 {
+            let isForOthers = report.readers.values.contains { $0.count > 1 }
             Output.line(
                 "  \(grouped(report.sealed)) with sealed fields"
-                    + (to.isEmpty ? ", for this node alone (name readers with --to)" : ""))
+                    + (isForOthers ? "" : ", for this node alone (name readers with --to, or in node.yaml)"))
         }
         let could = isDryRun ? "could be" : "can be"
         for (field, nodes) in report.readers.sorted(by: { $0.key < $1.key }) {

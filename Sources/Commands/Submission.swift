@@ -11,6 +11,7 @@ struct Submission {
     let community: CommunityConfiguration
     let author: String
     private let writer: RecordWriter
+    var policy: SealingPolicy { writer.policy }
     private let signer: NoteSigner
 
     init(node: Node, community: CommunityConfiguration, author: String) throws {
@@ -21,13 +22,13 @@ struct Submission {
         signer = try node.signer(community: community.name)
     }
 
-    func prepare(_ draft: RecordDraft, sealed: RecordWriter.Sealed) throws -> RecordWriter.Prepared {
-        try writer.prepare(draft, sealed: sealed)
+    func prepare(_ draft: RecordDraft, wishes: SealingPolicy.Wishes = .init()) throws -> RecordWriter.Prepared {
+        try writer.prepare(draft, wishes: wishes)
     }
 
     /// The records of a file, one JSON object a line: all of them, or an error that names the first bad line.
     func prepare(
-        lines: [UInt8], name: String, tlp: TLP, sealed: RecordWriter.Sealed
+        lines: [UInt8], name: String, tlp: TLP, wishes: SealingPolicy.Wishes
     ) throws -> [RecordWriter.Prepared] {
         let rows = lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
             .filter { !$0.element.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
@@ -38,7 +39,7 @@ struct Submission {
             }
             let draft = try RecordDraft(
                 object: JSONScanner.scan(Array(row.bytes)), time: Clock.timestamp, author: author, tlp: tlp)
-            return try writer.prepare(draft, sealed: sealed)
+            return try writer.prepare(draft, wishes: wishes)
         }
         let prepared = try zip(rows, outcomes).map { row, outcome in
             do {
@@ -77,7 +78,7 @@ struct Submission {
             try draft.set(
                 "replacement", to: RecordTarget(reference: reference, hash: replacement.hash).value)
         }
-        return try append([NewEntry(body: draft.body())]).first
+        return try append([writer.prepare(draft).entry]).first
     }
 }
 

@@ -10,10 +10,11 @@ struct SubmitCommand: AsyncParsableCommand {
         abstract: "Append one record to this node's log, or several from a file.",
         discussion: """
             NAME is a field of the type, or a path such as confidence.level or from.0.address; chain, address and \
-            tx_hash stand for those of the subject. A value may be @FILE or @- (standard input). Fields that policy \
-            seals (victim, case_number, method, note, a source that is no web address) are sealed to this node and to \
-            those named with --to. A sealed field typed as an argument can be seen by other users of this machine: \
-            give @FILE, or leave the value out and be asked.
+            tx_hash stand for those of the subject. A value may be @FILE or @- (standard input). Fields that node.yaml \
+            seals (victim, case_number, method, note, a source that is no web address, unless it says otherwise) are \
+            sealed to this node and to those named with --to, or else to the readers in node.yaml. --in-clear leaves \
+            one open, but none that node.yaml lists as never_in_clear. A sealed field typed as an argument can be \
+            seen by other users of this machine: give @FILE, or leave the value out and be asked.
 
             EXAMPLES
               entente submit attribution --field chain=ETH --field address=0x098b716b8aaf21512996dc57eb0615e2383e2f96 \\
@@ -34,7 +35,12 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: "Seal this field, too; may repeat.")
     var seal: [String] = []
 
-    @Option(help: ArgumentHelp("A node that may open the sealed fields; may repeat.", valueName: "node"))
+    @Option(help: "Leave this field open although node.yaml seals it; may repeat.")
+    var inClear: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A node that may open the sealed fields, in place of those in node.yaml; may repeat.", valueName: "node"))
     var to: [String] = []
 
     @Option(help: "How far it may be passed on: clear, green, amber, amber+strict, red.")
@@ -69,6 +75,9 @@ struct SubmitCommand: AsyncParsableCommand {
         guard file == nil || (field.isEmpty && replaces == nil) else {
             throw ValidationError("--field and --replaces go with a type, not with --file")
         }
+        if let both = inClear.first(where: seal.contains) {
+            throw ValidationError("\(both) cannot be both sealed and in clear")
+        }
         guard timeout >= 0, timeout <= 86_400 else { throw ValidationError("--timeout is 0 to 86400 seconds") }
     }
 
@@ -81,9 +90,9 @@ struct SubmitCommand: AsyncParsableCommand {
         let prepared: [RecordWriter.Prepared]
         if let file {
             prepared = try submission.prepare(
-                lines: InputFile.read(file), name: file, tlp: tlpOrDefault(node), sealed: sealedOptions)
+                lines: InputFile.read(file), name: file, tlp: tlpOrDefault(node), wishes: wishes)
         } else {
-            prepared = try [submission.prepare(draft(node), sealed: sealedOptions)]
+            prepared = try [submission.prepare(draft(node, submission.policy), wishes: wishes)]
         }
         if dryRun { return show(prepared, community) }
         let replaced = try replaces.map { try node.target($0) }
@@ -123,8 +132,8 @@ struct SubmitCommand: AsyncParsableCommand {
         if Output.isErrorTerminal { Output.note("held by \(who)") }
     }
 
-    private var sealedOptions: RecordWriter.Sealed {
-        RecordWriter.Sealed(fields: seal, readers: to)
+    private var wishes: SealingPolicy.Wishes {
+        SealingPolicy.Wishes(sealed: seal, inClear: inClear, readers: to)
     }
 
     private func tlpOrDefault(_ node: Node) throws -> TLP {
@@ -136,7 +145,7 @@ struct SubmitCommand: AsyncParsableCommand {
         return tlp
     }
 
-    private func draft(_ node: Node) throws -> RecordDraft {
+    private func draft(_ node: Node, _ policy: SealingPolicy) throws -> RecordDraft {
         let type = type ?? ""
         guard
             var draft = RecordDraft(
@@ -149,10 +158,13 @@ struct SubmitCommand: AsyncParsableCommand {
         guard !draft.schema.type.actsOnOwnLog || type == "withdrawal" else {
             throw CommandFailure(.usage, "\(type) records are written by the commands that they belong to")
         }
+        for name in inClear where draft.schema.field(at: name) == nil {
+            throw CommandFailure(.usage, "--in-clear \(name) is no field of \(draft.schema.type)")
+        }
         for assignment in field {
             let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
-            let isSealed = seal.contains(name) || node.configuration.sealing.fields.contains(draft.path(for: name))
+            let isSealed = policy.seals(draft.path(for: name), of: draft.schema.type, wishes: wishes)
             var text: String
             if parts.count == 2 {
                 text = String(parts[1])

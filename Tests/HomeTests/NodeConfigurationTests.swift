@@ -1,4 +1,5 @@
 import Home
+import Records
 import Testing
 
 @Suite("node.yaml")
@@ -52,6 +53,81 @@ struct NodeConfigurationTests {
         #expect(configuration == NodeConfiguration(node: "us.example", listen: listen))
         #expect(configuration.sealing.fields == ["victim", "case_number", "method", "note"])
         #expect(configuration.sealing.source == .unlessPublic)
+    }
+
+    static let policy = sample.replacing(
+        "  tlp: amber\n",
+        with: """
+              tlp: amber
+              readers: [kr.example]
+              never_in_clear: [victim, confidence.level]
+              types:
+                incident:
+                  fields: []
+                  readers:
+                    - us.example
+                  never_in_clear: [losses, source]
+                transfer:
+                  source: never
+
+            """)
+
+    @Test("says what is sealed by type, to whom, and what never stands in clear")
+    func sealingPolicy() throws {
+        let sealing = try Self.parsed(Self.policy).sealing
+        #expect(sealing.fields(of: .incident) == [])
+        #expect(sealing.fields(of: .transfer) == ["victim", "case_number"])
+        #expect(sealing.readers(of: .incident) == ["us.example"])
+        #expect(sealing.readers(of: .attribution) == ["kr.example"])
+        #expect(sealing.source(of: .incident) == .always)
+        #expect(sealing.source(of: .transfer) == .never)
+        let incident = sealing.neverInClear(of: .incident)
+        #expect(incident.fields == ["losses", "source"])
+        #expect(incident.key == "sealing.types.incident.never_in_clear")
+        #expect(sealing.neverInClear(of: .transfer).fields == ["victim", "confidence.level"])
+        #expect(sealing.neverInClear(of: .transfer).key == "sealing.never_in_clear")
+        // What nobody wrote down holds too: old files have no such key.
+        #expect(try Self.parsed().sealing.neverInClear == ["victim", "case_number"])
+        let whole = try Self.parsed(Self.policy)
+        #expect(try Self.parsed(whole.text()) == whole)
+    }
+
+    static let badPolicy: [BadText] = [
+        BadText("reader who is a stranger", "[kr.example]\n  never", "[xx.example]\n  never", line: 10, "no community"),
+        BadText("reader who is no node", "[kr.example]\n  never", "[kr_example]\n  never", line: 10, "no node name"),
+        BadText("reader twice", "[kr.example]\n  never", "[kr.example, kr.example]\n  never", line: 10, "stands twice"),
+        BadText(
+            "field of no type", "[victim, confidence.level]", "[vicitm]", line: 11, "no type of record has a field"),
+        BadText("field that all must see", "[victim, confidence.level]", "[tlp]", line: 11, "cannot be sealed"),
+        BadText("part of a list", "[victim, confidence.level]", "[from.address]", line: 11, "no type of record has"),
+        BadText("unknown type", "    incident:", "    incidents:", line: 13, "unknown key \"incidents\""),
+        BadText("type without content", "    incident:", "    erasure:", line: 13, "unknown key \"erasure\""),
+        BadText("field of another type", "[losses, source]", "[losses, concepts]", line: 17, "no field concepts"),
+        BadText("source among a type's fields", "fields: []", "fields: [source]", line: 14, "by the key source"),
+        BadText("reader of a type", "        - us.example\n", "        - jp.example\n", line: 16, "no community"),
+        BadText("word of a type", "source: never", "source: sometimes", line: 19, "it can be unless_public"),
+        BadText("key of a type", "source: never", "tlp: green", line: 19, "unknown key \"tlp\""),
+        BadText("type that is a list", "      source: never", "      - source", line: 19, "must be a mapping"),
+    ]
+
+    @Test("with a sealing policy that is wrong is refused with file, line and what to do", arguments: badPolicy)
+    func policyRefused(_ bad: BadText) throws {
+        let bytes = try bad.applied(to: Self.policy)
+        let error = try #require(throws: HomeError.self) { try NodeConfiguration(parsing: bytes, path: "node.yaml") }
+        #expect(error.category == .configuration)
+        #expect(error.line == bad.line, "\(error)")
+        #expect(error.message.contains(bad.message), "\(error)")
+    }
+
+    @Test("seals to nobody who has left the last community")
+    func strangers() throws {
+        var configuration = try Self.parsed(Self.policy)
+        try configuration.expel("kr.example", from: ["swap"])
+        #expect(configuration.sealing.readers == ["kr.example"])
+        configuration.leave("krus")
+        #expect(configuration.sealing.readers == [])
+        #expect(configuration.sealing.types["incident"]?.readers == ["us.example"])
+        try configuration.validate()
     }
 
     @Test("is written with comments and reads back as the same configuration")

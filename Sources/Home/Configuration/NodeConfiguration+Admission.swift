@@ -40,6 +40,19 @@ extension NodeConfiguration {
             communities[index].members.removeAll { $0 == peer }
             if communities[index].members.count < count { left.append(communities[index].name) }
         }
+        forgetStrangers()
         return left
+    }
+
+    /// Takes the community out.
+    public mutating func leave(_ name: String) {
+        communities.removeAll { $0.name == name }
+        forgetStrangers()
+    }
+
+    /// Nothing is sealed to a node that is a member of no community any more.
+    private mutating func forgetStrangers() {
+        let members = Set(communities.flatMap(\.members))
+        sealing.keepReaders(members.contains)
     }
 }

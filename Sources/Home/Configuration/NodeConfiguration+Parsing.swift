@@ -26,6 +26,7 @@ extension NodeConfiguration {
             syncInterval = try root.number(value, "sync_interval", 1...NodeConfiguration.maximumSyncInterval)
         }
         if let value = root.take("sealing") {
+            lines[.sealing] = value.line
             sealing = try SealingDefaults(parsing: value, of: source, &lines)
         }
         if let value = root.take("communities") {
@@ -60,28 +61,9 @@ extension CommunityConfiguration {
     }
 }
 
-extension SealingDefaults {
-    fileprivate init(
-        parsing value: YAMLValue, of source: YAMLSource, _ lines: inout [NodeConfiguration.Place: Int]
-    ) throws {
-        var mapping = try YAMLMapping(value, of: source, what: "sealing")
-        self.init()
-        if let value = mapping.take("fields") {
-            fields = []
-            for item in try mapping.list(value, "fields", limit: SealingDefaults.maximumFieldCount) {
-                lines[.sealedField(fields.count)] = item.line
-                fields.append(try mapping.text(item, "a field"))
-            }
-        }
-        if let value = mapping.take("source") { self.source = try mapping.choice(value, "source") }
-        if let value = mapping.take("tlp") { trafficLight = try mapping.choice(value, "tlp") }
-        try mapping.finish()
-    }
-}
-
 extension YAMLMapping {
     /// One of the words of an enumeration.
-    fileprivate func choice<Choice>(_ value: YAMLValue, _ what: String) throws -> Choice
+    func choice<Choice>(_ value: YAMLValue, _ what: String) throws -> Choice
     where Choice: RawRepresentable<String> & CaseIterable {
         let text = try text(value, what)
         guard let choice = Choice(rawValue: text) else {

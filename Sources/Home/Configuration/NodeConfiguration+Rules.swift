@@ -1,7 +1,8 @@
 extension NodeConfiguration {
     /// Where in the file a rule is broken.
     enum Place: Hashable {
-        case node, endpoint, syncInterval, sealedField(Int), communities, community(Int), member(Int, Int)
+        case node, endpoint, syncInterval, communities, community(Int), member(Int, Int)
+        case sealing, sealingItem(SealingDefaults.List, Int)
     }
 
     struct Problem {
@@ -31,31 +32,7 @@ extension NodeConfiguration {
             return Problem(
                 .syncInterval, "sync_interval must be from 1 to \(NodeConfiguration.maximumSyncInterval) seconds")
         }
-        return sealingProblem() ?? communityProblem()
-    }
-
-    private func sealingProblem() -> Problem? {
-        var seen: Set<String> = []
-        for (index, field) in sealing.fields.enumerated() {
-            guard index < SealingDefaults.maximumFieldCount else {
-                return Problem(.sealedField(index), "at most \(SealingDefaults.maximumFieldCount) fields are accepted")
-            }
-            guard field.utf8.first.map({ UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 }) ?? false,
-                field.utf8.count <= 64,
-                field.utf8.allSatisfy({ ASCII.isLowerOrDigit($0) || $0 == UInt8(ascii: "_") })
-            else {
-                return Problem(
-                    .sealedField(index),
-                    "\(Display.quoted(field)) is no field name; they are lower-case words, for example case_number")
-            }
-            guard field != "source" else {
-                return Problem(.sealedField(index), "whether a source is sealed is said by the key source, not here")
-            }
-            guard seen.insert(field).inserted else {
-                return Problem(.sealedField(index), "the field \(field) stands twice; remove one")
-            }
-        }
-        return nil
+        return communityProblem() ?? sealing.firstProblem(communities: communities)
     }
 
     private func communityProblem() -> Problem? {

@@ -15,15 +15,11 @@ extension NodeConfiguration {
             "# Seconds between attempts to reconcile with a partner that is not connected.",
             "sync_interval: \(syncInterval)",
             "",
-            "# What is sealed, and how records are marked, unless a command says otherwise.",
+            "# What is sealed, to whom, and how records are marked, unless a command says otherwise.",
             "sealing:",
         ]
-        lines += NodeConfiguration.list(sealing.fields, key: "fields", indentation: "  ")
+        lines += sealing.lines()
         lines += [
-            "  # unless_public: sealed unless it is a public address on the web; always; never.",
-            "  source: \(sealing.source.rawValue)",
-            "  # Traffic light protocol: clear, green or amber.",
-            "  tlp: \(sealing.trafficLight.rawValue)",
             "",
             "# The groups this node shares records with. Members, this node among them, may hold its log there.",
             "# carry_sealed: recipients (sealed parts go only to those who can open them) or members (to all).",
@@ -37,7 +33,7 @@ extension NodeConfiguration {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func list(_ items: [String], key: String, indentation: String) -> [String] {
+    static func list(_ items: [String], key: String, indentation: String) -> [String] {
         if items.isEmpty { return ["\(indentation)\(key): []"] }
         return ["\(indentation)\(key):"] + items.map { "\(indentation)  - \(PlainScalar.write($0))" }
     }

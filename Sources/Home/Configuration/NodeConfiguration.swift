@@ -60,36 +60,3 @@ public struct CommunityConfiguration: Sendable, Hashable {
         self.carrySealed = carrySealed
     }
 }
-
-/// What is sealed, and how records are marked, unless a command says otherwise.
-public struct SealingDefaults: Sendable, Hashable {
-    /// The most fields that can be named.
-    public static let maximumFieldCount = 64
-
-    /// What happens to a record's source.
-    public enum SourceSealing: String, Sendable, Hashable, CaseIterable {
-        /// Sealed unless it is a public address on the web.
-        case unlessPublic = "unless_public"
-        case always
-        case never
-    }
-
-    /// The traffic light protocol's labels that a record can carry by default.
-    public enum TrafficLight: String, Sendable, Hashable, CaseIterable {
-        case clear, green, amber
-    }
-
-    /// Names of the fields that are sealed.
-    public var fields: [String]
-    public var source: SourceSealing
-    public var trafficLight: TrafficLight
-
-    public init(
-        fields: [String] = ["victim", "case_number", "method", "note"], source: SourceSealing = .unlessPublic,
-        trafficLight: TrafficLight = .green
-    ) {
-        self.fields = fields
-        self.source = source
-        self.trafficLight = trafficLight
-    }
-}

@@ -135,8 +135,11 @@ public final class Node: Sendable {
     /// What turns drafts into entries of this community's log.
     public func writer(community: String) throws -> RecordWriter {
         RecordWriter(
-            origin: origin(of: community), node: name, policy: configuration.sealing, sealingKeys: try sealingKeys(),
-            doublesKey: try keystore.doublesKey())
+            origin: origin(of: community),
+            policy: SealingPolicy(
+                node: name, members: configuration.community(community)?.members ?? [],
+                defaults: configuration.sealing),
+            sealingKeys: try sealingKeys(), doublesKey: try keystore.doublesKey())
     }
 
     /// Appends to the own log of a community and signs. Rings the running node, which tells the partners.

@@ -34,7 +34,7 @@ public final class ImportRun {
     private let community: String
     private let writer: RecordWriter
     private let signer: NoteSigner
-    private let sealed: RecordWriter.Sealed
+    private let wishes: SealingPolicy.Wishes
     private let isDryRun: Bool
     private let doubles = DoubleFilter()
     private let quarantine: Quarantine?
@@ -51,10 +51,10 @@ public final class ImportRun {
     /// Records of one transaction.
     private static let batchSize = 8_192
 
-    public init(node: Node, community: String, sealed: RecordWriter.Sealed, isDryRun: Bool) throws {
+    public init(node: Node, community: String, wishes: SealingPolicy.Wishes, isDryRun: Bool) throws {
         self.node = node
         self.community = community
-        self.sealed = sealed
+        self.wishes = wishes
         self.isDryRun = isDryRun
         writer = try node.writer(community: community)
         signer = try node.signer(community: community)
@@ -127,8 +127,8 @@ public final class ImportRun {
     /// Hashes and seals on all cores. What concerns one record alone is its outcome; what concerns all, such as a
     /// reader without a key, is thrown.
     private func prepare(_ rows: [Row]) throws -> [Result<RecordWriter.Prepared, RecordProblems>] {
-        try RecordWriter.onAllCores(rows) { [writer, sealed] row in
-            try writer.prepare(body: row.body, sealed: sealed)
+        try RecordWriter.onAllCores(rows) { [writer, wishes] row in
+            try writer.prepare(body: row.body, wishes: wishes)
         }.map { outcome in
             do {
                 return .success(try outcome.get())
@@ -136,6 +136,8 @@ public final class ImportRun {
                 return .failure(problems)
             } catch let problem as RecordProblem {
                 return .failure(RecordProblems([problem]))
+            } catch let refusal as SealingRefusal {
+                return .failure(RecordProblems([RecordProblem(path: "", reason: refusal.description)]))
             } catch RecordWriterError.badEnvelope {
                 let reason = RecordWriterError.badEnvelope.description
                 return .failure(RecordProblems([RecordProblem(path: "sealed", reason: reason)]))

@@ -1,24 +1,10 @@
 import Cryptography
-import Home
 public import LogStore
 public import Records
 import Sealing
 
 /// Turns drafts into entries: seals what is to be sealed, makes the body, and knows it again as a double.
 public struct RecordWriter: Sendable {
-    /// Who may open the sealed fields of a record, besides its author's node.
-    public struct Sealed: Sendable {
-        /// Fields to seal beyond those that policy seals.
-        public var fields: [String]
-        /// Node names.
-        public var readers: [String]
-
-        public init(fields: [String] = [], readers: [String] = []) {
-            self.fields = fields
-            self.readers = readers
-        }
-    }
-
     /// An entry, and what became sealed in it.
     public struct Prepared: Sendable {
         public let entry: NewEntry
@@ -27,32 +13,34 @@ public struct RecordWriter: Sendable {
     }
 
     public let origin: String
-    private let node: String
-    private let policy: SealingDefaults
+    public let policy: SealingPolicy
     /// Newest sealing key of each node that fields can be sealed to, this one among them.
     private let sealingKeys: [String: SealedBox.PublicKey]
     private let doublesKey: SecretBytes
 
     init(
-        origin: String, node: String, policy: SealingDefaults, sealingKeys: [String: SealedBox.PublicKey],
+        origin: String, policy: SealingPolicy, sealingKeys: [String: SealedBox.PublicKey],
         doublesKey: SecretBytes
     ) {
         self.origin = origin
-        self.node = node
         self.policy = policy
         self.sealingKeys = sealingKeys
         self.doublesKey = doublesKey
     }
 
-    /// Makes the entry of a draft. Throws `RecordProblems`, or ``RecordWriterError`` for a reader without a key.
-    public func prepare(_ draft: RecordDraft, sealed: Sealed = Sealed()) throws -> Prepared {
+    /// Makes the entry of a draft. Throws `RecordProblems`, ``SealingRefusal``, or ``RecordWriterError`` for a reader
+    /// without a key.
+    public func prepare(_ draft: RecordDraft, wishes: SealingPolicy.Wishes = .init()) throws -> Prepared {
+        try prepare(draft, decision: policy.decision(on: draft, wishes: wishes))
+    }
+
+    private func prepare(_ draft: RecordDraft, decision: SealingPolicy.Decision) throws -> Prepared {
         var draft = draft
         let hash = doubleHash(draft.ordered)
-        let fields = draft.fieldsToSeal(with: fieldsByPolicy(draft) + sealed.fields)
+        let (fields, readers) = (decision.fields, decision.readers)
         guard !fields.isEmpty else {
             return Prepared(entry: NewEntry(body: try draft.body(), doubleHash: hash), sealedFields: [], readers: [])
         }
-        let readers = Set(sealed.readers + [node]).sorted()
         let recipients = try readers.map { reader -> SealingRecipient in
             guard let key = sealingKeys[reader] else { throw RecordWriterError.noSealingKey(node: reader) }
             return SealingRecipient(node: reader, key: key)
@@ -74,36 +62,20 @@ public struct RecordWriter: Sendable {
     }
 
     /// Makes the entry of a body that was validated for submission already. It stays as it is, to the byte, unless
-    /// policy seals something in it.
-    public func prepare(body: [UInt8], sealed: Sealed) throws -> Prepared {
+    /// something in it is to be sealed.
+    public func prepare(body: [UInt8], wishes: SealingPolicy.Wishes) throws -> Prepared {
         let value = try JSONScanner.scan(body)
         let time = value["time"]?.string.flatMap { Timestamp($0) } ?? Clock.timestamp
         let draft = try RecordDraft(object: value, time: time, author: "", tlp: .green)
-        let isSealedWhole = value["tlp"]?.string.flatMap(TLP.init(rawValue:))?.requiresSealing == true
-        guard !isSealedWhole, fieldsByPolicy(draft).isEmpty, sealed.fields.isEmpty else {
-            return try prepare(draft, sealed: sealed)
-        }
+        let decision = try policy.decision(on: draft, wishes: wishes)
+        let mustBeSealed = value["tlp"]?.string.flatMap(TLP.init(rawValue:))?.requiresSealing == true
+        guard decision.fields.isEmpty, !mustBeSealed else { return try prepare(draft, decision: decision) }
         // Its size counts only now that nothing more of it is taken out.
         if body.count > EntryRecord.maximumBodyByteCount {
             _ = try EntryRecord.validate(body: body, forSubmission: true)
         }
         return Prepared(entry: NewEntry(body: body, doubleHash: doubleHash(value)), sealedFields: [], readers: [])
     }
-
-    /// The fields that node.yaml seals, of those that the record has.
-    private func fieldsByPolicy(_ draft: RecordDraft) -> [String] {
-        var fields = policy.fields.filter { draft[$0] != nil && draft.schema.isSealable($0) }
-        if draft[Self.source] != nil {
-            switch policy.source {
-            case .always: fields.append(Self.source)
-            case .unlessPublic: fields += draft.fieldsSealedByDefault.filter { $0 == Self.source }
-            case .never: break
-            }
-        }
-        return fields
-    }
-
-    private static let source = "source"
 
     /// Equal for records that say the same at another time or by another author; never 0, which stands for none.
     private func doubleHash(_ record: JSONValue) -> UInt64 {

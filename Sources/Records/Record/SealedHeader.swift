@@ -113,7 +113,7 @@ public struct SealedHeader: Sendable, Hashable {
         fields.contains { SealedHeader.path($0, covers: path) }
     }
 
-    static func path(_ sealed: String, covers path: String) -> Bool {
+    package static func path(_ sealed: String, covers path: String) -> Bool {
         let sealed = sealed.utf8
         let path = path.utf8
         guard path.starts(with: sealed) else { return false }

@@ -1,0 +1,86 @@
+public import Records
+
+/// What is sealed, to whom, and how records are marked. Commands may say otherwise, but not of what is never to stand
+/// in clear.
+public struct SealingDefaults: Sendable, Hashable {
+    /// The most fields that one list can name.
+    public static let maximumFieldCount = 64
+    /// The most readers that one list can name: an envelope has 64 recipients, this node among them.
+    public static let maximumReaderCount = 63
+
+    /// What happens to a record's source.
+    public enum SourceSealing: String, Sendable, Hashable, CaseIterable {
+        /// Sealed unless it is a public address on the web.
+        case unlessPublic = "unless_public"
+        case always
+        case never
+    }
+
+    /// The traffic light protocol's labels that a record can carry by default.
+    public enum TrafficLight: String, Sendable, Hashable, CaseIterable {
+        case clear, green, amber
+    }
+
+    /// What one type of record has in place of what holds for all; `nil` where it is as for all.
+    public struct OfType: Sendable, Hashable {
+        public var fields: [String]?
+        public var source: SourceSealing?
+        public var readers: [String]?
+        public var neverInClear: [String]?
+
+        public init(
+            fields: [String]? = nil, source: SourceSealing? = nil, readers: [String]? = nil,
+            neverInClear: [String]? = nil
+        ) {
+            self.fields = fields
+            self.source = source
+            self.readers = readers
+            self.neverInClear = neverInClear
+        }
+    }
+
+    /// The fields that are sealed, by path.
+    public var fields: [String]
+    public var source: SourceSealing
+    /// The nodes that can open what is sealed, besides this one.
+    public var readers: [String]
+    /// The fields of which none is written unless it is sealed.
+    public var neverInClear: [String]
+    public var trafficLight: TrafficLight
+    /// By the name of the type.
+    public var types: [String: OfType]
+
+    public init(
+        fields: [String] = ["victim", "case_number", "method", "note"], source: SourceSealing = .unlessPublic,
+        readers: [String] = [], neverInClear: [String] = ["victim", "case_number"],
+        trafficLight: TrafficLight = .green, types: [String: OfType] = [:]
+    ) {
+        self.fields = fields
+        self.source = source
+        self.readers = readers
+        self.neverInClear = neverInClear
+        self.trafficLight = trafficLight
+        self.types = types
+    }
+
+    /// The types of record of which something can be sealed.
+    static var schemas: [RecordSchema] { RecordSchema.all.filter { !$0.sealableFields.isEmpty } }
+
+    // MARK: What holds for a type
+
+    public func fields(of type: RecordType) -> [String] { types[type.rawValue]?.fields ?? fields }
+    public func source(of type: RecordType) -> SourceSealing { types[type.rawValue]?.source ?? source }
+    public func readers(of type: RecordType) -> [String] { types[type.rawValue]?.readers ?? readers }
+
+    /// The fields of the type that never stand in clear, and the key in node.yaml that says so.
+    public func neverInClear(of type: RecordType) -> (fields: [String], key: String) {
+        if let own = types[type.rawValue]?.neverInClear { return (own, "sealing.types.\(type).never_in_clear") }
+        return (neverInClear, "sealing.never_in_clear")
+    }
+
+    /// Keeps those readers for which the closure holds.
+    mutating func keepReaders(_ isKept: (String) -> Bool) {
+        readers.removeAll { !isKept($0) }
+        for type in types.keys { types[type]?.readers?.removeAll { !isKept($0) } }
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+/// `submit` and `import` obey the sealing policy of node.yaml, with the real program.
+@Suite(.serialized) struct SealingPolicyCommandTests {
+    private static let record =
+        #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"label":"first""#
+    private static let base = [
+        "submit", "attribution", "--field", "chain=ETH", "--field",
+        "address=0x098b716b8aaf21512996dc57eb0615e2383e2f96", "--field", "label=thief",
+    ]
+
+    private func run(_ place: Place, _ arguments: [String]) throws -> Entente.Outcome {
+        try Entente.run(["--home", "\(place.path)/us"] + arguments)
+    }
+
+    private func change(_ place: Place, _ old: String, _ new: String) throws {
+        let path = "\(place.path)/us/node.yaml"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try #require(text.contains(old))
+        try text.replacingOccurrences(of: old, with: new).write(toFile: path, atomically: false, encoding: .utf8)
+    }
+
+    @Test func initWritesAPolicyWithItsMeaning() throws {
+        let place = try Place()
+        try place.found("us")
+        let text = try String(contentsOfFile: "\(place.path)/us/node.yaml", encoding: .utf8)
+        for part in [
+            "  never_in_clear:\n    - victim\n    - case_number\n", "  readers: []\n", "# types:", "# A record that",
+        ] {
+            #expect(text.contains(part), "\(part)")
+        }
+    }
+
+    @Test func submitRefusesInOneLineWhatMayNotStandInClear() throws {
+        let place = try Place()
+        try place.found("us")
+        let victim = try place.file("victim.txt", "Sky Mavis")
+        let refused = try run(place, Self.base + ["--field", "victim=@\(victim)", "--in-clear", "victim"])
+        #expect(refused.status == 77)
+        refused.expectOneLine()
+        for part in ["victim", "sealing.never_in_clear", "--seal victim"] {
+            #expect(refused.errors.contains(part), "\(refused.errors)")
+        }
+        #expect(!refused.errors.contains("Sky Mavis"))
+        let file = try place.file("r.jsonl", "\(Self.record)}\n\(Self.record),\"victim\":\"Sky Mavis\"}\n")
+        let ofFile = try run(place, ["submit", "--file", file, "--in-clear", "victim"])
+        #expect(ofFile.status == 65)
+        #expect(ofFile.errors.contains("r.jsonl:2: victim would stand in clear"), "\(ofFile.errors)")
+        ofFile.expectOneLine()
+        #expect(try place.size(of: "us.example/krus", at: "us") == 1)
+
+        // What is sealed by default only may stay open when somebody says so.
+        let open = try run(place, Self.base + ["--field", "note=public", "--in-clear", "note", "--json"])
+        let reference = try #require(open.objects.first?["ref"] as? String)
+        #expect(try place.must("us", "show", reference, "--raw").output.contains(#""note":"public""#))
+    }
+
+    @Test func importQuarantinesWhatPolicyForbidsInClear() throws {
+        let place = try Place()
+        try place.found("us")
+        try change(place, "    - victim\n    - case_number\n  # Traffic", "    - victim\n    - context\n  # Traffic")
+        let file = try place.file(
+            "r.jsonl",
+            ["", #","context":"where it was seen""#, #","victim":"Sky Mavis""#].map { "\(Self.record)\($0)}\n" }
+                .joined())
+        for dry in [["--dry-run"], []] {
+            let report = try run(place, ["import", file, "--json"] + dry).objects.first
+            #expect(report?["imported"] as? Int == 2)
+            let rejects = report?["rejects"] as? [[String: Any]] ?? []
+            #expect(rejects.map { $0["position"] as? Int } == [2])
+            #expect((rejects.first?["reason"] as? String)?.contains("sealing.never_in_clear") == true)
+        }
+        #expect(try run(place, ["import", file, "--strict"]).status == 65)
+        try place.expectSound("us")
+    }
+
+    @Test func defaultReadersCanOpenAndADryRunNamesThem() throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        try change(place, "  readers: []\n", "  readers: [kr.example]\n")
+        let file = try place.file("r.jsonl", "\(Self.record),\"victim\":\"Sky Mavis\"}\n")
+        for command in [["submit", "--file", file], ["import", file]] {
+            let dry = try run(place, command + ["--dry-run", "--json"]).objects.first
+            #expect(dry?["readers"] as? [String: [String]] == ["victim": ["kr.example", "us.example"]])
+            let other = try run(place, command + ["--to", "jp.example", "--dry-run", "--json"]).objects.first
+            #expect(other?["readers"] as? [String: [String]] == ["victim": ["jp.example", "us.example"]])
+        }
+        try place.must("us", "import", file)
+        try place.serve("us")
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        let index = try place.size(of: "us.example/krus", at: "us") - 1
+        let atKR = try place.must("kr", "show", "us.example/krus#\(index)", "--json").objects.first
+        #expect((atKR?["opened"] as? [String: Any])?["victim"] as? String == "Sky Mavis")
+        let atJP = try place.must("jp", "show", "us.example/krus#\(index)", "--json").objects.first
+        #expect(atJP?["sealed_part"] as? String == "not_for_this_node")
+        // A partner that leaves is nobody's reader.
+        place.stop()
+        try place.must("us", "peer", "remove", "kr.example")
+        try place.must("us", "status")
+    }
+
+    @Test func reasonsOfWithdrawalsObeyTheSamePolicy() throws {
+        let place = try Place()
+        try place.found("us")
+        let reference = try #require(run(place, Self.base + ["--json"]).objects.first?["ref"] as? String)
+        try change(place, "  # types:\n", "  types:\n    withdrawal:\n      never_in_clear: [reason]\n")
+        let refused = try place.run("us", "withdraw", reference, "--reason", "a mistake")
+        #expect(refused.status == 77)
+        #expect(refused.errors.contains("sealing.types.withdrawal.never_in_clear"), "\(refused.errors)")
+        try change(
+            place, "      never_in_clear: [reason]\n", "      fields: [reason]\n      never_in_clear: [reason]\n")
+        let raw = try place.must("us", "withdraw", reference, "--reason", "a mistake", "--json").objects.first
+        let done = try #require(raw?["ref"] as? String)
+        #expect(try !place.must("us", "show", done, "--raw").output.contains("a mistake"))
+        #expect(try place.must("us", "show", reference, "--json").objects.first?["state"] as? String == "withdrawn")
+    }
+
+    @Test func somebodyElsesEnvelopeIsNotNamedInARecordOfOnesOwn() throws {
+        let place = try Place()
+        try place.found("us")
+        let victim = try place.file("victim.txt", "Sky Mavis")
+        let reference = try #require(
+            run(place, Self.base + ["--field", "victim=@\(victim)", "--json"]).objects.first?["ref"] as? String)
+        let body = try place.must("us", "show", reference, "--raw").output
+        let file = try place.file("copy.jsonl", body + "\n")
+        let submitted = try run(place, ["submit", "--file", file])
+        #expect(submitted.status == 65 && submitted.errors.contains("sealed"), "\(submitted.errors)")
+        let report = try run(place, ["import", file, "--json"]).objects.first
+        #expect(report?["imported"] as? Int == 0)
+        #expect(report?["quarantined"] as? Int == 1)
+    }
+}

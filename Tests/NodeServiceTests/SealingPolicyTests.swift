@@ -1,0 +1,125 @@
+import Home
+import NodeService
+import Records
+import Testing
+
+/// What node.yaml says of sealing is obeyed, and a command can only go so far against it.
+@Suite struct SealingPolicyTests {
+    private static let victim = #","victim":"Sky Mavis""#
+    private static let members = ["us.example", "kr.example", "jp.example"]
+
+    private func draft(_ more: String = victim, type: String = "attribution") throws -> RecordDraft {
+        let text = #"{"type":"\#(type)","subject":{"chain":"eip155:1","address":"0x1"},"label":"x"\#(more)}"#
+        return try RecordDraft(
+            object: JSONScanner.scan([UInt8](text.utf8)), time: #require(Timestamp(seconds: 0)), author: "a",
+            tlp: .green)
+    }
+
+    private func policy(_ defaults: SealingDefaults = SealingDefaults()) -> SealingPolicy {
+        SealingPolicy(node: "us.example", members: Self.members, defaults: defaults)
+    }
+
+    @Test func withoutAWordTheDefaultsAreSealedToThisNodeAlone() throws {
+        let decision = try policy().decision(
+            on: draft(#","victim":"a","note":"b","context":"c","source":"an informant""#))
+        #expect(decision.fields == ["note", "source", "victim"])
+        #expect(decision.readers == ["us.example"])
+        #expect(try policy().decision(on: draft(#","source":"https://a.example""#)).fields == [])
+    }
+
+    @Test func readersComeFromNodeYAMLUnlessACommandNamesThem() throws {
+        let defaults = SealingDefaults(
+            readers: ["kr.example", "xx.example"], types: ["incident": .init(readers: ["jp.example"])])
+        // A reader that is no member of this community could not hold the record.
+        #expect(try policy(defaults).decision(on: draft()).readers == ["kr.example", "us.example"])
+        #expect(
+            try policy(defaults).decision(on: draft(), wishes: .init(readers: ["jp.example"])).readers
+                == ["jp.example", "us.example"])
+        #expect(
+            try policy(defaults).decision(on: draft(), wishes: .init(readers: ["us.example"])).readers
+                == ["us.example"])
+        let incident = #"{"type":"incident","slug":"s","name":"n","kind":"heist","victim":"v"}"#
+        let other = try RecordDraft(
+            object: JSONScanner.scan([UInt8](incident.utf8)), time: #require(Timestamp(seconds: 0)), author: "a",
+            tlp: .green)
+        #expect(try policy(defaults).decision(on: other).readers == ["jp.example", "us.example"])
+    }
+
+    @Test func ACommandMayLeaveOpenWhatIsOnlySealedByDefault() throws {
+        let wishes = SealingPolicy.Wishes(inClear: ["note"])
+        #expect(try policy().decision(on: draft(#","note":"b""#), wishes: wishes).fields == [])
+        #expect(try policy().decision(on: draft(#","note":"b","victim":"v""#), wishes: wishes).fields == ["victim"])
+        let everything = SealingDefaults(source: .always, neverInClear: [])
+        #expect(
+            try policy(everything).decision(
+                on: draft(#","source":"s","victim":"v""#), wishes: .init(inClear: ["source", "victim"])
+            ).fields == [])
+    }
+
+    @Test func whatIsNeverInClearIsRefusedInClearWhateverTheCommandSays() throws {
+        #expect(throws: SealingRefusal.neverInClear(field: "victim", rule: "sealing.never_in_clear")) {
+            try policy().decision(on: draft(), wishes: .init(inClear: ["victim"]))
+        }
+        let unsealed = SealingDefaults(fields: [], neverInClear: ["label", "confidence", "source"])
+        #expect(throws: SealingRefusal.neverInClear(field: "label", rule: "sealing.never_in_clear")) {
+            try policy(unsealed).decision(on: draft(""))
+        }
+        let sealed = SealingPolicy.Wishes(sealed: ["label"])
+        #expect(try policy(unsealed).decision(on: draft(""), wishes: sealed).fields == ["label"])
+        // Half of a field is not the field, and a public source is in clear as well.
+        let half = SealingPolicy.Wishes(sealed: ["label", "confidence.level"])
+        #expect(throws: SealingRefusal.neverInClear(field: "confidence", rule: "sealing.never_in_clear")) {
+            try policy(unsealed).decision(on: draft(#","confidence":{"value":3,"level":"x"}"#), wishes: half)
+        }
+        #expect(throws: SealingRefusal.neverInClear(field: "source", rule: "sealing.never_in_clear")) {
+            try policy(unsealed).decision(on: draft(#","source":"https://a.example""#), wishes: sealed)
+        }
+        let ofType = SealingDefaults(types: ["attribution": .init(neverInClear: ["asset"])])
+        #expect(throws: SealingRefusal.neverInClear(field: "asset", rule: "sealing.types.attribution.never_in_clear")) {
+            try policy(ofType).decision(on: draft(#","asset":"ETH""#))
+        }
+        // In place of the general list, not beside it.
+        let open = SealingPolicy.Wishes(inClear: ["victim"])
+        #expect(try policy(ofType).decision(on: draft(), wishes: open).fields == [])
+        // A whole that is sealed seals its parts.
+        let part = SealingDefaults(fields: ["confidence"], neverInClear: ["confidence.level"])
+        #expect(
+            try policy(part).decision(on: draft(#","confidence":{"level":"x"}"#)).fields == ["confidence"])
+    }
+
+    @Test func theTrafficLightSealsEverythingAndNoCommandOpensIt() throws {
+        for tlp in ["red", "amber+strict"] {
+            let draft = try draft(#","asset":"ETH","tlp":"\#(tlp)""#)
+            #expect(try policy(.init(fields: [])).decision(on: draft).fields == ["asset", "label", "subject"])
+            #expect(throws: SealingRefusal.sealedAnyway(field: "asset")) {
+                try policy().decision(on: draft, wishes: .init(inClear: ["asset"]))
+            }
+        }
+        #expect(try policy().decision(on: draft(#","asset":"ETH","tlp":"amber""#)).fields == [])
+    }
+
+    @Test func provenanceGoesWithWhatIsSealed() throws {
+        let provenance = #","provenance":{"format":"csv"}"#
+        #expect(try policy().decision(on: draft(provenance)).fields == [])
+        let both = try draft(provenance + Self.victim)
+        #expect(try policy().decision(on: both).fields == ["provenance", "victim"])
+        #expect(throws: SealingRefusal.sealedAnyway(field: "provenance")) {
+            try policy().decision(on: both, wishes: .init(inClear: ["provenance"]))
+        }
+    }
+
+    @Test func aDraftThatNamesAnEnvelopeIsRefused() throws {
+        #expect(throws: RecordProblem.self) { try policy().decision(on: draft(#","sealed":{}"#)) }
+    }
+
+    @Test func refusalsNameFieldRuleAndWayOutInOneLine() {
+        for refusal in [
+            SealingRefusal.neverInClear(field: "victim", rule: "sealing.never_in_clear"),
+            .sealedAnyway(field: "victim"),
+        ] {
+            #expect(refusal.description.contains("victim"))
+            #expect(!refusal.description.contains("\n"))
+            #expect(refusal.description.contains("leave"))
+        }
+    }
+}
