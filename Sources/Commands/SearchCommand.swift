@@ -12,10 +12,16 @@ struct SearchCommand: ParsableCommand {
             Words match labels, names, slugs and concepts by their beginning. Every condition given must hold. \
             Withdrawn and superseded records are left out, and counted, unless --all is given.
 
+            --sealed finds records by the whole value of a field that is sealed to this node, in any case and \
+            punctuation; the name alone asks for the value without showing it, as on the command line others on this \
+            machine can read it.
+
             EXAMPLES
               entente search lazarus
               entente search --address 0x098b716b8aaf21512996dc57eb0615e2383e2f96
               entente search --actor lazarus_group --limit 20 --json
+              entente search --sealed case_number=2023-0417
+              entente search --sealed victim=@name.txt
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -34,6 +40,9 @@ struct SearchCommand: ParsableCommand {
 
     @Option(help: "An incident's slug.")
     var incident: String?
+
+    @Option(help: ArgumentHelp("A sealed field and its whole value; may repeat.", valueName: "field=value"))
+    var sealed: [String] = []
 
     @Option(help: "A record type, such as attribution.")
     var type: String?
@@ -63,6 +72,12 @@ struct SearchCommand: ParsableCommand {
         query.community = community
         query.limit = limit
         query.includesWithdrawn = all
+        if !sealed.isEmpty {
+            let conditions = try sealed.map(condition)
+            let bar = ProgressBar("opening", isQuiet: global.json)
+            query.among = Set(try SealedIndex(node: node).positions(where: conditions) { bar.update($0, of: $1) })
+            bar.finish()
+        }
         let bar = ProgressBar("indexing", isQuiet: global.json)
         let (found, hidden) = try node.index().search(query) { bar.update($0, of: $1) }
         bar.finish()
@@ -80,6 +95,27 @@ struct SearchCommand: ParsableCommand {
         }
         if table.isEmpty { Output.note("nothing found") } else { table.print() }
         if hidden > 0 { Output.note("\(hidden) withdrawn or superseded left out; --all shows them") }
+    }
+}
+
+extension SearchCommand {
+    /// A condition as it is written: with a value, with a file that holds it, or without, to be asked for it.
+    private func condition(_ text: String) throws -> SealedCondition {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let name = parts[0]
+        guard parts.count == 2 else {
+            guard let typed = HiddenPrompt.read("\(name): ") else {
+                throw CommandFailure(.usage, "--sealed \(name) has no value; write \(name)=VALUE or \(name)=@FILE")
+            }
+            return try SealedCondition(field: name, value: typed)
+        }
+        if parts[1].hasPrefix("@") {
+            return try SealedCondition(field: name, value: InputFile.text(String(parts[1].dropFirst())))
+        }
+        if Output.isErrorTerminal {
+            Output.note("entente: \(name) is sealed, but as an argument others on this machine can read it")
+        }
+        return try SealedCondition(field: name, value: parts[1])
     }
 }
 

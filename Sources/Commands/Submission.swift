@@ -33,7 +33,7 @@ struct Submission {
         let rows = lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
             .filter { !$0.element.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
             .map { (number: $0.offset + 1, bytes: $0.element) }
-        let outcomes = RecordWriter.onAllCores(rows) { [writer, author] row in
+        let outcomes = AllCores.map(rows) { [writer, author] row in
             guard row.bytes.count <= 1 << 20 else {
                 throw CommandFailure(.badInput, "a line of \(row.bytes.count) bytes")
             }

@@ -29,6 +29,8 @@ struct KeyFile {
         case sealing = "x25519"
         /// Finds doubles by a keyed hash.
         case doubles = "blake2b"
+        /// Finds sealed values by a keyed hash.
+        case blindIndex = "blake2b-index"
         /// Is this node's to its partners: PEM, in a file like this only under a passphrase.
         case tls = "tls"
 
@@ -37,7 +39,7 @@ struct KeyFile {
             switch self {
             case .log, .mirror: try Ed25519.PrivateKey(seed: secret).publicKey.bytes
             case .sealing: try SealedBox.PrivateKey(secret: secret).publicKey.bytes
-            case .doubles, .tls: nil
+            case .doubles, .blindIndex, .tls: nil
             }
         }
     }

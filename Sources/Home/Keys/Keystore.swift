@@ -107,6 +107,22 @@ public struct Keystore: Sendable {
         try doublesFile.read(unlock: unlock)
     }
 
+    /// The random key of the blind index over sealed fields: `index.key`, 32 bytes. It is made where there is none:
+    /// all that hangs on it is the index, which is then filled again.
+    public func blindIndexKey() throws -> SecretBytes {
+        do {
+            return try blindIndexFile.read(unlock: unlock)
+        } catch let error as HomeError where error.category == .noInput {
+            let key = try SecretBytes.random(count: 32)
+            do {
+                try create(blindIndexFile, key)
+            } catch let error as HomeError where error.category == .exists {
+                return try blindIndexFile.read(unlock: unlock)
+            }
+            return key
+        }
+    }
+
     /// Stores a new TLS key, in PEM as OpenSSL writes it: `tls.key`. Throws `exists` where there is one, unless it is
     /// to be replaced.
     public func storeTLSKey(pem: SecretBytes, replacing: Bool = false) throws {
@@ -173,6 +189,10 @@ public struct Keystore: Sendable {
 
     private var doublesFile: KeyFile {
         KeyFile(path: "\(home.keysFolder)/doubles.key", purpose: .doubles, name: node)
+    }
+
+    private var blindIndexFile: KeyFile {
+        KeyFile(path: "\(home.keysFolder)/index.key", purpose: .blindIndex, name: node)
     }
 
     func logFile(_ community: String, _ generation: UInt64) throws -> KeyFile {

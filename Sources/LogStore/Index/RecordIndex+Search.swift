@@ -30,6 +30,8 @@ public struct RecordQuery: Sendable, Hashable {
     public var incident: String?
     public var type: String?
     public var community: String?
+    /// Only these records, where it is given.
+    public var among: Set<RecordPosition>?
     /// Whether withdrawn and superseded records are shown.
     public var includesWithdrawn = false
     public var limit = 100
@@ -110,7 +112,7 @@ extension RecordIndex {
 
     private static func hits(_ db: Database, _ query: RecordQuery) throws -> (hits: [Hit], hidden: Int) {
         let logs = try logs(db, community: query.community)
-        var records = try candidates(db, query, among: logs.keys.sorted())
+        var records = try candidates(db, query, among: logs)
         var hidden = 0
         if !query.includesWithdrawn {
             let withdrawn = try TermRun.records(of: TermKey.hidden.key(""), db)
@@ -143,11 +145,22 @@ extension RecordIndex {
     }
 
     /// The records for which all parts of the query hold, ascending.
-    private static func candidates(_ db: Database, _ query: RecordQuery, among logs: [Int64]) throws -> [Int64] {
+    private static func candidates(
+        _ db: Database, _ query: RecordQuery, among known: [Int64: IndexedLog]
+    ) throws -> [Int64] {
+        let logs = known.keys.sorted()
         var lists: [[Int64]] = []
         /// Looks nothing else up once a part of the query holds for no record.
         func require(_ records: () throws -> [Int64]) throws {
             if lists.last?.isEmpty != true { lists.append(try records()) }
+        }
+        if let among = query.among {
+            let rows = Dictionary(known.map { ($0.value.id, $0.key) }, uniquingKeysWith: { first, _ in first })
+            lists.append(
+                RecordList.ascending(
+                    among.compactMap { position in
+                        rows[position.log].map { RecordNumber.make(log: $0, index: position.index) }
+                    }))
         }
         if let address = query.address {
             try require {
@@ -261,7 +274,7 @@ extension RecordIndex {
     }
 
     /// The keys under which an address without a chain may stand.
-    static func addressKeys(_ address: String) -> [String] {
+    package static func addressKeys(_ address: String) -> [String] {
         let chains = AddressCheck.chains(plausibleFor: address)
         return Set(chains.map { AddressCheck.canonicalKey(address, on: $0.caip2) } + [address]).sorted()
     }

@@ -166,7 +166,7 @@ extension NodeDatabase.Kind {
     /// Everything derived.
     static let index = NodeDatabase.Kind(
         applicationID: 0x456e_7433,  // "Ent3"
-        version: 2,
+        version: 3,
         schema: """
             CREATE TABLE log (
                 id INTEGER PRIMARY KEY,
@@ -200,6 +200,29 @@ extension NodeDatabase.Kind {
                 replacement TEXT,
                 PRIMARY KEY (target_origin, target_index, record)
             ) STRICT, WITHOUT ROWID;
+            -- Which records have which keyed, truncated digests of sealed values.
+            CREATE TABLE sealed_term (
+                digest INTEGER NOT NULL,
+                record INTEGER NOT NULL,
+                PRIMARY KEY (digest, record)
+            ) STRICT, WITHOUT ROWID;
+            CREATE INDEX sealed_record ON sealed_term (record);
+            -- Blobs, by number, that were not here when their records were looked at.
+            CREATE TABLE sealed_awaited (
+                number INTEGER PRIMARY KEY
+            ) STRICT;
+            -- The keys that the digests are made with, and the last blob looked at.
+            CREATE TABLE sealed_state (
+                id INTEGER PRIMARY KEY CHECK (id = 0),
+                fingerprint BLOB NOT NULL,
+                keys BLOB NOT NULL,
+                lacks INTEGER NOT NULL DEFAULT 0,
+                number INTEGER NOT NULL DEFAULT 0,
+                log_id BLOB,
+                entry INTEGER NOT NULL DEFAULT 0,
+                sha256 BLOB,
+                size INTEGER NOT NULL DEFAULT 0
+            ) STRICT;
             """,
         isDurable: false,
         pageSize: 8_192

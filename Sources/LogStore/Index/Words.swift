@@ -5,13 +5,15 @@ enum Words {
     /// Longer words are found by their beginning.
     private static let maximumByteCount = 64
 
-    static func each(of text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    static func each(
+        of text: String, limit: Int = maximumByteCount, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
         var text = text
         text.withUTF8 { bytes in
             if bytes.contains(where: { $0 >= 0x80 }) {
-                fold(String(decoding: bytes, as: UTF8.self)) { $0.withUnsafeBufferPointer(body) }
+                fold(String(decoding: bytes, as: UTF8.self), limit) { $0.withUnsafeBufferPointer(body) }
             } else {
-                ascii(bytes, body)
+                ascii(bytes, limit, body)
             }
         }
     }
@@ -25,8 +27,10 @@ enum Words {
         return words
     }
 
-    private static func ascii(_ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: maximumByteCount) { word in
+    private static func ascii(
+        _ text: UnsafeBufferPointer<UInt8>, _ limit: Int, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { word in
             var count = 0
             for byte in text {
                 let folded: UInt8
@@ -38,7 +42,7 @@ enum Words {
                     count = 0
                     continue
                 }
-                guard count < maximumByteCount else { continue }
+                guard count < limit else { continue }
                 word[count] = folded
                 count += 1
             }
@@ -46,7 +50,7 @@ enum Words {
         }
     }
 
-    private static func fold(_ text: String, _ body: ([UInt8]) -> Void) {
+    private static func fold(_ text: String, _ limit: Int, _ body: ([UInt8]) -> Void) {
         var word: [UInt8] = []
         var isFull = false
         for scalar in text.unicodeScalars {
@@ -54,7 +58,7 @@ enum Words {
             case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber,
                 .letterNumber, .otherNumber, .spacingMark:
                 let folded = Array((base(of: scalar) ?? scalar.properties.lowercaseMapping).utf8)
-                isFull = isFull || word.count + folded.count > maximumByteCount
+                isFull = isFull || word.count + folded.count > limit
                 if !isFull { word += folded }
             case .nonspacingMark: continue
             default:
@@ -75,5 +79,19 @@ enum Words {
         guard parts.count > 4, parts[0] == "LATIN", parts[2] == "LETTER", parts[3].utf8.count == 1, parts[4] == "WITH"
         else { return nil }
         return parts[3].lowercased()
+    }
+}
+
+/// Texts as search compares them where the whole text counts.
+package enum SearchText {
+    /// The words of the text, whole, with single spaces between them; a text without words as it is.
+    package static func normalised(_ text: String) -> [UInt8] {
+        var result: [UInt8] = []
+        // A letter in lower case may take more bytes than in upper case.
+        Words.each(of: text, limit: text.utf8.count * 3 + 1) { word in
+            if !result.isEmpty { result.append(UInt8(ascii: " ")) }
+            result += word
+        }
+        return result.isEmpty ? Array(text.utf8) : result
     }
 }

@@ -46,6 +46,7 @@ extension Node {
         _ = try keystore.createMirrorKey()
         _ = try keystore.createSealingKey(epoch: 1)
         _ = try keystore.createDoublesKey()
+        _ = try keystore.blindIndexKey()
         try makeCertificate(home, keystore, node: founding.node)
         for community in founding.communities { _ = try keystore.createLogKey(community: community) }
         try home.write(configuration)

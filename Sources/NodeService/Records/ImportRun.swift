@@ -127,7 +127,7 @@ public final class ImportRun {
     /// Hashes and seals on all cores. What concerns one record alone is its outcome; what concerns all, such as a
     /// reader without a key, is thrown.
     private func prepare(_ rows: [Row]) throws -> [Result<RecordWriter.Prepared, RecordProblems>] {
-        try RecordWriter.onAllCores(rows) { [writer, wishes] row in
+        try AllCores.map(rows) { [writer, wishes] row in
             try writer.prepare(body: row.body, wishes: wishes)
         }.map { outcome in
             do {

@@ -35,7 +35,7 @@ extension Node {
     ) throws -> [UInt8] {
         try checkReaders(names, in: community)
         let sealed = try ownSealedRecord(target, in: community, deed: "opens it to others")
-        if let erasure = try store.erasure(of: sealed.log.id, at: sealed.index, sha256: sealed.header.sha256) {
+        if let erasure = try sealed.erasure() {
             throw HomeError(
                 .noInput, "the sealed part of \(sealed.reference) was erased by \(sealed.log.origin)#\(erasure.record)")
         }
@@ -71,7 +71,7 @@ extension Node {
         of target: RecordTarget, in community: CommunityConfiguration, reason: String?, author: String, time: Timestamp
     ) throws -> [UInt8] {
         let sealed = try ownSealedRecord(target, in: community, deed: "has it erased")
-        if let erasure = try store.erasure(of: sealed.log.id, at: sealed.index, sha256: sealed.header.sha256) {
+        if let erasure = try sealed.erasure() {
             throw HomeError(
                 .exists,
                 "the sealed part of \(sealed.reference) was erased already, by \(sealed.log.origin)#\(erasure.record)")
@@ -100,6 +100,7 @@ extension Node {
         guard let record = EntryRecord.read(body).record, let header = record.sealed else {
             throw HomeError(.usage, "nothing in \(reference.text) is sealed")
         }
-        return SealedRecord(node: self, log: log, index: reference.index, type: record.type, header: header)
+        return SealedRecord(
+            opener: SealedOpener(node: self), log: log, index: reference.index, type: record.type, header: header)
     }
 }

@@ -64,20 +64,16 @@ public struct RecordViewer {
     private func open(
         _ header: Records.SealedHeader, of record: EntryRecord, in log: StoredLog, at index: UInt64
     ) throws -> (RecordView.SealedPart, [(path: String, value: JSONValue)]) {
-        guard try node.store.erasure(of: log.id, at: index, sha256: header.sha256) == nil else { return (.erased, []) }
-        let sealed = SealedRecord(node: node, log: log, index: index, type: record.type, header: header)
-        guard try sealed.isForThisNode() else { return (.notForThisNode, []) }
-        guard let blob = try sealed.blob() else { return (.notHere, []) }
-        let fields: [SealedField]
         do {
-            fields = try sealed.open(blob)
+            return switch try SealedOpener(node: node).open(header, type: record.type, log: log, index: index) {
+            case .notForThisNode: (.notForThisNode, [])
+            case .notHere: (.notHere, [])
+            case .erased: (.erased, [])
+            case .opened(let fields): (.opened, fields)
+            }
         } catch SealingError.keyMissing {
             return (.keyMissing, [])
         }
-        let opened = try fields.map { field in
-            (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
-        }
-        return (.opened, opened)
     }
 }
 

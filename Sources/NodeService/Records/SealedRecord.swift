@@ -7,43 +7,47 @@ import TransparencyLog
 
 /// The sealed part of one record in a log, as this node sees it.
 struct SealedRecord {
-    let node: Node
+    let opener: SealedOpener
     let log: StoredLog
     let index: UInt64
     let type: RecordType
     let header: Records.SealedHeader
 
-    private var isRecipient: Bool { header.recipients.contains { $0.node.text == node.name } }
+    private var isRecipient: Bool { header.recipients.contains { $0.node.text == opener.node } }
 
     /// Whether the record itself or a grant names this node.
     func isForThisNode() throws -> Bool {
         guard !isRecipient else { return true }
-        return try node.store.grants(of: log.id, to: index).contains { $0.nodes.contains(node.name) }
+        return try opener.store.grants(of: log.id, to: index).contains { $0.nodes.contains(opener.node) }
+    }
+
+    /// The author's wish that the sealed part be deleted, if there is one.
+    func erasure() throws -> Erasure? {
+        try opener.store.erasure(of: log.id, at: index, sha256: header.sha256)
     }
 
     func blob() throws -> [UInt8]? {
-        try node.store.blob(BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+        try opener.store.blob(BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
     }
 
     /// The fields, opened as one of the first recipients or with a grant. Throws why the last way that there was did not
     /// lead to them; a key that is gone may have a successor that a grant names.
     func open(_ blob: [UInt8]) throws -> [SealedField] {
-        let keys = try keys()
-        var failure: any Error = SealingError.notARecipient(node: node.name)
+        var failure: any Error = SealingError.notARecipient(node: opener.node)
         if isRecipient {
             do {
                 return try Envelope.open(
                     blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
-                    as: node.name, keys: keys)
+                    as: opener.node, keys: try opener.keys)
             } catch {
                 failure = error
             }
         }
-        for grant in try grants() where grant.recipients.contains(where: { $0.node == node.name }) {
+        for grant in try grants() where grant.recipients.contains(where: { $0.node == opener.node }) {
             do {
                 return try grant.open(
                     blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
-                    reference: reference, leafHash: leafHash(), as: node.name, keys: keys)
+                    reference: reference, leafHash: leafHash(), as: opener.node, keys: try opener.keys)
             } catch {
                 failure = error
             }
@@ -55,25 +59,21 @@ struct SealedRecord {
     func grant(to recipients: [SealingRecipient], _ blob: [UInt8]) throws -> Grant {
         try Grant.make(
             blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, reference: reference,
-            leafHash: leafHash(), newRecipients: recipients, as: node.name, keys: keys())
+            leafHash: leafHash(), newRecipients: recipients, as: opener.node, keys: try opener.keys)
     }
 
     /// The grants to this record that can be read, in their order.
     func grants() throws -> [Grant] {
-        try node.store.grants(of: log.id, to: index).compactMap { kept in
-            try node.store.body(of: log.id, at: kept.record).flatMap { Grant(body: $0) }
+        try opener.store.grants(of: log.id, to: index).compactMap { kept in
+            try opener.store.body(of: log.id, at: kept.record).flatMap { Grant(body: $0) }
         }
     }
 
     var reference: String { "\(log.origin)#\(index)" }
 
     private func leafHash() throws -> SHA256Digest {
-        guard let body = try node.store.body(of: log.id, at: index) else { throw StoreError.unknownLog(reference) }
+        guard let body = try opener.store.body(of: log.id, at: index) else { throw StoreError.unknownLog(reference) }
         return MerkleHasher().leaf(body)
-    }
-
-    private func keys() throws -> [SealedBox.PrivateKey] {
-        try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
     }
 }
 

@@ -1,0 +1,73 @@
+import GRDB
+
+/// A blob that records name, in the order in which they came to name it.
+public struct BlobRow: Sendable, Hashable {
+    public let number: Int64
+    public let reference: BlobReference
+}
+
+extension SQLiteLogStore {
+    private static let rows = """
+        SELECT blob.rowid AS number, log.log_id, entry, sha256, blob.size FROM blob JOIN log ON log.id = blob.log
+        """
+
+    private static func blobRow(_ row: Row) throws -> BlobRow {
+        BlobRow(
+            number: row["number"],
+            reference: BlobReference(
+                log: try row.digest("log_id"), index: row.size("entry"), sha256: try row.digest("sha256"),
+                size: Int(row.size("size"))))
+    }
+
+    /// The blobs that came to be named after this one, whether they are here or not.
+    public func blobs(after number: Int64, limit: Int) throws -> [BlobRow] {
+        try database.read { db in
+            try Row.fetchAll(
+                db.cachedStatement(sql: "\(Self.rows) WHERE blob.rowid > ? ORDER BY blob.rowid LIMIT ?"),
+                arguments: [number, limit]
+            ).map(Self.blobRow)
+        }
+    }
+
+    /// The one that was named last.
+    public func lastBlob() throws -> BlobRow? {
+        try database.read { db in
+            try Row.fetchOne(db, sql: "\(Self.rows) ORDER BY blob.rowid DESC LIMIT 1").map(Self.blobRow)
+        }
+    }
+
+    public func blobRow(_ number: Int64) throws -> BlobRow? {
+        try database.read { db in
+            try Row.fetchOne(db.cachedStatement(sql: "\(Self.rows) WHERE blob.rowid = ?"), arguments: [number])
+                .map(Self.blobRow)
+        }
+    }
+
+    /// Those that the record at this place names.
+    public func blobRows(at position: RecordPosition) throws -> [BlobRow] {
+        try database.read { db in
+            try Row.fetchAll(
+                db, sql: "\(Self.rows) WHERE log.log_id = ? AND blob.entry = ?",
+                arguments: [position.log.databaseBytes, Int64(clamping: position.index)]
+            ).map(Self.blobRow)
+        }
+    }
+
+    /// Those of these that are here.
+    public func blobsHere(among numbers: [Int64]) throws -> [BlobRow] {
+        guard !numbers.isEmpty else { return [] }
+        return try database.read { db in
+            let statement = try db.cachedStatement(
+                sql: "\(Self.rows) WHERE blob.rowid = ? AND blob.data IS NOT NULL")
+            return try numbers.compactMap { number in
+                try Row.fetchOne(statement, arguments: [number]).map(Self.blobRow)
+            }
+        }
+    }
+
+    /// The bodies at these places; `nil` where there is none yet. Cheapest in the order of logs and indices.
+    public func bodies(at positions: [RecordPosition]) throws -> [[UInt8]?] {
+        var reader = BodyReader(self)
+        return try positions.map { try reader.body(of: $0.log, at: $0.index) }
+    }
+}

@@ -1,0 +1,150 @@
+import Cryptography
+import Home
+public import LogStore
+import Records
+import Sealing
+
+/// Finds records by the value of a field that was sealed to this node: own ones and those received. The index is local
+/// and keyed, and only says where to look; a record counts as found once its envelope was opened and says so.
+public struct SealedIndex: Sendable {
+    private let index: RecordIndex
+    private let store: SQLiteLogStore
+    private let opener: SealedOpener
+    private let blind: BlindDigest
+    private let keyIDs: Set<[UInt8]>
+
+    /// Envelopes that are opened for one transaction.
+    private static let batch = 4_096
+    /// Those that one core takes in a piece: neighbours share bundles.
+    private static let slice = 256
+
+    public init(node: Node) throws {
+        index = try node.index()
+        store = node.store
+        opener = SealedOpener(node: node)
+        blind = BlindDigest(key: try node.keystore.blindIndexKey())
+        keyIDs = Set(try opener.keys.map(\.publicKey.sealingKeyID))
+    }
+
+    /// The records for which all conditions hold. Fills the index first.
+    public func positions(
+        where conditions: [SealedCondition], progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
+    ) throws -> [RecordPosition] {
+        try update(progress: progress)
+        var candidates: Set<RecordPosition>?
+        for condition in conditions {
+            let digests = Set(condition.keys.map { blind.digest(SealedTerms.Term(field: condition.field, key: $0)) })
+            let found = Set(try digests.flatMap { try index.sealedRecords(digest: $0) })
+            candidates = candidates?.intersection(found) ?? found
+        }
+        let positions = (candidates ?? []).sorted()
+        return try zip(positions, findings(at: positions)).compactMap { position, finding in
+            guard case .terms(let terms) = finding else {
+                // Erased, damaged or under a key that is gone: it is found no more, until it comes back.
+                try forget(position)
+                return nil
+            }
+            let holds = conditions.allSatisfy { condition in
+                condition.keys.contains { terms.contains(SealedTerms.Term(field: condition.field, key: $0)) }
+            }
+            return holds ? position : nil
+        }
+    }
+
+    /// Fills the index with what came since: new blobs, and those that were waited for. It begins anew where the
+    /// index's key is another, where a sealing key is gone, or where one came back that something is sealed to.
+    public func update(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws {
+        try index.update()
+        var state = try index.sealedState()
+        if try state.map(mustBeginAnew) ?? true {
+            state = try index.beginSealed(fingerprint: blind.fingerprint, keyIDs: keyIDs)
+        } else if let known = state, known.keyIDs != keyIDs {
+            state = try index.addSealedKeys(keyIDs)
+        }
+        guard let state else { return }
+        try add(try store.blobsHere(among: index.awaitedSealed()), from: nil)
+        let last = try store.lastBlob()?.number ?? 0
+        var cursor = state.cursor
+        let first = cursor?.number ?? 0
+        while true {
+            let rows = try store.blobs(after: cursor?.number ?? 0, limit: SealedIndex.batch)
+            guard let end = rows.last else { break }
+            // Another process may fill it at the same time: it goes on from there.
+            guard try add(rows, from: cursor) else { return }
+            cursor = end
+            progress?(UInt64(clamping: end.number - first), UInt64(clamping: max(last, end.number) - first))
+        }
+    }
+
+    /// Takes a record's digests away, once its envelope was erased. What comes back is found again.
+    public func forget(_ position: RecordPosition) throws {
+        try index.forgetSealed(position, awaiting: store.blobRows(at: position).map(\.number))
+    }
+
+    private func mustBeginAnew(_ state: RecordIndex.SealedState) throws -> Bool {
+        guard state.fingerprint == blind.fingerprint else { return true }
+        if !state.keyIDs.isSubset(of: keyIDs) { return true }
+        if state.lacksKeys, state.keyIDs != keyIDs { return true }
+        // Rows are counted by the database; what was last seen must still be what was seen.
+        if let cursor = state.cursor, try store.blobRow(cursor.number)?.reference != cursor.reference { return true }
+        return false
+    }
+
+    @discardableResult
+    private func add(_ rows: [BlobRow], from cursor: BlobRow??) throws -> Bool {
+        guard !rows.isEmpty else { return true }
+        var batch = RecordIndex.SealedBatch()
+        let positions = rows.map { RecordPosition(log: $0.reference.log, index: $0.reference.index) }
+        for (row, finding) in zip(rows, try findings(at: positions)) {
+            switch finding {
+            case .terms(let terms):
+                batch.digests.append((row, Set(terms.map(blind.digest)).sorted()))
+            case .waiting: batch.awaited.append(row.number)
+            case .lacksKey: batch.lacksKeys = true
+            case .nothing: break
+            }
+        }
+        batch.settled = rows.map(\.number)
+        return try index.addSealed(batch, from: cursor, to: rows.last)
+    }
+
+    private enum Finding: Sendable {
+        case terms(Set<SealedTerms.Term>)
+        case waiting
+        case lacksKey
+        case nothing
+    }
+
+    private func findings(at positions: [RecordPosition]) throws -> [Finding] {
+        let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let slices = stride(from: 0, to: positions.count, by: SealedIndex.slice).map { start in
+            Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
+        }
+        return try AllCores.map(slices) { slice in
+            try zip(slice, store.bodies(at: slice)).map { position, body in
+                guard let body, let log = logs[position.log], position.index < log.size else { return Finding.waiting }
+                return try finding(in: body, log: log, index: position.index)
+            }
+        }.flatMap { try $0.get() }
+    }
+
+    private func finding(in body: [UInt8], log: StoredLog, index: UInt64) throws -> Finding {
+        guard let record = EntryRecord.read(body).record, let header = record.sealed,
+            let schema = RecordSchema.of(record.type)
+        else { return .nothing }
+        do {
+            switch try opener.open(header, type: record.type, log: log, index: index) {
+            case .notForThisNode, .erased: return .nothing
+            case .notHere: return .waiting
+            case .opened(let fields):
+                return .terms(SealedTerms.terms(of: fields, schema: schema, body: try JSONScanner.scan(body)))
+            }
+        } catch SealingError.keyMissing {
+            return .lacksKey
+        } catch is SealingError {
+            return .nothing
+        } catch is JSONError {
+            return .nothing
+        }
+    }
+}
