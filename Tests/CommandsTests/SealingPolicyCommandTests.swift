@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// `submit` and `import` obey the sealing policy of node.yaml, with the real program.
@@ -129,5 +130,38 @@ import Testing
         let report = try run(place, ["import", file, "--json"]).objects.first
         #expect(report?["imported"] as? Int == 0)
         #expect(report?["quarantined"] as? Int == 1)
+    }
+
+    @Test func sealingInBulkKeepsTheOrderAndLosesNothingWhenItIsKilled() throws {
+        let place = try Place()
+        try place.found("us")
+        // More than one transaction's worth.
+        let count = 9_000
+        let rows = (0..<count).map {
+            #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"label":"n\#($0)","note":"v\#($0)"}"#
+        }
+        let file = try place.file("rows.jsonl", rows.joined(separator: "\n") + "\n")
+        for milliseconds in [100, 700, 1_500] {
+            let (process, _, _) = try Entente.start(["--home", "\(place.path)/us", "import", file])
+            usleep(UInt32(milliseconds) * 1_000)
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            try place.expectSound("us")
+        }
+        let report = try place.must("us", "import", file, "--json").objects.first
+        #expect((report?["imported"] as? Int ?? 0) + (report?["duplicates"] as? Int ?? 0) == count)
+        let found = try place.must("us", "search", "--type", "attribution", "--limit", "100000", "--json").objects
+        let labels = found.sorted { index($0) < index($1) }.map {
+            ($0["record"] as? [String: Any])?["label"] as? String
+        }
+        #expect(labels == (0..<count).map { "n\($0)" })
+        for number in [0, 8_191, 8_192, count - 1] {
+            let hits = try place.must("us", "search", "--sealed", "note=v\(number)", "--json").objects
+            #expect(hits.map(index) == [number + 1])
+        }
+    }
+
+    private func index(_ hit: [String: Any]) -> Int {
+        (hit["ref"] as? String)?.split(separator: "#").last.flatMap { Int($0) } ?? -1
     }
 }

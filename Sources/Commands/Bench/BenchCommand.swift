@@ -6,7 +6,8 @@ import Records
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure this machine: append, sync, reconcile, live, verify, search; or print generated bodies.",
+        abstract:
+            "Measure this machine: append, sync, reconcile, live, verify, search, seal; or print generated bodies.",
         discussion: """
             One seeded generator of bodies of some 420 bytes serves all. Works in a temporary folder and removes it.
 
@@ -14,16 +15,17 @@ struct BenchCommand: AsyncParsableCommand {
               entente bench append --records 1000000
               entente bench sync
               entente bench sync --records 100000 --delay 200ms
+              entente bench seal --records 100000
               entente bench bodies --records 10 > bodies.jsonl
             """)
 
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case append, sync, reconcile, live, verify, search, bodies
+        case append, sync, reconcile, live, verify, search, seal, bodies
     }
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: "append, sync, reconcile, live, verify, search or bodies")
+    @Argument(help: "append, sync, reconcile, live, verify, search, seal or bodies")
     var subject: Subject
 
     @Option(help: "How many records.")
@@ -62,6 +64,7 @@ struct BenchCommand: AsyncParsableCommand {
         case .append: try bench.append(records)
         case .verify: try bench.verify(records)
         case .search: try bench.search(records)
+        case .seal: try SealBench(bench: bench).measure(records)
         case .sync: try SyncBench(bench: bench).measure(records)
         case .reconcile: try ReconcileBench(bench: bench).measure(records)
         case .live: try await LiveBench(bench: bench).measure()

@@ -1,4 +1,4 @@
-import Cryptography
+package import Cryptography
 public import LogStore
 public import Records
 import Sealing
@@ -18,7 +18,7 @@ public struct RecordWriter: Sendable {
     private let sealingKeys: [String: SealedBox.PublicKey]
     private let doublesKey: SecretBytes
 
-    init(
+    package init(
         origin: String, policy: SealingPolicy, sealingKeys: [String: SealedBox.PublicKey],
         doublesKey: SecretBytes
     ) {
