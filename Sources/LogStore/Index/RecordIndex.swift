@@ -167,7 +167,8 @@ extension NodeDatabase.Kind {
     static let index = NodeDatabase.Kind(
         applicationID: 0x456e_7433,  // "Ent3"
         version: 3,
-        schema: """
+        steps: [
+            """
             CREATE TABLE log (
                 id INTEGER PRIMARY KEY,
                 log_id BLOB NOT NULL UNIQUE,
@@ -223,7 +224,8 @@ extension NodeDatabase.Kind {
                 sha256 BLOB,
                 size INTEGER NOT NULL DEFAULT 0
             ) STRICT;
-            """,
+            """
+        ],
         isDurable: false,
         pageSize: 8_192
     )

@@ -9,10 +9,18 @@ final class NodeDatabase: @unchecked Sendable {
         /// Stands in the file's header, so that no database is taken for another.
         let applicationID: Int32
         let version: Int
-        let schema: String
+        /// How the tables are made: by the first step those of version 1, by each further one what the next version has
+        /// more. A file of an earlier version is brought on by the steps that it lacks; what is derived is filled again
+        /// rather than changed, and has one step whatever its version.
+        let steps: [String]
         /// `FULL` where a commit is a promise, `NORMAL` where all can be derived again.
         let isDurable: Bool
         let pageSize: Int
+
+        /// The steps that a file of this version lacks.
+        func steps(after version: Int) -> ArraySlice<String> {
+            isDurable ? steps.dropFirst(max(version, 0)) : steps[...]
+        }
     }
 
     let path: String
@@ -60,7 +68,7 @@ final class NodeDatabase: @unchecked Sendable {
     }
 
     private func openAlone() throws -> DatabasePool {
-        let kind = kind
+        let (kind, isReadOnly) = (kind, isReadOnly)
         return try translatingErrors(path: path) {
             if !isReadOnly { try NodeDatabase.createPrivately(path) }
             try NodeDatabase.checkHeader(path, kind: kind)
@@ -75,6 +83,7 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA cache_size = -8192")
                 // Sealed parts that are erased leave no bytes behind; some builds of SQLite do this by themselves.
                 try db.execute(sql: "PRAGMA secure_delete = ON")
+                if isReadOnly { try NodeDatabase.supplyMissingTables(db, kind) }
             }
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { db in
@@ -157,11 +166,23 @@ final class NodeDatabase: @unchecked Sendable {
             // Another process may have been first while this one waited.
             try check(db, path: path, kind: kind)
             guard try Int.fetchOne(db, sql: "PRAGMA user_version") != kind.version else { return }
-            // What is derived is filled again rather than changed from one version to the next.
             if !kind.isDurable { try dropAll(db) }
-            try db.execute(sql: kind.schema)
+            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+            for step in kind.steps(after: version) { try db.execute(sql: step) }
             try db.execute(sql: "PRAGMA application_id = \(kind.applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(kind.version)")
+        }
+    }
+
+    /// Makes the tables that an earlier release did not have for this connection alone, empty: a copy that may only be
+    /// read is read as it is.
+    private static func supplyMissingTables(_ db: Database, _ kind: Kind) throws {
+        let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard version > 0, try Int32.fetchOne(db, sql: "PRAGMA application_id") == kind.applicationID else { return }
+        for step in kind.steps(after: version) {
+            try db.execute(
+                sql: step.replacing("CREATE TABLE ", with: "CREATE TEMP TABLE ")
+                    .replacing("CREATE INDEX ", with: "CREATE INDEX temp."))
         }
     }
 

@@ -2,8 +2,9 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 1,
-        schema: """
+        version: 2,
+        steps: [
+            """
             CREATE TABLE log (
                 id INTEGER PRIMARY KEY,
                 log_id BLOB NOT NULL UNIQUE CHECK (length(log_id) = 32),
@@ -67,27 +68,6 @@ extension NodeDatabase.Kind {
                 members TEXT NOT NULL,
                 members_carry INTEGER NOT NULL
             ) STRICT;
-            CREATE TABLE published_key (
-                log INTEGER NOT NULL REFERENCES log (id),
-                role TEXT NOT NULL,
-                entry INTEGER NOT NULL,
-                action TEXT NOT NULL,
-                key_id BLOB NOT NULL CHECK (length(key_id) = 32),
-                public_key TEXT,
-                previous_key_id BLOB,
-                previous_key TEXT,
-                epoch INTEGER,
-                valid_until INTEGER,
-                PRIMARY KEY (log, role, entry)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE foreign_key (
-                log INTEGER NOT NULL REFERENCES log (id),
-                key_id INTEGER NOT NULL,
-                size INTEGER NOT NULL,
-                peer TEXT NOT NULL,
-                time INTEGER NOT NULL,
-                PRIMARY KEY (log, key_id)
-            ) STRICT, WITHOUT ROWID;
             CREATE TABLE blob (
                 log INTEGER NOT NULL REFERENCES log (id),
                 entry INTEGER NOT NULL,
@@ -106,24 +86,6 @@ extension NodeDatabase.Kind {
                 line TEXT NOT NULL,
                 PRIMARY KEY (log, entry, sha256, holder)
             ) STRICT, WITHOUT ROWID;
-            CREATE TABLE sealed_grant (
-                log INTEGER NOT NULL REFERENCES log (id),
-                entry INTEGER NOT NULL,
-                record INTEGER NOT NULL,
-                node TEXT NOT NULL,
-                hash BLOB NOT NULL CHECK (length(hash) = 32),
-                commitment BLOB NOT NULL CHECK (length(commitment) = 32),
-                PRIMARY KEY (log, entry, record, node)
-            ) STRICT, WITHOUT ROWID;
-            CREATE TABLE erasure (
-                log INTEGER NOT NULL REFERENCES log (id),
-                entry INTEGER NOT NULL,
-                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
-                record INTEGER NOT NULL,
-                wiped INTEGER NOT NULL DEFAULT 0,
-                PRIMARY KEY (log, entry, sha256)
-            ) STRICT, WITHOUT ROWID;
-            CREATE INDEX erasure_unwiped ON erasure (log) WHERE wiped = 0;
             CREATE TABLE fork (
                 log INTEGER PRIMARY KEY REFERENCES log (id),
                 evidence BLOB NOT NULL,
@@ -171,6 +133,49 @@ extension NodeDatabase.Kind {
                 UNIQUE (log, number)
             ) STRICT;
             """,
+            // Published keys, grants and erasures.
+            """
+            CREATE TABLE published_key (
+                log INTEGER NOT NULL REFERENCES log (id),
+                role TEXT NOT NULL,
+                entry INTEGER NOT NULL,
+                action TEXT NOT NULL,
+                key_id BLOB NOT NULL CHECK (length(key_id) = 32),
+                public_key TEXT,
+                previous_key_id BLOB,
+                previous_key TEXT,
+                epoch INTEGER,
+                valid_until INTEGER,
+                PRIMARY KEY (log, role, entry)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE foreign_key (
+                log INTEGER NOT NULL REFERENCES log (id),
+                key_id INTEGER NOT NULL,
+                size INTEGER NOT NULL,
+                peer TEXT NOT NULL,
+                time INTEGER NOT NULL,
+                PRIMARY KEY (log, key_id)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE sealed_grant (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                record INTEGER NOT NULL,
+                node TEXT NOT NULL,
+                hash BLOB NOT NULL CHECK (length(hash) = 32),
+                commitment BLOB NOT NULL CHECK (length(commitment) = 32),
+                PRIMARY KEY (log, entry, record, node)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE erasure (
+                log INTEGER NOT NULL REFERENCES log (id),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                record INTEGER NOT NULL,
+                wiped INTEGER NOT NULL DEFAULT 0,
+                PRIMARY KEY (log, entry, sha256)
+            ) STRICT, WITHOUT ROWID;
+            CREATE INDEX erasure_unwiped ON erasure (log) WHERE wiped = 0;
+            """,
+        ],
         isDurable: true,
         pageSize: 16_384
     )
@@ -178,8 +183,9 @@ extension NodeDatabase.Kind {
     /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
-        version: 1,
-        schema: """
+        version: 2,
+        steps: [
+            """
             CREATE TABLE mark (
                 role TEXT NOT NULL CHECK (role IN ('own', 'cosigned')),
                 log_id BLOB NOT NULL CHECK (length(log_id) = 32),
@@ -189,6 +195,9 @@ extension NodeDatabase.Kind {
                 time INTEGER NOT NULL,
                 PRIMARY KEY (role, log_id)
             ) STRICT, WITHOUT ROWID;
+            """,
+            // What was erased.
+            """
             CREATE TABLE erased (
                 log_id BLOB NOT NULL CHECK (length(log_id) = 32),
                 entry INTEGER NOT NULL,
@@ -197,6 +206,7 @@ extension NodeDatabase.Kind {
                 PRIMARY KEY (log_id, entry, sha256)
             ) STRICT, WITHOUT ROWID;
             """,
+        ],
         isDurable: true,
         pageSize: 4_096
     )
