@@ -60,13 +60,15 @@ struct RelayLane {
         return count
     }
 
-    /// Hands over what is due; the number of bytes.
-    mutating func deliver(_ now: ContinuousClock.Instant) throws -> Int {
+    /// Hands over what is due, at most so many bytes; their number.
+    mutating func deliver(_ now: ContinuousClock.Instant, atMost limit: Int) throws -> Int {
         var delivered = 0
         isBlocked = false
-        while first < parcels.count, parcels[first].due <= now {
+        while first < parcels.count, parcels[first].due <= now, delivered < limit {
             let bytes = parcels[first].bytes
-            let sent = bytes[offset...].withUnsafeBytes { send(to, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let sent = bytes[offset...].prefix(limit - delivered).withUnsafeBytes {
+                send(to, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if sent < 0 {
                 guard errno == EAGAIN || errno == EINTR else { throw Trouble.reset }
                 isBlocked = true
@@ -125,7 +127,9 @@ final class RelayLoop: Sendable {
             }
             if state.isStopped { break }
             let weather = state.weather
-            if !weather.isDark { work(&lanes, &free, weather) }
+            if !weather.isDark {
+                work(&lanes, &free, weather, beforeDark: weather.darkAfter.map { max(0, $0 - state.passed[1]) } ?? .max)
+            }
             wait(lanes, free, weather)
         }
         close(listener)
@@ -137,7 +141,8 @@ final class RelayLoop: Sendable {
     }
 
     private func work(
-        _ lanes: inout [[RelayLane]], _ free: inout [ContinuousClock.Instant], _ weather: LinkRelay.Weather
+        _ lanes: inout [[RelayLane]], _ free: inout [ContinuousClock.Instant], _ weather: LinkRelay.Weather,
+        beforeDark limit: Int
     ) {
         while case let client = accept(listener, nil, nil), client >= 0 {
             let server = RelaySocket.connect(to: target)
@@ -153,7 +158,8 @@ final class RelayLoop: Sendable {
         for position in lanes.indices.reversed() {
             do {
                 for way in 0...1 {
-                    passed[way] += try pass(&lanes[position][way], &free[way], weather)
+                    passed[way] += try pass(
+                        &lanes[position][way], &free[way], weather, atMost: way == 1 ? limit - passed[1] : .max)
                 }
                 guard lanes[position].allSatisfy(\.isDone) else { continue }
                 close(lanes[position][0].from)
@@ -169,7 +175,8 @@ final class RelayLoop: Sendable {
 
     /// Takes in what has come and hands over what is due; the bytes handed over.
     private func pass(
-        _ lane: inout RelayLane, _ free: inout ContinuousClock.Instant, _ weather: LinkRelay.Weather
+        _ lane: inout RelayLane, _ free: inout ContinuousClock.Instant, _ weather: LinkRelay.Weather,
+        atMost limit: Int
     ) throws -> Int {
         let now = ContinuousClock.now
         if wants(lane, free, weather, now) {
@@ -184,7 +191,7 @@ final class RelayLoop: Sendable {
             }
             free = freed
         }
-        return try lane.deliver(ContinuousClock.now)
+        return try lane.deliver(ContinuousClock.now, atMost: limit)
     }
 
     private func wants(
