@@ -40,6 +40,8 @@ struct EraseCommand: ParsableCommand {
         }
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let outcome = try submission.append([NewEntry(body: body)]).first
+        // It is erased; where this fails, the next search does it.
+        try? node.forgetErasedValues()
         outcome?.show(origin: node.origin(of: community.name), json: global.json)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// `search --sealed`, between nodes, with the real program.
@@ -60,6 +61,46 @@ import Testing
                     #expect(data.range(of: Data(value.utf8)) == nil, "\(node)/\(file)")
                 }
             }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func whatAGrantOpensIsFoundAndWhatIsErasedIsNotAnyMore(membersCarry: Bool) throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        if membersCarry {
+            // jp holds the sealed part before it may read it.
+            let file = "\(place.path)/us/node.yaml"
+            let text = try String(contentsOfFile: file, encoding: .utf8)
+            #expect(text.contains("carry_sealed: recipients"))
+            try text.replacingOccurrences(of: "carry_sealed: recipients", with: "carry_sealed: members")
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            chmod(file, 0o600)
+            // What changed is published with the members.
+            try place.must("us", "peer", "add", "\(place.path)/kr.yaml", "--replace")
+        }
+        try place.serve("us")
+        let other = try submit(place, "2024-1", to: "kr.example", "jp.example")
+        let reference = try submit(place, "2023-0417", to: "kr.example")
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        let question = "case_number=2023-0417"
+        #expect(try search(place, "kr", "--sealed", question) == [reference])
+        #expect(try search(place, "jp", "--sealed", question) == [])
+        let view = try #require(place.must("jp", "show", reference, "--json").objects.first)
+        #expect(view["sealed_part"] as? String == "not_for_this_node")
+        let held = try place.must("us", "show", reference, "--json").objects.first
+        #expect(held?["sealed_held_by"] as? [String] == (membersCarry ? ["jp.example"] : []) + ["kr.example"])
+
+        try place.must("us", "grant", reference, "--to", "jp.example")
+        try place.must("jp", "sync", "us.example")
+        #expect(try search(place, "jp", "--sealed", question) == [reference])
+        #expect(try search(place, "jp", "--sealed", "case_number=2024-1") == [other])
+
+        try place.must("us", "erase", reference)
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        for node in ["us", "kr", "jp"] {
+            #expect(try search(place, node, "--sealed", question) == [])
+            #expect(try search(place, node, "--sealed", "case_number=2024-1") == [other])
         }
     }
 

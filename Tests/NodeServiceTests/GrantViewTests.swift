@@ -38,11 +38,25 @@ import TransparencyLog
         #expect(view.sealedPart == .opened)
         #expect(view.opened.map(\.value) == [.string("the truth")])
     }
+
+    @Test func aRecordIsFoundByWhatAGrantHasOpenedOnceItHas() throws {
+        let scene = try Scene()
+        // It was looked at, and did not open.
+        #expect(try scene.found("the truth") == [])
+        try scene.append(scene.forgedGrant())
+        #expect(try scene.found("the truth") == [])
+        try scene.append(scene.honestGrant())
+        #expect(try scene.found("the truth") == [1])
+        #expect(try scene.found("a lie") == [])
+        // An index that is filled after the grant has it too.
+        for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] { unlink("\(scene.path)/\(name)") }
+        #expect(try scene.found("the truth") == [1])
+    }
 }
 
 /// A home with one sealed record in its log.
 private final class Scene {
-    private let path: String
+    let path: String
     private let node: Node
     private let old = try? SealedBox.PrivateKey()
     private let header: Sealing.SealedHeader
@@ -131,6 +145,10 @@ private final class Scene {
 
     private func append(_ entry: NewEntry) throws {
         _ = try node.append([entry], community: "krus", signer: node.signer(community: "krus"))
+    }
+
+    func found(_ victim: String) throws -> [UInt64] {
+        try SealedIndex(node: node).positions(where: [SealedCondition(field: "victim", value: victim)]).map(\.index)
     }
 
     func view() throws -> RecordView {

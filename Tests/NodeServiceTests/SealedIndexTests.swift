@@ -5,6 +5,7 @@ import LogStore
 import NodeService
 import Records
 import Testing
+import TransparencyLog
 
 /// Sealed fields are found by their whole value, and by nothing else, on the node that can open them.
 @Suite(.serialized) struct SealedIndexTests {
@@ -31,6 +32,28 @@ import Testing
                 return try writer.prepare(draft, wishes: .init(sealed: sealed)).entry
             }
             _ = try node.append(entries, community: "krus", signer: node.signer(community: "krus"))
+        }
+
+        /// Appends an erasure of the sealed part of this record, as a command would, or of another hash.
+        func erase(_ index: UInt64, sha256: SHA256Digest? = nil) throws {
+            let log = try #require(try node.store.log("us.example/krus"))
+            let body = try #require(try node.store.body(of: log.id, at: index))
+            let target = RecordTarget(
+                reference: try #require(Reference("us.example/krus#\(index)")), hash: MerkleHasher().leaf(body))
+            var erasure = try node.erasureRecord(
+                of: target, in: node.community("krus"), reason: nil, author: "a", time: #require(Timestamp(seconds: 0)))
+            if let sha256, let named = EntryRecord.read(erasure).record?.erasedBlob {
+                erasure = [UInt8](
+                    String(decoding: erasure, as: UTF8.self).replacingOccurrences(of: named.hex, with: sha256.hex).utf8)
+            }
+            _ = try node.append(
+                [NewEntry(body: erasure)], community: "krus", signer: node.signer(community: "krus"))
+        }
+
+        /// All digests in the index, whatever they are of.
+        func digests() throws -> Int {
+            let index = try node.index()
+            return try (0..<UInt32(1 << 14)).reduce(0) { try $0 + index.sealedRecords(digest: $1).count }
         }
 
         func found(_ conditions: (String, String)...) throws -> [UInt64] {
@@ -138,5 +161,91 @@ import Testing
         // It comes back from a backup.
         #expect(FileManager.default.createFile(atPath: first, contents: kept, attributes: [.posixPermissions: 0o600]))
         #expect(try home.found(("case_number", "one")) == [1])
+    }
+
+    @Test func whatIsErasedLeavesTheIndexAtOnceAndNothingElseDoes() throws {
+        let home = try Home()
+        try home.append((1...4).map { attribution(#""case_number":"case \#($0)","victim":"v""#) })
+        #expect(try home.found(("case_number", "case 4")) == [4])
+        #expect(try home.digests() == 8)
+        // No search takes place in between.
+        try home.erase(4)
+        try home.node.forgetErasedValues()
+        #expect(try home.digests() == 6)
+        try home.erase(2)
+        try home.node.forgetErasedValues()
+        #expect(try home.digests() == 4)
+        #expect(try home.found(("case_number", "case 4")) == [])
+        #expect(try home.found(("victim", "v")) == [1, 3])
+        try home.append([attribution(#""case_number":"case 7","victim":"v""#)])
+        #expect(try home.found(("victim", "v")) == [1, 3, 7])
+        // One that nobody was told of goes with the next search.
+        try home.erase(7)
+        #expect(try home.found(("case_number", "case 1")) == [1])
+        #expect(try home.digests() == 4)
+    }
+
+    @Test func anErasureOfTheLastDoesNotFillTheIndexAgain() throws {
+        let home = try Home()
+        try home.append((1...4).map { attribution(#""case_number":"case \#($0)""#) })
+        #expect(try home.found(("case_number", "case 4")) == [4])
+        try home.erase(4)
+        try home.erase(3)
+        // A new one does not come to stand where an erased one was, and be taken for seen.
+        try home.append([attribution(#""case_number":"case 7""#)])
+        var opened: UInt64 = 0
+        try SealedIndex(node: home.node).update { done, _ in opened = done }
+        #expect(opened == 1)
+        #expect(try home.found(("case_number", "case 7")) == [7])
+        #expect(try home.found(("case_number", "case 1")) == [1])
+    }
+
+    @Test func anErasureThatNamesOtherBytesTakesNothingAway() throws {
+        let home = try Home()
+        try home.append([attribution(#""case_number":"one""#)])
+        #expect(try home.found(("case_number", "one")) == [1])
+        try home.erase(1, sha256: SHA256.hash("other"))
+        try home.node.forgetErasedValues()
+        #expect(try home.found(("case_number", "one")) == [1])
+        try home.erase(1)
+        try home.node.forgetErasedValues()
+        #expect(try home.digests() == 0)
+    }
+
+    @Test func whoOpenedAnEnvelopeBeforeItWasErasedWritesNoDigestsAfter() throws {
+        let home = try Home()
+        try home.append([attribution(#""case_number":"one""#)])
+        #expect(try home.found(("case_number", "one")) == [1])
+        let index = try home.node.index()
+        let before = try #require(try index.sealedState())
+        let row = try #require(try home.node.store.lastBlob())
+        var batch = RecordIndex.SealedBatch()
+        batch.digests = [(row, [1, 2, 3])]
+        try home.erase(1)
+        try index.forgetErased()
+        #expect(try index.addSealed(batch, in: before, after: .awaited) == false)
+        #expect(try home.digests() == 0)
+        // With what holds now it may.
+        let now = try #require(try index.sealedState())
+        #expect(try index.addSealed(batch, in: now, after: .awaited))
+    }
+
+    @Test func whatIsErasedLeavesTheWriteAheadLogToo() throws {
+        let home = try Home()
+        try home.append([attribution(#""case_number":"one""#)])
+        #expect(try home.found(("case_number", "one")) == [1])
+        // Somebody has the file open: it is not tidied up by being closed.
+        let open = try home.node.index()
+        _ = try open.sealedState()
+        func size() throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: "\(home.path)/index.sqlite-wal")[.size] as? Int
+        }
+        try home.append([attribution(#""case_number":"two""#)])
+        #expect(try home.found(("case_number", "two")) == [2])
+        #expect(try size() != 0)
+        try home.erase(2)
+        try home.node.forgetErasedValues()
+        #expect(try size() == 0)
+        #expect(try open.sealedState()?.erasure?.record.index == 3)
     }
 }

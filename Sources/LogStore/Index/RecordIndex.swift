@@ -212,7 +212,7 @@ extension NodeDatabase.Kind {
             CREATE TABLE sealed_awaited (
                 number INTEGER PRIMARY KEY
             ) STRICT;
-            -- The keys that the digests are made with, and the last blob looked at.
+            -- The keys that the digests are made with, and the last blob, grant and erasure looked at.
             CREATE TABLE sealed_state (
                 id INTEGER PRIMARY KEY CHECK (id = 0),
                 fingerprint BLOB NOT NULL,
@@ -222,7 +222,13 @@ extension NodeDatabase.Kind {
                 log_id BLOB,
                 entry INTEGER NOT NULL DEFAULT 0,
                 sha256 BLOB,
-                size INTEGER NOT NULL DEFAULT 0
+                size INTEGER NOT NULL DEFAULT 0,
+                grant_number INTEGER,
+                grant_log BLOB,
+                grant_record INTEGER,
+                erasure_number INTEGER,
+                erasure_log BLOB,
+                erasure_record INTEGER
             ) STRICT;
             """
         ],

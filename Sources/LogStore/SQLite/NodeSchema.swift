@@ -157,22 +157,27 @@ extension NodeDatabase.Kind {
                 PRIMARY KEY (log, key_id)
             ) STRICT, WITHOUT ROWID;
             CREATE TABLE sealed_grant (
+                number INTEGER PRIMARY KEY,
                 log INTEGER NOT NULL REFERENCES log (id),
                 entry INTEGER NOT NULL,
                 record INTEGER NOT NULL,
                 node TEXT NOT NULL,
                 hash BLOB NOT NULL CHECK (length(hash) = 32),
                 commitment BLOB NOT NULL CHECK (length(commitment) = 32),
-                PRIMARY KEY (log, entry, record, node)
-            ) STRICT, WITHOUT ROWID;
+                UNIQUE (log, entry, record, node)
+            ) STRICT;
             CREATE TABLE erasure (
+                number INTEGER PRIMARY KEY,
                 log INTEGER NOT NULL REFERENCES log (id),
                 entry INTEGER NOT NULL,
                 sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
                 record INTEGER NOT NULL,
                 wiped INTEGER NOT NULL DEFAULT 0,
-                PRIMARY KEY (log, entry, sha256)
-            ) STRICT, WITHOUT ROWID;
+                -- The row that the blob had; no other blob gets it.
+                blob_row INTEGER,
+                UNIQUE (log, entry, sha256)
+            ) STRICT;
+            CREATE INDEX erasure_blob ON erasure (blob_row);
             CREATE INDEX erasure_unwiped ON erasure (log) WHERE wiped = 0;
             """,
         ],

@@ -19,6 +19,36 @@ extension SQLiteLogStore {
                 size: Int(row.size("size"))))
     }
 
+    /// Adds the row of a blob, unless there is one: log, entry, hash, size, bytes. Its number is larger than any before
+    /// it, those of blobs that were erased among them, so that whoever follows the rows misses none.
+    static func addBlobRow(_ values: StatementArguments, _ db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR IGNORE INTO blob (rowid, log, entry, sha256, size, data) VALUES (
+                    1 + max(
+                        (SELECT coalesce(max(rowid), 0) FROM blob), (SELECT coalesce(max(blob_row), 0) FROM erasure)),
+                    ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: values)
+    }
+
+    /// Whether this row is what it was, or went with the erasure of its blob.
+    public func stands(_ row: BlobRow) throws -> Bool {
+        if let now = try blobRow(row.number) { return now.reference == row.reference }
+        return try database.read { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT 1 FROM erasure JOIN log ON log.id = erasure.log
+                    WHERE blob_row = ? AND log_id = ? AND entry = ? AND sha256 = ?
+                    """,
+                arguments: [
+                    row.number, row.reference.log.databaseBytes, Int64(clamping: row.reference.index),
+                    row.reference.sha256.databaseBytes,
+                ]) ?? false
+        }
+    }
+
     /// The blobs that came to be named after this one, whether they are here or not.
     public func blobs(after number: Int64, limit: Int) throws -> [BlobRow] {
         try database.read { db in

@@ -232,9 +232,7 @@ extension SQLiteLogStore {
             guard try !Self.isErased(db, row: row, at: reference.index, reference.sha256) else { return }
             let index = Int64(clamping: reference.index)
             try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ?", arguments: [row, index])
-            try db.execute(
-                sql: "INSERT INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, NULL)",
-                arguments: [row, index, reference.sha256.databaseBytes, reference.size])
+            try Self.addBlobRow([row, index, reference.sha256.databaseBytes, reference.size, nil], db)
         }
     }
 }

@@ -65,8 +65,10 @@ extension SQLiteLogStore {
         let key: StatementArguments = [row, Int64(clamping: erasure.index), erasure.sha256.databaseBytes]
         try db.execute(
             sql: """
-                INSERT INTO erasure (log, entry, sha256, record) VALUES (?, ?, ?, ?)
-                ON CONFLICT (log, entry, sha256) DO UPDATE SET record = min(record, excluded.record)
+                INSERT INTO erasure (log, entry, sha256, record, blob_row) VALUES (
+                    ?1, ?2, ?3, ?4, (SELECT rowid FROM blob WHERE log = ?1 AND entry = ?2 AND sha256 = ?3))
+                ON CONFLICT (log, entry, sha256) DO UPDATE
+                SET record = min(record, excluded.record), blob_row = coalesce(excluded.blob_row, blob_row)
                 """, arguments: key + [Int64(clamping: erasure.record)])
         try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ? AND sha256 = ?", arguments: key)
         if db.changesCount > 0 {

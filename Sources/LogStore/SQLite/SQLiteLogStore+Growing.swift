@@ -270,9 +270,8 @@ extension SQLiteLogStore {
             guard try log.isOwn || carries || recipients.contains(node) || isGranted(db, row: row, finding) else {
                 return
             }
-            try db.execute(
-                sql: "INSERT OR IGNORE INTO blob (log, entry, sha256, size, data) VALUES (?, ?, ?, ?, ?)",
-                arguments: [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }])
+            try Self.addBlobRow(
+                [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }], db)
         // Nobody opens or erases what stands in another's log.
         case .grant(let grant, log.origin): try store(grant, row: row, log: log, db)
         case .erasure(let record, let index, let sha256, log.origin):

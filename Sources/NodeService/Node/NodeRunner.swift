@@ -32,6 +32,8 @@ public final class NodeRunner: Sendable {
         var dating: UInt64 = 0
         var receipts: UInt64 = 0
         var problems: [String] = []
+        /// The last one that the index was told of.
+        var erasure: RightMark?
     }
 
     /// What the connections under way were let in by.
@@ -186,6 +188,7 @@ public final class NodeRunner: Sendable {
         if !dating.dated.isEmpty { context.sessions.notify(.logs(dating.dated)) }
         // What another process was reading when it was erased may still be in the write-ahead log.
         try? context.store.settleErasures()
+        try? forgetErasedValues()
         try giveMissingReceipts(now)
         let isNews = chores.update { chores in
             defer { chores.problems = dating.problems }
@@ -194,6 +197,13 @@ public final class NodeRunner: Sendable {
         for problem in dating.problems where isNews {
             logger.error("an own checkpoint is not cosigned", metadata: ["reason": "\(problem)"])
         }
+    }
+
+    /// The index of sealed values is filled by searches, but what was erased does not stay in it until the next one.
+    private func forgetErasedValues() throws {
+        guard let last = try context.store.last(.erasure), last != chores.value.erasure else { return }
+        try node.forgetErasedValues()
+        chores.update { $0.erasure = last }
     }
 
     /// Once an hour: sealed parts may have come while the clock was wrong, or with an older release.

@@ -1,4 +1,5 @@
 import Cryptography
+import Glibc
 public import Home
 import LogStore
 public import Records
@@ -83,6 +84,12 @@ extension Node {
         try draft.set("sha256", to: .string(sealed.header.sha256.hex))
         if let reason { try draft.set("reason", to: .string(reason)) }
         return try draft.body()
+    }
+
+    /// Takes what was erased out of the index of sealed values too, where there is one; the next search would.
+    public func forgetErasedValues() throws {
+        guard access(home.indexDatabase, F_OK) == 0, try store.last(.erasure) != nil else { return }
+        try index().forgetErased()
     }
 
     private func ownSealedRecord(

@@ -51,32 +51,59 @@ public struct SealedIndex: Sendable {
         }
     }
 
-    /// Fills the index with what came since: new blobs, and those that were waited for. It begins anew where the
-    /// index's key is another, where a sealing key is gone, or where one came back that something is sealed to.
+    /// Fills the index with what came since: new blobs, those that were waited for, and those that a grant has opened;
+    /// takes out what was erased. It begins anew where the index's key is another, where a sealing key is gone, or where
+    /// one came back that something is sealed to.
+    ///
+    /// Other processes may do the same at the same time: a step that one of them was faster with is looked at anew.
     public func update(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws {
         try index.update()
-        var state = try index.sealedState()
-        if try state.map(mustBeginAnew) ?? true {
-            state = try index.beginSealed(fingerprint: blind.fingerprint, keyIDs: keyIDs)
-        } else if let known = state, known.keyIDs != keyIDs {
-            state = try index.addSealedKeys(keyIDs)
-        }
-        guard let state else { return }
-        try add(try store.blobsHere(among: index.awaitedSealed()), from: nil)
-        let last = try store.lastBlob()?.number ?? 0
-        var cursor = state.cursor
-        let first = cursor?.number ?? 0
+        var first: Int64?
+        var hasAwaited = false
         while true {
-            let rows = try store.blobs(after: cursor?.number ?? 0, limit: SealedIndex.batch)
-            guard let end = rows.last else { break }
-            // Another process may fill it at the same time: it goes on from there.
-            guard try add(rows, from: cursor) else { return }
-            cursor = end
-            progress?(UInt64(clamping: end.number - first), UInt64(clamping: max(last, end.number) - first))
+            try index.forgetErased()
+            let state = try begun()
+            if !hasAwaited {
+                let rows = try store.blobsHere(among: index.awaitedSealed())
+                hasAwaited = try rows.isEmpty || add(rows, in: state, after: .awaited)
+                if !rows.isEmpty { continue }
+            }
+            let grants = try store.rights(.grant, after: state.grant, limit: SealedIndex.batch)
+            if let end = grants.last?.mark {
+                let rows = try Set(grants.filter { $0.node == opener.node }.map(\.target)).sorted()
+                    .flatMap { try store.blobRows(at: $0) }
+                _ = try add(rows, in: state, after: .grants(end))
+                continue
+            }
+            let rows = try store.blobs(after: state.cursor?.number ?? 0, limit: SealedIndex.batch)
+            guard let end = rows.last else { return }
+            let start = first ?? state.cursor?.number ?? 0
+            first = start
+            guard try add(rows, in: state, after: .blobs(end)) else { continue }
+            let last = max(try store.lastBlob()?.number ?? 0, end.number)
+            progress?(UInt64(clamping: end.number - start), UInt64(clamping: last - start))
         }
     }
 
-    /// Takes a record's digests away, once its envelope was erased. What comes back is found again.
+    /// The state of the index, begun with this node's keys.
+    private func begun() throws -> RecordIndex.SealedState {
+        // Read before the index is: what comes in between is only looked at twice.
+        let grant = try store.last(.grant)
+        let erasure = try store.last(.erasure)
+        if let state = try index.sealedState(), try !mustBeginAnew(state) {
+            guard state.keyIDs != keyIDs else { return state }
+            try index.addSealedKeys(keyIDs)
+        } else {
+            try index.beginSealed(
+                fingerprint: blind.fingerprint, keyIDs: keyIDs, grant: grant, erasure: erasure)
+        }
+        guard let state = try index.sealedState() else {
+            throw HomeError(.io, "the index of sealed values was replaced; try again")
+        }
+        return state
+    }
+
+    /// Takes a record's digests away, once its envelope is gone. What comes back is found again.
     public func forget(_ position: RecordPosition) throws {
         try index.forgetSealed(position, awaiting: store.blobRows(at: position).map(\.number))
     }
@@ -86,13 +113,15 @@ public struct SealedIndex: Sendable {
         if !state.keyIDs.isSubset(of: keyIDs) { return true }
         if state.lacksKeys, state.keyIDs != keyIDs { return true }
         // Rows are counted by the database; what was last seen must still be what was seen.
-        if let cursor = state.cursor, try store.blobRow(cursor.number)?.reference != cursor.reference { return true }
+        if let cursor = state.cursor, try !store.stands(cursor) { return true }
+        if let grant = state.grant, try !store.stands(.grant, grant) { return true }
+        if let erasure = state.erasure, try !store.stands(.erasure, erasure) { return true }
         return false
     }
 
-    @discardableResult
-    private func add(_ rows: [BlobRow], from cursor: BlobRow??) throws -> Bool {
-        guard !rows.isEmpty else { return true }
+    private func add(
+        _ rows: [BlobRow], in state: RecordIndex.SealedState, after step: RecordIndex.SealedStep
+    ) throws -> Bool {
         var batch = RecordIndex.SealedBatch()
         let positions = rows.map { RecordPosition(log: $0.reference.log, index: $0.reference.index) }
         for (row, finding) in zip(rows, try findings(at: positions)) {
@@ -105,7 +134,7 @@ public struct SealedIndex: Sendable {
             }
         }
         batch.settled = rows.map(\.number)
-        return try index.addSealed(batch, from: cursor, to: rows.last)
+        return try index.addSealed(batch, in: state, after: step)
     }
 
     private enum Finding: Sendable {
@@ -116,23 +145,30 @@ public struct SealedIndex: Sendable {
     }
 
     private func findings(at positions: [RecordPosition]) throws -> [Finding] {
+        guard !positions.isEmpty else { return [] }
         let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let granting = try store.logsWithGrants()
         let slices = stride(from: 0, to: positions.count, by: SealedIndex.slice).map { start in
             Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
         }
         return try AllCores.map(slices) { slice in
             try zip(slice, store.bodies(at: slice)).map { position, body in
                 guard let body, let log = logs[position.log], position.index < log.size else { return Finding.waiting }
-                return try finding(in: body, log: log, index: position.index)
+                return try finding(
+                    in: body, log: log, index: position.index, mayBeGranted: granting.contains(log.id))
             }
         }.flatMap { try $0.get() }
     }
 
-    private func finding(in body: [UInt8], log: StoredLog, index: UInt64) throws -> Finding {
+    private func finding(
+        in body: [UInt8], log: StoredLog, index: UInt64, mayBeGranted: Bool
+    ) throws -> Finding {
         guard let record = EntryRecord.read(body).record, let header = record.sealed,
             let schema = RecordSchema.of(record.type)
         else { return .nothing }
         do {
+            // In a log that members carry most is for others, and takes no look at the store.
+            guard mayBeGranted || opener.isRecipient(of: header) else { return .nothing }
             switch try opener.open(header, type: record.type, log: log, index: index) {
             case .notForThisNode, .erased: return .nothing
             case .notHere: return .waiting
@@ -141,6 +177,9 @@ public struct SealedIndex: Sendable {
             }
         } catch SealingError.keyMissing {
             return .lacksKey
+        } catch SealingError.wrongHash, SealingError.wrongSize {
+            // The disk has damaged it; it may be mended.
+            return .waiting
         } catch is SealingError {
             return .nothing
         } catch is JSONError {

@@ -35,6 +35,9 @@ struct SealedOpener: Sendable {
         }
     }
 
+    /// Whether the record itself names this node.
+    func isRecipient(of header: Records.SealedHeader) -> Bool { header.recipients.contains { $0.node.text == node } }
+
     /// Opens all fields of the record that was found at this place. Throws `SealingError` for what does not open.
     func open(
         _ header: Records.SealedHeader, type: RecordType, log: StoredLog, index: UInt64

@@ -13,7 +13,7 @@ struct SealedRecord {
     let type: RecordType
     let header: Records.SealedHeader
 
-    private var isRecipient: Bool { header.recipients.contains { $0.node.text == opener.node } }
+    private var isRecipient: Bool { opener.isRecipient(of: header) }
 
     /// Whether the record itself or a grant names this node.
     func isForThisNode() throws -> Bool {

@@ -1,0 +1,74 @@
+public import Cryptography
+import GRDB
+
+/// The last of the grants, or of the erasures, that somebody who follows them has seen.
+public struct RightMark: Sendable, Hashable {
+    /// Grants, and erasures, are numbered as they come to be kept, whatever log they are of.
+    public let number: Int64
+    /// The record that says it.
+    public let record: RecordPosition
+}
+
+// What came to be kept of grants and erasures since somebody looked last.
+extension SQLiteLogStore {
+    public enum Right: String, Sendable {
+        case grant = "sealed_grant"
+        case erasure
+    }
+
+    /// A grant to one node, or an erasure.
+    public struct KeptRight: Sendable, Hashable {
+        public let mark: RightMark
+        /// The sealed record.
+        public let target: RecordPosition
+        /// The new reader; `nil` of an erasure.
+        public let node: String?
+        /// The number that the row of the erased blob had.
+        public let blobRow: Int64?
+    }
+
+    public func rights(_ right: Right, after mark: RightMark?, limit: Int) throws -> [KeptRight] {
+        try rights(right, "number > ? ORDER BY number LIMIT ?", [mark?.number ?? 0, limit])
+    }
+
+    public func last(_ right: Right) throws -> RightMark? {
+        try rights(right, "1 ORDER BY number DESC LIMIT 1", []).first?.mark
+    }
+
+    /// Whether this is still what was seen: not so in an older copy of the database.
+    public func stands(_ right: Right, _ mark: RightMark) throws -> Bool {
+        try rights(right, "number = ?", [mark.number]).first?.mark == mark
+    }
+
+    private func rights(
+        _ right: Right, _ condition: String, _ arguments: StatementArguments
+    ) throws -> [KeptRight] {
+        let own = right == .grant ? "kept.node, NULL AS blob_row" : "NULL AS node, blob_row"
+        return try database.read { db in
+            try Row.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT number, log_id, entry, record, \(own) FROM (
+                            SELECT * FROM \(right.rawValue) WHERE \(condition)) AS kept
+                        JOIN log ON log.id = kept.log ORDER BY number
+                        """), arguments: arguments
+            ).map { row in
+                let log = try row.digest("log_id")
+                return KeptRight(
+                    mark: RightMark(
+                        number: row["number"], record: RecordPosition(log: log, index: row.size("record"))),
+                    target: RecordPosition(log: log, index: row.size("entry")), node: row["node"],
+                    blobRow: row["blob_row"])
+            }
+        }
+    }
+
+    /// The logs in which something was granted to anybody.
+    public func logsWithGrants() throws -> Set<SHA256Digest> {
+        try database.read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT log_id FROM log WHERE EXISTS (SELECT 1 FROM sealed_grant WHERE log = log.id)")
+            return Set(try rows.map { try $0.digest("log_id") })
+        }
+    }
+}
