@@ -11,7 +11,9 @@ struct ImportCommand: ParsableCommand {
         abstract: "Take in many records: TagPacks, ActorPacks, CSV, JSON lines.",
         discussion: """
             A bad row is quarantined with its reason and position, and the rest goes in. Importing the same again adds \
-            nothing twice; an import that was broken off is simply repeated.
+            nothing twice; an import that was broken off is simply repeated. Fields are sealed as node.yaml says; \
+            --in-clear leaves one open, but none that node.yaml lists as never_in_clear: a row that would have such a \
+            field in the open is a bad row.
 
             EXAMPLES
               entente import packs/*.yaml
@@ -36,6 +38,9 @@ struct ImportCommand: ParsableCommand {
             "A node that may open sealed fields, in place of those in node.yaml; may repeat.", valueName: "node"))
     var to: [String] = []
 
+    @Option(help: "Leave this field open although node.yaml seals it; may repeat.")
+    var inClear: [String] = []
+
     @Option(help: "How far records without a mark of their own may be passed on.")
     var tlp: String?
 
@@ -53,6 +58,8 @@ struct ImportCommand: ParsableCommand {
         let node = try global.open()
         let community = try node.community(community)
         try node.checkReaders(to, in: community)
+        try SealingPolicy.checkNames(wishes)
+        if let refusal = try node.writer(community: community.name).policy.refusal(of: wishes) { throw refusal }
         let word = tlp ?? node.configuration.sealing.trafficLight.rawValue
         guard let tlp = TLP(rawValue: word) else {
             throw CommandFailure(
@@ -70,11 +77,13 @@ struct ImportCommand: ParsableCommand {
         show(try run(node, community, defaults, isDryRun: dryRun), community, isDryRun: dryRun)
     }
 
+    private var wishes: SealingPolicy.Wishes { SealingPolicy.Wishes(inClear: inClear, readers: to) }
+
     private func run(
         _ node: Node, _ community: CommunityConfiguration, _ defaults: ImportDefaults, isDryRun: Bool
     ) throws -> ImportReport {
         let run = try ImportRun(
-            node: node, community: community.name, wishes: SealingPolicy.Wishes(readers: to), isDryRun: isDryRun)
+            node: node, community: community.name, wishes: wishes, isDryRun: isDryRun)
         do {
             for path in files { try add(path, to: run, defaults) }
         } catch {

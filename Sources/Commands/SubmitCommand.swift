@@ -89,6 +89,7 @@ struct SubmitCommand: AsyncParsableCommand {
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let prepared: [RecordWriter.Prepared]
         if let file {
+            try SealingPolicy.checkNames(wishes)
             prepared = try submission.prepare(
                 lines: InputFile.read(file), name: file, tlp: tlpOrDefault(node), wishes: wishes)
         } else {

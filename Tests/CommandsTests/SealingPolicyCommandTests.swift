@@ -76,6 +76,34 @@ import Testing
         try place.expectSound("us")
     }
 
+    @Test func importLeavesInClearWhatItIsToldToAndPolicyAllows() throws {
+        let place = try Place()
+        try place.found("us")
+        let file = try place.file("r.jsonl", "\(Self.record),\"note\":\"public\",\"victim\":\"Sky Mavis\"}\n")
+        // No row could be imported so: that is said once, and not of each row.
+        let refused = try run(place, ["import", file, "--in-clear", "victim"])
+        #expect(refused.status == 77)
+        refused.expectOneLine()
+        #expect(refused.errors.contains("sealing.never_in_clear"), "\(refused.errors)")
+        #expect(!refused.errors.contains("Sky Mavis"))
+        for command in [["import", file], ["submit", "--file", file]] {
+            let mistyped = try run(place, command + ["--in-clear", "notes"])
+            #expect(mistyped.status == 64)
+            #expect(mistyped.errors.contains("--in-clear notes"), "\(mistyped.errors)")
+        }
+        #expect(try place.size(of: "us.example/krus", at: "us") == 1)
+
+        let dry = try run(place, ["import", file, "--in-clear", "note", "--dry-run", "--json"]).objects.first
+        #expect(dry?["readers"] as? [String: [String]] == ["victim": ["us.example"]])
+        try place.must("us", "import", file, "--in-clear", "note")
+        let raw = try place.must("us", "show", "us.example/krus#1", "--raw").output
+        #expect(raw.contains(#""note":"public""#) && !raw.contains("Sky Mavis"))
+        // Where a type of record may have it in clear, each row is looked at.
+        try change(place, "  # types:\n", "  types:\n    incident:\n      never_in_clear: []\n")
+        let report = try run(place, ["import", file, "--in-clear", "victim", "--json"]).objects.first
+        #expect(report?["quarantined"] as? Int == 1)
+    }
+
     @Test func defaultReadersCanOpenAndADryRunNamesThem() throws {
         let place = try Place()
         try place.federate("us", "kr", "jp")

@@ -71,6 +71,26 @@ public struct SealingPolicy: Sendable {
             || (path == SealingPolicy.source && defaults.source(of: type) == .always)
     }
 
+    /// Refuses a name that stands for nothing: what it was to leave in the open would be sealed.
+    public static func checkNames(_ wishes: Wishes) throws {
+        for name in wishes.inClear where !RecordSchema.all.contains(where: { $0.field(at: name) != nil }) {
+            throw HomeError(.usage, "--in-clear \(name) is no field of any type of record")
+        }
+    }
+
+    /// Why no record can be written with these wishes, whatever is in it: node.yaml forbids it for all types that have
+    /// the field.
+    public func refusal(of wishes: Wishes) -> SealingRefusal? {
+        for field in wishes.inClear {
+            let rules = RecordSchema.all.filter { $0.isSealable(field) && $0.field(at: field) != nil }
+                .map { defaults.neverInClear(of: $0.type) }
+            if let first = rules.first, rules.allSatisfy({ $0.fields.contains { covers($0, field) } }) {
+                return .neverInClear(field: field, rule: first.key)
+            }
+        }
+        return nil
+    }
+
     private func fieldsByDefault(of draft: RecordDraft) -> [String] {
         let type = draft.schema.type
         var fields = defaults.fields(of: type).filter { draft[$0] != nil && draft.schema.isSealable($0) }
@@ -100,7 +120,7 @@ public enum SealingRefusal: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .neverInClear(let field, let rule):
             "\(field) would stand in clear, which \(rule) in node.yaml forbids; seal it (`submit --seal \(field)`, or "
-                + "add it to sealing.fields), or leave it out"
+                + "add it to sealing.fields; no --in-clear), or leave it out"
         case .sealedAnyway(let field):
             "\(field) cannot stay in clear: the record's tlp, or another field that is sealed, takes it along; leave out "
                 + "--in-clear \(field)"
