@@ -6,13 +6,20 @@ import Synchronization
 /// A guarded allocation costs some ten system calls, and sealing one record takes a dozen of them: more time than all
 /// of its cryptography. So a few allocations are cut into slots here, and slots are used again. The memory has the
 /// same lock, guard pages and exclusion from core dumps as any secret's; what a slot lacks is guard pages and write
-/// protection of its own, which secrets that stay do have.
+/// protection of its own, which secrets that stay do have. docs/decisions/0001-passing-secrets-share-memory.md says
+/// what that gives up.
+///
+/// A slot has one owner at a time, and is zeros throughout whenever it has none.
 final class PassingMemory: Sendable {
     static let shared = PassingMemory()
 
     /// Larger secrets get an allocation of their own.
     static let slotByteCount = 512
-    private static let slotsPerSlab = 64
+    /// Between slots; what is written there was written beyond a secret.
+    private static let marginByteCount = 16
+    private static let stride = slotByteCount + marginByteCount
+    /// As many as eight pages hold.
+    private static let slotsPerSlab = 62
     /// Beyond so many, allocations of their own serve: what was taken once is kept.
     private static let maximumSlabCount = 16
 
@@ -33,17 +40,21 @@ final class PassingMemory: Sendable {
         }
     }
 
-    /// Wipes a slot that ``take(_:)`` gave, of which so many bytes were used, and keeps it for the next secret.
+    /// Wipes a slot that ``take(_:)`` gave for so many bytes, and keeps it for the next secret. Ends the process where
+    /// more was written, as libsodium does when it frees an allocation: other secrets may be overwritten by then.
     func giveBack(_ pointer: UnsafeMutableRawPointer, used count: Int) {
-        sodium_memzero(pointer, count)
+        let rest = (pointer + count).assumingMemoryBound(to: UInt8.self)
+        let isIntact = sodium_is_zero(rest, PassingMemory.stride - count) == 1
+        sodium_memzero(pointer, PassingMemory.stride)
+        precondition(isIntact, "something was written beyond the end of a secret")
         state.withLock { $0.free.append(UInt(bitPattern: pointer)) }
     }
 
     private static func grow(_ state: inout State) {
-        guard state.slabCount < maximumSlabCount, let slab = sodium_malloc(slotByteCount * slotsPerSlab) else { return }
+        guard state.slabCount < maximumSlabCount, let slab = sodium_malloc(stride * slotsPerSlab) else { return }
         // Fresh guarded memory is filled with a pattern.
-        sodium_memzero(slab, slotByteCount * slotsPerSlab)
+        sodium_memzero(slab, stride * slotsPerSlab)
         state.slabCount += 1
-        state.free += (0..<slotsPerSlab).map { UInt(bitPattern: slab + $0 * slotByteCount) }
+        state.free += (0..<slotsPerSlab).map { UInt(bitPattern: slab + $0 * stride) }
     }
 }

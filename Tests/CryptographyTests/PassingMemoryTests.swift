@@ -64,4 +64,34 @@ import Testing
             for try await isWhole in group { #expect(isWhole) }
         }
     }
+
+    @Test func aSlotIsZerosForItsNextOwnerWhateverWasInIt() throws {
+        var held: Set<UInt> = []
+        for round in 0..<100 {
+            let secret = try SecretBytes(count: 100 + round, isPassing: true) { target in
+                // Nothing of the one before, which was shorter or longer.
+                #expect(target.allSatisfy { $0 == 0 })
+                for index in target.indices { target[index] = 0xA5 }
+            }
+            held.insert(address(secret))
+        }
+        // One slot served them all, or this shows nothing.
+        #expect(held.count < 100)
+    }
+
+    @Test func whatIsWrittenBeyondASecretEndsTheProcess() async {
+        for count in [32, 512] {
+            await #expect(processExitsWith: .failure) { [count = count as Int] in
+                _ = try SecretBytes(count: count, isPassing: true) { target in
+                    (target.baseAddress.map { $0 + target.count })?.storeBytes(of: 1, as: UInt8.self)
+                }
+            }
+            // What is written within it does not.
+            await #expect(processExitsWith: .success) { [count = count as Int] in
+                _ = try SecretBytes(count: count, isPassing: true) { target in
+                    for index in target.indices { target[index] = 1 }
+                }
+            }
+        }
+    }
 }
