@@ -20,7 +20,7 @@ import TransparencyLog
         async throws
     {
         let (first, second) = try await synchronise(one, other)
-        #expect(first.error == nil && second.error == nil, sourceLocation: location)
+        #expect(first.error == nil && second.error == nil, "\(first), \(second)", sourceLocation: location)
     }
 
     // MARK: Grants
