@@ -26,8 +26,8 @@ package struct EntenteCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
-            ImportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self, EraseCommand.self,
-            SearchCommand.self, ShowCommand.self,
+            ImportCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self,
+            EraseCommand.self, SearchCommand.self, ShowCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
             RecoverCommand.self, ProveCommand.self, KeyCommand.self,
             BenchCommand.self, DemoCommand.self,

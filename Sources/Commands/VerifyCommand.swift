@@ -22,6 +22,7 @@ struct VerifyCommand: ParsableCommand {
               entente prove us.example/krus#1042 > 1042.tlog-proof
               entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
               entente verify evidence/us.example_krus.fork
+              entente verify /srv/tiles --vkey us.example/krus+5b1a6c0d+AfR… --cosigner kr.example+0c2f11aa+BHk…
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -37,6 +38,10 @@ struct VerifyCommand: ParsableCommand {
             "The log's key, for a proof; further ones are of nodes that must have cosigned.", valueName: "key"))
     var vkey: [String] = []
 
+    @Option(
+        help: ArgumentHelp("The key of a node that must have cosigned a tile folder's checkpoint.", valueName: "key"))
+    var cosigner: [String] = []
+
     @Option(help: ArgumentHelp("The record's exact body, for a proof.", valueName: "file"))
     var body: String?
 
@@ -51,6 +56,9 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         Interruption.exitsWith130()
         if let path {
+            if TilesCheck.isFolder(path) {
+                return try TilesCheck(folder: path, keys: vkey, cosigners: cosigner).show(json: global.json)
+            }
             let bytes = try InputFile.read(path, limit: max(TLogProof.maximumByteCount, ForkEvidence.maximumByteCount))
             if ForkEvidence.isEvidence(bytes) {
                 return try ForkCheck(path: path, bytes: bytes, keys: vkey, home: global.home).show(json: global.json)

@@ -1,0 +1,162 @@
+import Cryptography
+public import TransparencyLog
+
+/// Reads a published log from its first byte and checks everything that it says of itself: every body, every tile byte
+/// by byte, the root, the signature on the checkpoint, the cosignatures that keys were given for. It needs no home.
+/// Memory stays constant.
+public struct PublishedAuditor {
+    private let source: any PublishedSource
+    private let logKeys: [VerifierKey]
+    private let cosigners: [VerifierKey]
+    private let now: UInt64
+    /// Places that are read between two looks at the tree.
+    private static let chunk: UInt64 = 128
+
+    /// - Parameters:
+    ///   - logKeys: what signs checkpoints of this log; all have its origin as their name.
+    ///   - cosigners: whoever must have cosigned the checkpoint.
+    ///   - now: Unix seconds.
+    public init(
+        source: any PublishedSource, logKeys: [VerifierKey], cosigners: [VerifierKey], now: UInt64 = Clock.now()
+    ) {
+        self.source = source
+        self.logKeys = logKeys
+        self.cosigners = cosigners
+        self.now = now
+    }
+
+    /// Audits the log; `progress` hears how many entries are done of how many.
+    public func audit(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws -> PublishedReport {
+        var report = PublishedReport(origin: logKeys.first?.name ?? "")
+        guard let checkpoint = try checkpoint(&report) else { return report }
+        report.size = checkpoint.size
+        report.signedRoot = checkpoint.root
+        let hasher = MerkleHasher()
+        var walk = PublishedWalk(checkpoint)
+        while !walk.remaining.isEmpty {
+            let numbers = walk.remaining.prefix(Int(PublishedAuditor.chunk))
+            for reading in try read(numbers, walk, &report) {
+                try walk.add(reading, hasher: hasher) { try content(of: [$0])[0] }
+            }
+            try compare(walk.takeCompleted(), &walk, &report)
+            progress?(walk.size, checkpoint.size)
+        }
+        try compare(walk.tilesAtEdge, &walk, &report)
+        walk.finish(hasher: hasher)
+        report.add(walk)
+        return report
+    }
+
+    // MARK: Reading
+
+    private func read(
+        _ numbers: Range<UInt64>, _ walk: PublishedWalk, _ report: inout PublishedReport
+    ) throws -> [PublishedReading] {
+        let places = try numbers.map { try walk.files(of: $0) }
+        let widths = numbers.map { walk.width(of: $0) }
+        let hashes = try self.hashes(of: places.flatMap { [$0.bundle, $0.tile] }, widths: widths.flatMap { [$0, $0] })
+        report.bundles += UInt64(places.count)
+        report.tiles += UInt64(places.count)
+        return zip(numbers, stride(from: 0, to: hashes.count, by: 2)).map {
+            PublishedReading(number: $0, fromBundle: hashes[$1], fromTile: hashes[$1 + 1])
+        }
+    }
+
+    /// What bundles and tiles say, computed as each is read, so that no more bytes are held than are being read.
+    private func hashes(of files: [PublishedFile], widths: [Int]) throws -> [PublishedReading.Hashes] {
+        let results = Guarded([PublishedReading.Hashes?](repeating: nil, count: files.count))
+        let missing = Guarded<[Int]>([])
+        try read(files, missing: missing) { place, content in
+            let hasher = MerkleHasher()
+            let hashes: PublishedReading.Hashes =
+                if case .bundle = files[place] {
+                    .ofBundle(content, width: widths[place], hasher: hasher)
+                } else {
+                    .ofTile(content, width: widths[place], hasher: hasher)
+                }
+            results.update { $0[place] = hashes }
+        }
+        return results.value.map { $0 ?? .unknown("it was not read") }
+    }
+
+    private func content(of files: [PublishedFile]) throws -> [PublishedContent] {
+        let results = Guarded([PublishedContent](repeating: .missing, count: files.count))
+        try read(files, missing: Guarded([])) { place, content in results.update { $0[place] = content } }
+        return results.value
+    }
+
+    /// Reads files; a partial one that has gone since it was full is looked for in the full one.
+    private func read(
+        _ files: [PublishedFile], missing: Guarded<[Int]>, _ take: @escaping @Sendable (Int, PublishedContent) -> Void
+    ) throws {
+        try source.read(files) { place, content in
+            if content == .missing, files[place].full != nil {
+                missing.update { $0.append(place) }
+            } else {
+                take(place, content)
+            }
+        }
+        let places = missing.value
+        guard !places.isEmpty else { return }
+        try source.read(places.map { files[$0].full ?? files[$0] }) { position, content in
+            take(places[position], content)
+        }
+    }
+
+    private func compare(_ tiles: [Tile], _ walk: inout PublishedWalk, _ report: inout PublishedReport) throws {
+        // Some at a time: a chunk completes few, and no tile is larger than 8 KiB.
+        let contents = try content(of: tiles.map { .tile($0.coordinate) })
+        for (tile, content) in zip(tiles, contents) { walk.compare(tile, with: content) }
+        report.tiles += UInt64(tiles.count)
+    }
+
+    // MARK: Signatures
+
+    private func checkpoint(_ report: inout PublishedReport) throws -> Checkpoint? {
+        let bytes: [UInt8]
+        switch try source.read(.checkpoint) {
+        case .bytes(let read): bytes = read
+        case .missing:
+            report.found(.checkpoint, "it is missing")
+            return nil
+        case .unusable(let reason):
+            report.found(.checkpoint, reason)
+            return nil
+        }
+        do {
+            let note = try SignedNote(parsing: bytes)
+            let checkpoint = try Checkpoint(verifying: note, logKeys: logKeys)
+            checkCosignatures(note, checkpoint, &report)
+            return checkpoint
+        } catch {
+            report.found(.checkpoint, "\(error)")
+            return nil
+        }
+    }
+
+    private func checkCosignatures(_ note: SignedNote, _ checkpoint: Checkpoint, _ report: inout PublishedReport) {
+        for key in cosigners {
+            let lines = note.signatures.filter { key.isNamed(by: $0) }
+            if lines.isEmpty { report.found(.checkpoint, "\(key.name) has not cosigned it") }
+            for line in lines {
+                do {
+                    let cosignature = try Cosignature(line)
+                    try cosignature.verify(checkpoint, by: key)
+                    guard cosignature.time <= now + SyncContext.clockTolerance else {
+                        report.found(.checkpoint, "the cosignature of \(key.name) is dated in the future")
+                        continue
+                    }
+                    report.cosignatures.append(.init(name: key.name, time: cosignature.time))
+                } catch {
+                    report.found(.checkpoint, "the cosignature of \(key.name): \(error)")
+                }
+            }
+        }
+        let known = logKeys + cosigners
+        let others = note.signatures.filter { line in !known.contains { $0.isNamed(by: line) } }.map(\.name)
+        if !others.isEmpty {
+            report.unproved.append(
+                "no key was given for the signatures of \(Set(others).sorted().joined(separator: ", "))")
+        }
+    }
+}
