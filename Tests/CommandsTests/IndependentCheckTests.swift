@@ -197,7 +197,7 @@ import Testing
 }
 
 /// Other programs of this machine.
-private enum Tool {
+enum Tool {
     struct Outcome {
         let status: Int32
         /// What it printed, errors included.
