@@ -18,6 +18,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
+let http: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -67,10 +68,13 @@ let package = Package(
                 "Interchange", "Home", logging,
             ] + nio),
         library(
+            "WebService",
+            ["Cryptography", "TransparencyLog", "MutualTLS", "NodeService", http, logging] + nio),
+        library(
             "Commands",
             [
                 "Cryptography", "TransparencyLog", "Records", "Sealing", "Reconciliation", "LogStore", "MutualTLS",
-                "Interchange", "Home", "NodeService", argumentParser, logging,
+                "Interchange", "Home", "NodeService", "WebService", argumentParser, logging,
             ]),
         .executableTarget(name: "entente", dependencies: ["Commands"], swiftSettings: strict),
 
@@ -93,6 +97,8 @@ let package = Package(
                 "NodeService", "LogStore", "Reconciliation", "TransparencyLog", "Cryptography", "Records", "MutualTLS",
                 "Sealing", "Home", logging,
             ] + nio),
+        tests(
+            "WebServiceTests", ["WebService", "TransparencyLog", "LogStore", "MutualTLS", "NodeService", logging] + nio),
         tests("CommandsTests", ["entente", "NodeService", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
 )

@@ -1,9 +1,11 @@
 import ArgumentParser
 import Dispatch
 import Glibc
+import Home
 import Logging
 import NodeService
 import Records
+import WebService
 
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,12 +30,16 @@ struct RunCommand: AsyncParsableCommand {
         let node = try global.open(logger: logger)
         let runner = try NodeRunner(node: node, logger: logger)
         let isJSON = global.json
+        let readers = try await TileServer.listen(for: runner, at: node.configuration.tiles, logger: logger)
         let task = Task {
             try await runner.run { address in
                 if isJSON {
-                    Output.json([JSONMember("listening", .string(address)), JSONMember("node", .string(node.name))])
+                    Output.json(
+                        [JSONMember("listening", .string(address)), JSONMember("node", .string(node.name))]
+                            + (readers.map { [JSONMember("tiles", .string("https://\($0)/"))] } ?? []))
                 } else {
                     Output.line("\(node.name) listens on \(address)")
+                    if let readers { Output.line("its logs as tiles: https://\(readers)/") }
                 }
             }
         }
@@ -46,5 +52,17 @@ struct RunCommand: AsyncParsableCommand {
         }
         defer { sources.forEach { $0.cancel() } }
         try await task.value
+    }
+}
+
+extension TileServer {
+    /// Serves the logs of a node for as long as the process runs, where node.yaml says so; answers where.
+    fileprivate static func listen(
+        for runner: NodeRunner, at address: HostAndPort?, logger: Logger
+    ) async throws -> Endpoint? {
+        guard let address else { return nil }
+        let server = try await listen(
+            at: Endpoint(host: address.host, port: Int(address.port)), publishing: runner.publishing, logger: logger)
+        return Endpoint(host: address.host, port: server.port ?? Int(address.port))
     }
 }

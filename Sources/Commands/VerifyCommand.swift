@@ -23,6 +23,7 @@ struct VerifyCommand: ParsableCommand {
               entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
               entente verify evidence/us.example_krus.fork
               entente verify /srv/tiles --vkey us.example/krus+5b1a6c0d+AfR… --cosigner kr.example+0c2f11aa+BHk…
+              entente verify https://node.us.example:7963/ --vkey us.example/krus+5b1a6c0d+AfR…
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -42,6 +43,8 @@ struct VerifyCommand: ParsableCommand {
         help: ArgumentHelp("The key of a node that must have cosigned a tile folder's checkpoint.", valueName: "key"))
     var cosigner: [String] = []
 
+    @OptionGroup var web: WebOptions
+
     @Option(help: ArgumentHelp("The record's exact body, for a proof.", valueName: "file"))
     var body: String?
 
@@ -56,6 +59,10 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         Interruption.exitsWith130()
         if let path {
+            if WebAccess.isAddress(path) {
+                let client = try web.access.client(path, home: global.home)
+                return try TilesCheck(client: client, keys: vkey, cosigners: cosigner).show(json: global.json)
+            }
             if TilesCheck.isFolder(path) {
                 return try TilesCheck(folder: path, keys: vkey, cosigners: cosigner).show(json: global.json)
             }

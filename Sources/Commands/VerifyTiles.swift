@@ -4,13 +4,14 @@ import Glibc
 import NodeService
 import Records
 import TransparencyLog
+import WebService
 
 /// `verify DIR`: logs that are published as tiles, held against the keys given. No home is needed.
 struct TilesCheck {
     /// Where logs are published: the folder of one log, or one with several below it as `export` lays them out.
-    let place: String
+    private let place: String
     /// Reads what lies below the place under a prefix, empty or ending with a slash.
-    let source: (_ prefix: String) -> any PublishedSource
+    private let source: (_ prefix: String) -> any PublishedSource
     private let logs: [(origin: String, keys: [VerifierKey])]
     private let cosigners: [VerifierKey]
 
@@ -29,7 +30,14 @@ struct TilesCheck {
         }
     }
 
-    init(
+    /// The logs of a server.
+    init(client: WebClient, keys: [String], cosigners: [String]) throws {
+        try self.init(place: client.address.description, keys: keys, cosigners: cosigners) {
+            WebSource(client, prefix: $0)
+        }
+    }
+
+    private init(
         place: String, keys: [String], cosigners: [String],
         source: @escaping (_ prefix: String) -> any PublishedSource
     ) throws {
@@ -131,7 +139,7 @@ struct TilesCheck {
         Output.line(
             count == 0
                 ? Style.green("\(grouped(reports.reduce(0) { $0 + $1.size })) entries are what was signed")
-                    + " (\(seconds(duration)) s)" : Style.red("\(grouped(count)) problems"))
+                    + " (\(seconds(duration)) s)" : Style.red(count == 1 ? "1 problem" : "\(grouped(count)) problems"))
     }
 
     private func members(_ reports: [PublishedReport], isSound: Bool) -> [JSONMember] {

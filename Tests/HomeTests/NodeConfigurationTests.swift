@@ -142,6 +142,7 @@ struct NodeConfigurationTests {
             CommunityConfiguration(name: $0, members: ["12", "true", "1.5", "us.example"])
         }
         odd.sealing.fields = []
+        odd.tiles = HostAndPort("[::]:7963")
         #expect(try Self.parsed(odd.text()) == odd)
         #expect(odd.text().contains("node: \"12\""))
         let bare = NodeConfiguration(node: "us.example", listen: try #require(HostAndPort("127.0.0.1")))
@@ -156,6 +157,8 @@ struct NodeConfigurationTests {
         BadText("bad address", "0.0.0.0:7962", "0.0.0:7962", line: 3, "is no address"),
         BadText("bad port", "0.0.0.0:7962", "0.0.0.0:http", line: 3, "is no address"),
         BadText("wildcard endpoint", "node.us.example:7962", "\"[::]:7962\"", line: 4, "nobody can connect"),
+        BadText("the same port twice", "sync_interval: 15", "tiles: 127.0.0.1:7962", line: 5, "at another port"),
+        BadText("bad tiles address", "sync_interval: 15", "tiles: 1.2.3:http", line: 5, "is no address"),
         BadText("interval 0", "sync_interval: 15", "sync_interval: 0", line: 5, "from 1 to 86400"),
         BadText("interval with a unit", "sync_interval: 15", "sync_interval: 15s", line: 5, "whole number"),
         BadText("fractional interval", "sync_interval: 15", "sync_interval: 1.5", line: 5, "whole number"),

@@ -22,6 +22,10 @@ extension NodeConfiguration {
             lines[.endpoint] = value.line
             endpoint = try root.endpoint(value, "endpoint")
         }
+        if let value = root.take("tiles") {
+            lines[.tiles] = value.line
+            tiles = try root.endpoint(value, "tiles")
+        }
         if let value = root.take("sync_interval") {
             syncInterval = try root.number(value, "sync_interval", 1...NodeConfiguration.maximumSyncInterval)
         }

@@ -1,7 +1,7 @@
 extension NodeConfiguration {
     /// Where in the file a rule is broken.
     enum Place: Hashable {
-        case node, endpoint, syncInterval, communities, community(Int), member(Int, Int)
+        case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int)
         case sealing, sealingItem(SealingDefaults.List, Int)
     }
 
@@ -27,6 +27,9 @@ extension NodeConfiguration {
         if let endpoint, endpoint.isWildcard || endpoint.port == 0 {
             return Problem(
                 .endpoint, "nobody can connect to the endpoint \(endpoint); name the address partners reach, or none")
+        }
+        if let tiles, tiles.port != 0, tiles.port == listen.port, tiles.host == listen.host || listen.isWildcard {
+            return Problem(.tiles, "tiles are served at another port than \(listen.port), where this node listens")
         }
         guard 1...NodeConfiguration.maximumSyncInterval ~= syncInterval else {
             return Problem(

@@ -11,6 +11,8 @@ extension NodeConfiguration {
             "listen: \(PlainScalar.write(listen.description))",
             "# Where partners reach it, as its peer card says. Without one, only this node opens connections.",
             endpoint.map { "endpoint: \(PlainScalar.write($0.description))" } ?? "# endpoint: node.us.example:7962",
+            "# Where partners and auditors read the logs as tiles over HTTPS. Without one, nowhere.",
+            tiles.map { "tiles: \(PlainScalar.write($0.description))" } ?? "# tiles: 0.0.0.0:7963",
             "",
             "# Seconds between attempts to reconcile with a partner that is not connected.",
             "sync_interval: \(syncInterval)",

@@ -12,6 +12,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var listen: HostAndPort
     /// What the peer card says; without one, partners cannot open connections to this node.
     public var endpoint: HostAndPort?
+    /// Where this node serves its logs as tiles over HTTPS; without one it does not.
+    public var tiles: HostAndPort?
     /// Seconds between reconciliations with a partner that is not connected, 1 to 86,400.
     public var syncInterval: UInt64
     public var sealing: SealingDefaults

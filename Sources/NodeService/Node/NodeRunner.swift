@@ -57,6 +57,12 @@ public final class NodeRunner: Sendable {
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// What this node publishes while it runs, by its configuration and cards as they are at each moment.
+    public var publishing: Publishing {
+        Publishing(
+            store: context.store, federation: { [context] in context.federation.value }, tls: { [tls] in tls.value })
+    }
+
     /// Runs until the task is cancelled. `onListening` is told where partners can connect to.
     public func run(onListening: @Sendable (String) -> Void) async throws {
         let listen = node.configuration.listen

@@ -1,0 +1,56 @@
+import Cryptography
+package import LogStore
+public import MutualTLS
+public import TransparencyLog
+
+/// What a running node publishes of its logs, and to whom: the same logs, by the same rules, that its partners may
+/// bring in over a session.
+public struct Publishing: Sendable {
+    private let store: SQLiteLogStore
+    private let federation: @Sendable () -> Federation
+    /// Certificate, key and the partners to believe, as they are now.
+    public let tls: @Sendable () -> TLSContext
+
+    package init(
+        store: SQLiteLogStore, federation: @escaping @Sendable () -> Federation,
+        tls: @escaping @Sendable () -> TLSContext
+    ) {
+        self.store = store
+        self.federation = federation
+        self.tls = tls
+    }
+
+    /// The file at a path such as `krus/tile/0/000` or `mirror/LOG-ID/checkpoint`. `nil` for what does not exist and
+    /// for what this peer may not see: nothing tells the two apart.
+    ///
+    /// Blocks on the disk.
+    public func content(
+        at path: String, for peer: PeerIdentity
+    ) throws -> (file: PublishedFile, content: PublishedContent)? {
+        // It may have been removed, or known by another card, since it connected.
+        guard path.utf8.count <= 512, tls().configuration.trust.names(peer) else { return nil }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let federation = federation()
+        for count in [1, 2] where parts.count > count {
+            guard let file = try? PublishedFile(path: parts.dropFirst(count).joined(separator: "/")) else { continue }
+            guard let log = try log(Array(parts.prefix(count)), federation), log.frozen == nil, log.recovering == nil,
+                federation.admits(peer.node, to: log, membership: try store.membership(of: log.id))
+            else { return nil }
+            let content = try Publication(log, store: store).content(of: file)
+            return content == .missing ? nil : (file, content)
+        }
+        return nil
+    }
+
+    /// The log that stands under a prefix: `Publication.path` of it.
+    private func log(_ prefix: [String], _ federation: Federation) throws -> StoredLog? {
+        let found: StoredLog? =
+            if prefix.count == 2, prefix[0] == "mirror" {
+                try SHA256Digest(hex: prefix[1]).flatMap { try store.log(id: $0) }
+            } else {
+                try store.log("\(federation.node)/\(prefix.joined(separator: "/"))")
+            }
+        guard let found, Publication(found, store: store).path == prefix.joined(separator: "/") else { return nil }
+        return found
+    }
+}
