@@ -98,7 +98,8 @@ let package = Package(
                 "Sealing", "Home", logging,
             ] + nio),
         tests(
-            "WebServiceTests", ["WebService", "TransparencyLog", "LogStore", "MutualTLS", "NodeService", logging] + nio),
+            "WebServiceTests",
+            ["WebService", "TransparencyLog", "Cryptography", "LogStore", "MutualTLS", "NodeService", logging] + nio),
         tests("CommandsTests", ["entente", "NodeService", "LogStore", "Cryptography"], exclude: ["Independent"]),
     ]
 )

@@ -156,6 +156,24 @@ import Testing
         #expect(try place.contents("tiles")["krus/checkpoint"] == before["krus/checkpoint"])
     }
 
+    @Test(.enabled(if: SmallDisk.isPossible, "skipped: no file system of limited size can be mounted here"))
+    func aFullDiskLeavesNoCheckpointWithoutItsData() throws {
+        let place = try Place()
+        try place.found("us")
+        let disk = try SmallDisk(at: place, size: "1m")
+        try submit(place, "a")
+        let key = try key(" vkey: ", of: "us", in: place)
+        try export(place, to: "disk/tiles")
+        _ = try place.fill("us", records: 5_000)
+        let full = try place.run("us", "export", "--format", "tiles", "\(disk.path)/tiles")
+        #expect(full.status == 74, "\(full.errors)")
+        full.expectOneLine()
+        #expect(try verify("\(disk.path)/tiles", key).status == 0)
+        try disk.remount("size=64m")
+        #expect(try export(place, to: "disk/tiles").first?["size"] as? Int == 5_002)
+        #expect(try verify("\(disk.path)/tiles", key).status == 0)
+    }
+
     @Test func aFrozenLogIsSaidToBeFrozenAndItsFilesStay() throws {
         let place = try Place()
         try place.found("us")

@@ -1,3 +1,4 @@
+import Cryptography
 import Foundation
 import LogStore
 import Logging
@@ -6,6 +7,7 @@ import NIOCore
 import NodeService
 import Synchronization
 import Testing
+import TransparencyLog
 import WebService
 
 /// What a reader may take of the server, and what becomes of one that takes more.
@@ -14,11 +16,12 @@ import WebService
 
     /// A server with an empty store, and a context of the one reader it knows.
     private func scene(
-        _ limits: TileServer.Limits = TileServer.Limits()
+        _ limits: TileServer.Limits = TileServer.Limits(), fill: (SQLiteLogStore) throws -> Void = { _ in }
     ) async throws -> (server: TileServer, reader: Reader) {
         let folder = try Folder()
         let store = try SQLiteLogStore(
             path: folder.path + "/node.sqlite", signedPath: folder.path + "/signed.sqlite", node: "us.example")
+        try fill(store)
         func made(_ name: String) throws -> TLSIdentity {
             let generated = try TLSIdentity.selfSigned(dns: name, validFrom: 1_600_000_000, validUntil: 4_000_000_000)
             return try TLSIdentity(certificatePEM: generated.certificatePEM, privateKeyPEM: generated.privateKeyPEM)
@@ -34,7 +37,11 @@ import WebService
         let publishing = Publishing(
             store: store,
             federation: {
-                Federation(node: "us.example", members: ["krus": ["us.example", "kr.example"]], mirrorKeys: [:])
+                let both = ["us.example", "kr.example"]
+                return Federation(
+                    node: "us.example",
+                    members: ["krus": both, "mirror": both, "swap": both, "checkpoint": both, "own": ["us.example"]],
+                    mirrorKeys: [:])
             }, tls: { node })
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -46,6 +53,66 @@ import WebService
                 port: try #require(server.port), context: try context(kr, knows: us, as: "us.example"), folder: folder)
         )
     }
+
+    // MARK: Which logs
+
+    /// Appends to an own log, signed; `members` as its records name them, where they do.
+    private static func append(_ origin: String, members: [String]? = nil, to store: SQLiteLogStore) throws {
+        let signer = try NoteSigner(name: origin, privateKey: Ed25519.PrivateKey())
+        let parts = origin.split(separator: "/")
+        try store.createLog(
+            origin: origin, node: String(parts[0]), community: String(parts[1]), isOwn: true,
+            verifierKey: signer.verifierKey.text)
+        var record = #"{"v":1,"type":"members","time":"2026-01-01T00:00:00Z","author":"a","tlp":"green","members":["#
+        record += (members ?? []).map { "\"\($0)\"" }.joined(separator: ",") + "]}"
+        let body = members == nil ? "{}" : record
+        _ = try store.append(
+            [NewEntry(body: [UInt8](body.utf8))], to: origin,
+            options: AppendOptions { size, root in
+                try Checkpoint(origin: origin, size: size, root: root).sign(with: signer).serialized
+            })
+    }
+
+    /// Nothing but the path and the reader decides, and all that is not for the reader looks as if it were not there.
+    @Test func everyLogStandsUnderItsPathForThoseWhoMaySeeIt() async throws {
+        let (server, reader) = try await scene { store in
+            for origin in [
+                "us.example/krus", "us.example/krus/2", "us.example/mirror", "us.example/mirror/2",
+                "us.example/checkpoint", "us.example/own", "us.example/gone",
+            ] { try Self.append(origin, to: store) }
+            try Self.append("us.example/swap", members: ["us.example"], to: store)
+            try Self.append("kr.example/krus", to: store)
+            try Self.append("kr.example/own", to: store)
+            try store.execute("UPDATE log SET own = 0 WHERE node = 'kr.example'")
+            try Self.append("us.example/krus/3", to: store)
+            try store.execute("UPDATE log SET frozen = 'it forked' WHERE origin = 'us.example/krus/3'")
+        }
+        func mirror(_ origin: String) -> String { "mirror/\(SHA256.hash(origin).hex)" }
+        func get(_ path: String) async throws -> String {
+            try await reader.connect().end(
+                after: "GET /\(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        }
+        let absent = try await get("nowhere/checkpoint")
+        #expect(count(404, in: absent) == 1)
+        for (path, origin) in [
+            ("krus", "us.example/krus"), ("krus/2", "us.example/krus/2"), ("mirror", "us.example/mirror"),
+            ("mirror/2", "us.example/mirror/2"), ("checkpoint", "us.example/checkpoint"),
+            (mirror("kr.example/krus"), "kr.example/krus"),
+        ] {
+            #expect(try await get("\(path)/checkpoint").contains("\r\n\r\n\(origin)\n1\n"), "\(path)")
+            #expect(try await get("\(path)/tile/entries/000.p/1").hasSuffix("\r\n\r\n\u{0}\u{2}{}"), "\(path)")
+            for file in ["tile/0/000", "tile/0/000.p/2", "tile/0/001.p/1", "tile/1/000.p/1", "tile/entries/000"] {
+                #expect(try await get("\(path)/\(file)") == absent)
+            }
+        }
+        for path in [
+            "own", "gone", "swap", "krus/1", "krus/3", "krus/02", mirror("us.example/krus"), mirror("kr.example/own"),
+            mirror("kr.example/krus").uppercased(), "us.example/krus", "kr.example/krus", "krus/..", "..",
+        ] { #expect(try await get("\(path)/checkpoint") == absent, "\(path)") }
+        try await server.close()
+    }
+
+    // MARK: How much
 
     private func count(_ status: Int, in text: String) -> Int {
         text.components(separatedBy: "HTTP/1.1 \(status)").count - 1

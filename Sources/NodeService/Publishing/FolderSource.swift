@@ -27,6 +27,8 @@ public struct FolderSource: PublishedSource {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .unusable(FolderSource.reason()) }
+        // A community may be called "checkpoint".
+        if status.st_mode & S_IFMT == S_IFDIR { return .missing }
         guard status.st_mode & S_IFMT == S_IFREG else { return .unusable("it is no regular file") }
         guard let size = Int(exactly: status.st_size), size <= file.maximumByteCount else {
             return .unusable("it has \(status.st_size) bytes, more than it may have")

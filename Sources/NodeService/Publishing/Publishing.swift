@@ -45,8 +45,8 @@ public struct Publishing: Sendable {
     /// The log that stands under a prefix: `Publication.path` of it.
     private func log(_ prefix: [String], _ federation: Federation) throws -> StoredLog? {
         let found: StoredLog? =
-            if prefix.count == 2, prefix[0] == "mirror" {
-                try SHA256Digest(hex: prefix[1]).flatMap { try store.log(id: $0) }
+            if prefix.count == 2, prefix[0] == "mirror", let id = SHA256Digest(hex: prefix[1]) {
+                try store.log(id: id)
             } else {
                 try store.log("\(federation.node)/\(prefix.joined(separator: "/"))")
             }
