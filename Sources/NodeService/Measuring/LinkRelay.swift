@@ -110,27 +110,25 @@ enum RelaySocket {
     static func listen() throws -> (Int32, port: Int) {
         let descriptor = make()
         var address = loopback(0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && Glibc.listen(descriptor, 64) == 0
-                    && getsockname(descriptor, $0, &length) == 0
-            }
+        var length = socklen_t(address.count)
+        let isBound = address.withUnsafeMutableBytes { bytes in
+            guard let start = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
+            return bind(descriptor, start, length) == 0 && Glibc.listen(descriptor, 64) == 0
+                && getsockname(descriptor, start, &length) == 0
         }
         guard isBound else {
             close(descriptor)
             throw LinkRelay.NoSocket()
         }
-        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
+        return (descriptor, Int(address[2]) << 8 | Int(address[3]))
     }
 
     /// Begins to connect; whoever is not there is found out by the first bytes.
     static func connect(to port: Int) -> Int32 {
         let descriptor = make()
-        var address = loopback(port)
-        _ = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        _ = loopback(port).withUnsafeBytes { bytes in
+            bytes.baseAddress.map {
+                Glibc.connect(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
             }
         }
         sendAtOnce(descriptor)
@@ -160,11 +158,10 @@ enum RelaySocket {
         return socket(AF_INET, kind, 0)
     }
 
-    private static func loopback(_ port: Int) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(truncatingIfNeeded: port).bigEndian
-        address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
-        return address
+    /// A port of 127.0.0.1 as the calls take it. In bytes: which C module the struct belongs to depends on what was
+    /// compiled before.
+    private static func loopback(_ port: Int) -> [UInt8] {
+        let family = withUnsafeBytes(of: sa_family_t(AF_INET)) { Array($0) }
+        return family + [UInt8(port >> 8 & 255), UInt8(port & 255), 127, 0, 0, 1] + [UInt8](repeating: 0, count: 8)
     }
 }

@@ -172,23 +172,21 @@ import Testing
 
 /// A plain connection to a port of 127.0.0.1, from another address of this machine.
 private func connected(to port: Int, from address: String) -> Int32? {
-    func socketAddress(_ address: String, _ port: Int) -> sockaddr_in {
-        var result = sockaddr_in()
-        result.sin_family = sa_family_t(AF_INET)
-        result.sin_port = UInt16(port).bigEndian
-        inet_pton(AF_INET, address, &result.sin_addr)
-        return result
+    // In bytes: which C module the struct belongs to depends on what was compiled before.
+    func socketAddress(_ address: String, _ port: Int) -> [UInt8] {
+        let family = withUnsafeBytes(of: sa_family_t(AF_INET)) { Array($0) }
+        let numbers = address.split(separator: ".").compactMap { UInt8($0) }
+        return family + [UInt8(port >> 8), UInt8(port & 255)] + numbers + [UInt8](repeating: 0, count: 8)
+    }
+    func isDone(_ call: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32, _ address: [UInt8]) -> Bool {
+        address.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return false }
+            return call(descriptor, start.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count)) == 0
+        }
     }
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    var own = socketAddress(address, 0)
-    var other = socketAddress("127.0.0.1", port)
-    let length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafePointer(to: &own) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) == 0 }
-    }
-    let isConnected = withUnsafePointer(to: &other) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, length) == 0 }
-    }
+    let isBound = isDone(bind, socketAddress(address, 0))
+    let isConnected = isDone(connect, socketAddress("127.0.0.1", port))
     guard isBound, isConnected else {
         close(descriptor)
         return nil
