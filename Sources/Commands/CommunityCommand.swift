@@ -30,7 +30,7 @@ struct CommunityCommand: ParsableCommand {
             guard node.configuration.community(name) == nil else {
                 throw CommandFailure(.exists, "this node is in \(name) already")
             }
-            _ = try node.keystore.createLogKey(community: name)
+            try node.makeLogKey(community: name)
             try node.home.updateConfiguration {
                 $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
             }

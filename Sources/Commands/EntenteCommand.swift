@@ -27,7 +27,7 @@ package struct EntenteCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
             ImportCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self,
-            EraseCommand.self, SearchCommand.self, ShowCommand.self,
+            EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
             RecoverCommand.self, ProveCommand.self, KeyCommand.self,
             BenchCommand.self, DemoCommand.self,

@@ -27,7 +27,7 @@ struct GrantCommand: ParsableCommand {
     }
 
     func run() throws {
-        let node = try Node.open(global.home)
+        let node = try global.open()
         let target = try node.target(reference)
         let community = try node.community(target.reference.origin.community.text)
         let body = try node.grantRecord(

@@ -54,7 +54,7 @@ struct PeerCommand: ParsableCommand {
             }
             let admitted = community.isEmpty ? shared : community
             // Whom it admits is published, for which a key is needed: nothing is changed without it.
-            if !admitted.isEmpty { try node.keystore.checkPassphrase() }
+            if !admitted.isEmpty { try node.checkKeys() }
             let directory = PeerDirectory(node.home)
             let isKnown = try directory.nodes().contains(card.node)
             if replace, isKnown { try directory.replace(card) } else { try directory.add(card) }
@@ -159,7 +159,7 @@ struct PeerCommand: ParsableCommand {
             let node = try global.open()
             let directory = PeerDirectory(node.home)
             let card = try directory.card(of: name)
-            if !node.configuration.communities(admitting: name).isEmpty { try node.keystore.checkPassphrase() }
+            if !node.configuration.communities(admitting: name).isEmpty { try node.checkKeys() }
             var left: [String] = []
             try node.home.updateConfiguration { left = try $0.expel(name) }
             try directory.remove(name)

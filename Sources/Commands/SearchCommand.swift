@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import Home
 import LogStore
 import NodeService
 import Records
@@ -72,8 +73,8 @@ struct SearchCommand: ParsableCommand {
         query.community = community
         query.limit = limit
         query.includesWithdrawn = all
-        if !sealed.isEmpty {
-            let conditions = try sealed.map(condition)
+        let conditions = try sealed.map(condition)
+        if !conditions.isEmpty {
             let bar = ProgressBar("opening", isQuiet: global.json)
             query.among = Set(try SealedIndex(node: node).positions(where: conditions) { bar.update($0, of: $1) })
             bar.finish()
@@ -81,6 +82,11 @@ struct SearchCommand: ParsableCommand {
         let bar = ProgressBar("indexing", isQuiet: global.json)
         let (found, hidden) = try node.index().search(query) { bar.update($0, of: $1) }
         bar.finish()
+        if !conditions.isEmpty {
+            // That a record was found says what is sealed in it.
+            let fields = Set(conditions.map(\.field)).sorted()
+            try node.journal.note(found.map { Journal.Entry(.search, reference: $0.reference, fields: fields) })
+        }
         if global.json {
             for record in found { Output.json(record.members) }
             return

@@ -27,6 +27,8 @@ public struct HomeFolder: Sendable, Hashable {
     public var signedDatabase: String { "\(path)/signed.sqlite" }
     /// Rows that an import did not take, sealed.
     public var quarantineFolder: String { "\(path)/quarantine" }
+    /// Who opened which sealed fields, and when.
+    public var journalFile: String { "\(path)/journal" }
     /// Proofs of forks.
     public var evidenceFolder: String { "\(path)/evidence" }
 

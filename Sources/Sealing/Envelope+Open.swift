@@ -1,4 +1,4 @@
-public import Cryptography
+import Cryptography
 
 extension Envelope {
     /// Checks, without any key, that a blob is the one a signed header names: size, hash, form, and that both say
@@ -13,13 +13,13 @@ extension Envelope {
     ///   - origin: of the log in which the record was found, and ``SealedHeader`` its signed part.
     ///   - recordType: the `type` of that record.
     ///   - node: the name under which this node is a recipient.
-    ///   - keys: of all sealing epochs that are at hand; the one that the header names is taken.
+    ///   - keys: what opens with the sealing keys of this node; the one that the header names is taken.
     /// - Returns: the fields, sorted by name.
     /// - Throws: ``SealingError``, from the first check that fails: the blob's hash, the agreement of header and
     ///   blob, the box, the commitment, then the fields; `CryptographyError.outOfSecretMemory`.
     public static func open(
         blob: [UInt8], header: SealedHeader, origin: String, recordType: String, as node: String,
-        keys: [SealedBox.PrivateKey]
+        keys: BoxOpener
     ) throws -> [SealedField] {
         let content = try agreed(blob: blob, header: header)
         let sealing = try unbox(content.recipients, as: node, with: keys)
@@ -46,15 +46,14 @@ extension Envelope {
 
     /// The keys that a box for this node holds, opened with whichever of its keys the box names.
     static func unbox(
-        _ boxes: [BoxedKey], as node: String, with keys: [SealedBox.PrivateKey]
+        _ boxes: [BoxedKey], as node: String, with keys: BoxOpener
     ) throws -> SealingKeys {
         let own = boxes.filter { $0.node.utf8.elementsEqual(node.utf8) }
         guard !own.isEmpty else { throw SealingError.notARecipient(node: node) }
-        for key in keys {
-            let keyID = key.publicKey.sealingKeyID
+        for keyID in keys.keyIDs {
             guard let boxed = own.first(where: { $0.keyID == keyID }) else { continue }
             do {
-                return try SealingKeys(dataKey: key.open(boxed.box))
+                return try SealingKeys(dataKey: keys.dataKey(in: boxed))
             } catch CryptographyError.notAuthentic {
                 throw SealingError.boxDoesNotOpen(node: node)
             }

@@ -35,10 +35,10 @@ public struct Grant: Hashable, Sendable {
     ///   - reference: the original's: its origin, `#` and its index.
     ///   - leafHash: the original's.
     ///   - newRecipients: 1 to 64, none of which the original is already sealed to with the same key.
-    ///   - node: the node that grants, a recipient of the original; `keys` are its sealing keys of all epochs.
+    ///   - node: the node that grants, a recipient of the original; `keys` opens with its sealing keys of all epochs.
     public static func make(
         blob: [UInt8], header: SealedHeader, origin: String, reference: String, leafHash: SHA256Digest,
-        newRecipients: [SealingRecipient], as node: String, keys: [SealedBox.PrivateKey]
+        newRecipients: [SealingRecipient], as node: String, keys: BoxOpener
     ) throws -> Grant {
         guard names(reference, aRecordOf: origin) else {
             throw SealingError.notSealable("the reference is not that of a record of \(origin)")
@@ -92,7 +92,7 @@ public struct Grant: Hashable, Sendable {
     ///   blob, the grant's form and target, its box, the original commitment, the grant's, then the fields.
     public func open(
         blob: [UInt8], header: SealedHeader, origin: String, recordType: String, reference: String,
-        leafHash: SHA256Digest, as node: String, keys: [SealedBox.PrivateKey]
+        leafHash: SHA256Digest, as node: String, keys: BoxOpener
     ) throws -> [SealedField] {
         let content = try Envelope.agreed(blob: blob, header: header)
         try check(against: header, origin: origin, reference: reference, leafHash: leafHash)

@@ -147,6 +147,11 @@ final class Place {
         return process
     }
 
+    /// A process to end with this place.
+    func keep(_ node: String, _ process: Process) {
+        running.append((node, process))
+    }
+
     /// Ends every `run` that was started, or those of one node.
     func stop(_ node: String? = nil) {
         for (name, process) in running where name == node ?? name {

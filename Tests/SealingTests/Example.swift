@@ -51,7 +51,7 @@ struct Example {
     ) throws -> [SealedField] {
         try Envelope.open(
             blob: blob ?? self.blob, header: header ?? self.header, origin: origin, recordType: recordType, as: node,
-            keys: keys ?? [kr])
+            keys: BoxOpener(keys ?? [kr]))
     }
 
     /// The header that an author who changes the blob would sign: size and hash follow, the commitment stays.

@@ -90,7 +90,7 @@ struct LogKeyChainTests {
                 key == old.verifierKey ? signatures[0] : signatures[1]
             }
         }
-        let both = [old.sign(statement: statement), new.sign(statement: statement)]
+        let both = try [old.sign(statement: statement), new.sign(statement: statement)]
         #expect(change(old: old, new: new, by: both) == changes[0])
         #expect(change(old: old, new: new, by: [both[0], nil]) == nil)
         #expect(change(old: old, new: new, by: [nil, both[1]]) == nil)

@@ -125,6 +125,9 @@ public final class KeyUnlocker: Sendable {
         }
     }
 
+    /// Whether keys open without anybody being asked.
+    var isOpen: Bool { opened.withLock { $0 != nil } }
+
     /// What was opened before counts no more: the file is another.
     func set(_ key: SecretBytes?) {
         opened.withLock { $0 = key }

@@ -37,6 +37,20 @@ public struct Keystore: Sendable {
         try Ed25519.PrivateKey(seed: logFile(community, generation).read(unlock: unlock))
     }
 
+    /// The private key of an own log that belongs to a public one: the key in its place, or the one that is to replace it.
+    ///
+    /// Throws `notPermitted` where there is none.
+    public func logKey(origin: String, publicKey: Ed25519.PublicKey) throws -> Ed25519.PrivateKey {
+        for (community, generation) in try logGenerations() where self.origin(community, generation) == origin {
+            let current = try logKey(community: community, generation: generation)
+            if current.publicKey == publicKey { return current }
+            if let next = try nextLogKey(community: community, generation: generation), next.publicKey == publicKey {
+                return next
+            }
+        }
+        throw HomeError(.notPermitted, "there is no such key of \(origin) in keys/", path: home.keysFolder)
+    }
+
     /// The public key of a log, for which no passphrase is needed.
     public func logPublicKey(community: String, generation: UInt64 = 1) throws -> Ed25519.PublicKey {
         try Ed25519.PublicKey(logFile(community, generation).readPublicKey())
@@ -158,6 +172,11 @@ public struct Keystore: Sendable {
     /// Whether private keys can be read without a passphrase.
     public var isProtected: Bool {
         get throws { try protection.isThere }
+    }
+
+    /// Whether private keys can be read without anybody being asked for the passphrase.
+    public var isUnlocked: Bool {
+        get throws { try unlocker.isOpen || !isProtected }
     }
 
     func unlock() throws -> SecretBytes { try unlocker.key(of: protection) }

@@ -18,14 +18,7 @@ public struct LogKeyRotation: Sendable {
 extension Node {
     /// The private key that signs a community's own log now: of the files in keys/ the one that the log names.
     func logKey(community: String) throws -> Ed25519.PrivateKey {
-        let generation = generation(of: community)
-        let current = try keystore.logKey(community: community, generation: generation)
-        guard let keys = try store.log(origin(of: community))?.keys, keys.current.publicKey != current.publicKey,
-            // A rotation was broken off between the record and the renaming of the file.
-            let next = try keystore.nextLogKey(community: community, generation: generation),
-            next.publicKey == keys.current.publicKey
-        else { return current }
-        return next
+        try keystore.logKey(origin: origin(of: community), publicKey: logPublicKey(community: community))
     }
 
     /// The public key of the same, for which no passphrase is needed.
@@ -33,6 +26,7 @@ extension Node {
         let generation = generation(of: community)
         let current = try keystore.logPublicKey(community: community, generation: generation)
         guard let keys = try store.log(origin(of: community))?.keys, keys.current.publicKey != current,
+            // A rotation was broken off between the record and the renaming of the file.
             let next = try keystore.nextLogPublicKey(community: community, generation: generation),
             next == keys.current.publicKey
         else { return current }
@@ -65,10 +59,11 @@ extension Node {
             return LogKeyRotation(
                 origin: origin, old: last.old, new: last.new, size: last.size, isCompleted: true)
         }
-        let oldSigner = try signer(community: community)
+        // The running node signs checkpoints only, and the new key is made here: the keys have to be open here anyway.
+        let oldSigner = try NoteSigner(name: origin, privateKey: logKey(community: community))
         let newSigner = try NoteSigner(
             name: origin, privateKey: keystore.makeNextLogKey(community: community, generation: generation))
-        let record = Node.record(from: oldSigner, to: newSigner, time: time)
+        let record = try Node.record(from: oldSigner, to: newSigner, time: time)
         let body = try record.draft(time: time, author: author).body()
         let result = try store.append(
             [NewEntry(body: body)], to: origin,
@@ -93,15 +88,15 @@ extension Node {
         }
     }
 
-    static func record(from old: NoteSigner, to new: NoteSigner, time: Timestamp) -> KeyRecord {
+    static func record(from old: NoteSigner, to new: NoteSigner, time: Timestamp) throws -> KeyRecord {
         let statement = LogKeyChange.statement(old: old.verifierKey, new: new.verifierKey)
-        return KeyRecord(
+        return try KeyRecord(
             role: .log, action: .replaces, keyID: SHA256.hash(new.verifierKey.publicKey.bytes),
             publicKey: new.verifierKey.text, previousKeyID: SHA256.hash(old.verifierKey.publicKey.bytes),
             previousKey: old.verifierKey.text, origin: old.verifierKey.name, validFrom: time,
             signatures: [old, new].map {
                 KeyRecord.Signature(
-                    keyID: SHA256.hash($0.verifierKey.publicKey.bytes), bytes: $0.sign(statement: statement))
+                    keyID: SHA256.hash($0.verifierKey.publicKey.bytes), bytes: try $0.sign(statement: statement))
             })
     }
 }

@@ -31,7 +31,7 @@ extension Node {
                             + "--abandon if no partner has it any more"
                         : "\(origin(of: community)) did not fork; it goes on as it is")
             }
-            _ = try keystore.createLogKey(community: community, generation: generation(of: community) + 1)
+            try privateKeys.makeLogKey(community: community, generation: generation(of: community) + 1)
             // From here on this is the log to write.
             node = try refreshed()
         }

@@ -16,6 +16,7 @@ public final class Node: Sendable {
     public let cardProblems: [HomeError]
     public let keystore: Keystore
     private let unlocker: KeyUnlocker
+    private let chosenKeys = Guarded<(any PrivateKeys)?>(nil)
     /// Which log of this node in a community is the newest one that there is a key for.
     private let generations: [String: UInt64]
     public let store: SQLiteLogStore
@@ -84,6 +85,29 @@ public final class Node: Sendable {
         }
     }
 
+    /// Where private keys are put to use: in this process where they need no passphrase or it was given already, else in
+    /// the node that is running on this home, else in this process, which asks for the passphrase.
+    package var privateKeys: any PrivateKeys {
+        get throws {
+            if let keys = chosenKeys.value { return keys }
+            let keys: any PrivateKeys =
+                if try !keystore.isUnlocked, let agent = AgentKeys(home) { agent } else { OwnKeys(keystore) }
+            chosenKeys.value = keys
+            return keys
+        }
+    }
+
+    /// Throws where what needs a private key could not be done; before anything is changed.
+    public func checkKeys() throws { try privateKeys.check() }
+
+    /// Makes the key of a log in a community that this node joins.
+    public func makeLogKey(community: String) throws {
+        try privateKeys.makeLogKey(community: community, generation: 1)
+    }
+
+    /// Who opened what that was sealed to this node.
+    public var journal: Journal { Journal(home) }
+
     /// The records of the logs by address, actor and words.
     public func index() throws -> RecordIndex {
         try RecordIndex(path: home.indexDatabase, store: store)
@@ -139,7 +163,7 @@ public final class Node: Sendable {
             policy: SealingPolicy(
                 node: name, members: configuration.community(community)?.members ?? [],
                 defaults: configuration.sealing),
-            sealingKeys: try sealingKeys(), doublesKey: try keystore.doublesKey())
+            sealingKeys: try sealingKeys(), doublesKey: try privateKeys.doublesKey())
     }
 
     /// Appends to the own log of a community and signs. Rings the running node, which tells the partners.
@@ -178,7 +202,7 @@ public final class Node: Sendable {
 
     /// Signs checkpoints of the own log of a community.
     public func signer(community: String) throws -> NoteSigner {
-        try NoteSigner(name: origin(of: community), privateKey: logKey(community: community))
+        try privateKeys.signer(of: origin(of: community), publicKey: logPublicKey(community: community))
     }
 
     /// The `members` record that says who may hold this node's log of a community now.

@@ -58,6 +58,7 @@ extension Node {
             throw HomeError(.configuration, "grant records are not known")
         }
         try draft.set("target", to: target.value)
+        try sealed.opener.note(.grant, sealed)
         for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
         return try draft.body()
     }

@@ -65,7 +65,9 @@ public struct RecordViewer {
         _ header: Records.SealedHeader, of record: EntryRecord, in log: StoredLog, at index: UInt64
     ) throws -> (RecordView.SealedPart, [(path: String, value: JSONValue)]) {
         do {
-            return switch try SealedOpener(node: node).open(header, type: record.type, log: log, index: index) {
+            let outcome = try SealedOpener(node: node)
+                .open(header, type: record.type, log: log, index: index, for: .show)
+            return switch outcome {
             case .notForThisNode: (.notForThisNode, [])
             case .notHere: (.notHere, [])
             case .erased: (.erased, [])

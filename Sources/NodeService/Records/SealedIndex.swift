@@ -22,8 +22,8 @@ public struct SealedIndex: Sendable {
         index = try node.index()
         store = node.store
         opener = SealedOpener(node: node)
-        blind = BlindDigest(key: try node.keystore.blindIndexKey())
-        keyIDs = Set(try opener.keys.map(\.publicKey.sealingKeyID))
+        blind = BlindDigest(key: try node.privateKeys.blindIndexKey())
+        keyIDs = Set(try opener.keyIDs)
     }
 
     /// The records for which all conditions hold. Fills the index first.
@@ -152,29 +152,71 @@ public struct SealedIndex: Sendable {
             Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
         }
         return try AllCores.map(slices) { slice in
-            try zip(slice, store.bodies(at: slice)).map { position, body in
-                guard let body, let log = logs[position.log], position.index < log.size else { return Finding.waiting }
-                return try finding(
+            let candidates = try zip(slice, store.bodies(at: slice)).map { position, body in
+                guard let body, let log = logs[position.log], position.index < log.size else {
+                    return Candidate.settled(.waiting)
+                }
+                return try candidate(
                     in: body, log: log, index: position.index, mayBeGranted: granting.contains(log.id))
+            }
+            // One question for the boxes of all: whoever has the keys may be another process.
+            let opener = try opener.opening(candidates.flatMap(\.boxes))
+            return try candidates.map { candidate in
+                switch candidate {
+                case .settled(let finding): finding
+                case .sealed(let place, _): try finding(in: place, with: opener)
+                }
             }
         }.flatMap { try $0.get() }
     }
 
-    private func finding(
+    /// A record that may be found by what is sealed in it.
+    private enum Candidate {
+        case settled(Finding)
+        case sealed(Place, boxes: [BoxedKey])
+
+        var boxes: [BoxedKey] {
+            if case .sealed(_, let boxes) = self { boxes } else { [] }
+        }
+    }
+
+    private struct Place {
+        let body: [UInt8]
+        let record: EntryRecord
+        let header: Records.SealedHeader
+        let log: StoredLog
+        let index: UInt64
+
+        func sealed(_ opener: SealedOpener) -> SealedRecord {
+            SealedRecord(opener: opener, log: log, index: index, type: record.type, header: header)
+        }
+    }
+
+    private func candidate(
         in body: [UInt8], log: StoredLog, index: UInt64, mayBeGranted: Bool
-    ) throws -> Finding {
+    ) throws -> Candidate {
         guard let record = EntryRecord.read(body).record, let header = record.sealed,
-            let schema = RecordSchema.of(record.type)
-        else { return .nothing }
-        do {
             // In a log that members carry most is for others, and takes no look at the store.
-            guard mayBeGranted || opener.isRecipient(of: header) else { return .nothing }
-            switch try opener.open(header, type: record.type, log: log, index: index) {
-            case .notForThisNode, .erased: return .nothing
-            case .notHere: return .waiting
-            case .opened(let fields):
-                return .terms(SealedTerms.terms(of: fields, schema: schema, body: try JSONScanner.scan(body)))
-            }
+            mayBeGranted || opener.isRecipient(of: header)
+        else { return .settled(.nothing) }
+        let place = Place(body: body, record: record, header: header, log: log, index: index)
+        let sealed = place.sealed(opener)
+        // The blob itself is read again when its box is open: many of them may be large.
+        return switch try sealed.found() {
+        case .notForThisNode, .erased: .settled(.nothing)
+        case .notHere: .settled(.waiting)
+        case .blob(let blob): .sealed(place, boxes: try sealed.boxes(in: blob))
+        }
+    }
+
+    private func finding(in place: Place, with opener: SealedOpener) throws -> Finding {
+        guard let schema = RecordSchema.of(place.record.type) else { return .nothing }
+        let sealed = place.sealed(opener)
+        do {
+            guard let blob = try sealed.blob() else { return .waiting }
+            return .terms(
+                SealedTerms.terms(
+                    of: try sealed.values(blob), schema: schema, body: try JSONScanner.scan(place.body)))
         } catch SealingError.keyMissing {
             return .lacksKey
         } catch SealingError.wrongHash, SealingError.wrongSize {

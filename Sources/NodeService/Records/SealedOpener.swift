@@ -16,39 +16,69 @@ struct SealedOpener: Sendable {
 
     let node: String
     let store: SQLiteLogStore
-    private let keystore: Keystore
-    private let read = Guarded<[SealedBox.PrivateKey]?>(nil)
+    private let owner: Node
+    private let known = Guarded<[[UInt8]]?>(nil)
+    private let openedBefore: [[UInt8]: SecretBytes]
 
     init(node: Node) {
-        self.node = node.name
-        store = node.store
-        keystore = node.keystore
+        self.init(node, openedBefore: [:])
     }
 
-    /// Read when the first is needed, so that nobody is asked for a passphrase for what is not sealed to this node.
-    var keys: [SealedBox.PrivateKey] {
+    private init(_ owner: Node, openedBefore: [[UInt8]: SecretBytes]) {
+        node = owner.name
+        store = owner.store
+        self.owner = owner
+        self.openedBefore = openedBefore
+    }
+
+    /// The ids of this node's sealing keys, for which no passphrase is needed.
+    var keyIDs: [[UInt8]] {
         get throws {
-            if let keys = read.value { return keys }
-            let keys = try keystore.sealingEpochs().map { try keystore.sealingKey(epoch: $0) }
-            read.value = keys
-            return keys
+            if let ids = known.value { return ids }
+            let keystore = owner.keystore
+            let ids = try keystore.sealingEpochs().map { try keystore.sealingPublicKey(epoch: $0).sealingKeyID }
+            known.value = ids
+            return ids
         }
+    }
+
+    /// Asked for when the first box is there to open, so that nobody is asked for a passphrase for what is not sealed to
+    /// this node.
+    var keys: BoxOpener {
+        get throws { try owner.privateKeys.boxOpener(keyIDs: keyIDs, opened: openedBefore) }
+    }
+
+    /// The same with these boxes opened already, all at once.
+    func opening(_ boxes: [BoxedKey]) throws -> SealedOpener {
+        guard !boxes.isEmpty else { return self }
+        try owner.journal.note([Journal.Entry(.index, count: boxes.count)])
+        var opened: [[UInt8]: SecretBytes] = [:]
+        for (boxed, key) in try zip(boxes, owner.privateKeys.open(boxes)) { opened[boxed.box] = key }
+        return SealedOpener(owner, openedBefore: opened)
+    }
+
+    /// Notes in the journal what is about to be opened.
+    func note(_ deed: Journal.Deed, _ record: SealedRecord) throws {
+        try owner.journal.note([Journal.Entry(deed, reference: record.reference, fields: record.header.fields)])
     }
 
     /// Whether the record itself names this node.
     func isRecipient(of header: Records.SealedHeader) -> Bool { header.recipients.contains { $0.node.text == node } }
 
-    /// Opens all fields of the record that was found at this place. Throws `SealingError` for what does not open.
+    /// Opens all fields of the record that was found at this place, once the journal says so. Throws `SealingError` for
+    /// what does not open.
     func open(
-        _ header: Records.SealedHeader, type: RecordType, log: StoredLog, index: UInt64
+        _ header: Records.SealedHeader, type: RecordType, log: StoredLog, index: UInt64, for deed: Journal.Deed
     ) throws -> Outcome {
         let sealed = SealedRecord(opener: self, log: log, index: index, type: type, header: header)
-        // What was erased is not here: the row goes in the step that learns of it.
-        guard try sealed.isForThisNode() else { return try sealed.erasure() == nil ? .notForThisNode : .erased }
-        guard let blob = try sealed.blob() else { return try sealed.erasure() == nil ? .notHere : .erased }
-        return .opened(
-            try sealed.open(blob).map { field in
-                (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
-            })
+        switch try sealed.found() {
+        case .notForThisNode: return .notForThisNode
+        case .notHere: return .notHere
+        case .erased: return .erased
+        case .blob(let blob):
+            // Without a key that a box is for nothing can come of it.
+            if try !sealed.boxes(in: blob).isEmpty { try note(deed, sealed) }
+            return .opened(try sealed.values(blob))
+        }
     }
 }

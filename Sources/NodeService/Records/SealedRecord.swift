@@ -26,6 +26,20 @@ struct SealedRecord {
         try opener.store.erasure(of: log.id, at: index, sha256: header.sha256)
     }
 
+    enum Found {
+        case blob([UInt8])
+        case notForThisNode
+        case notHere
+        case erased
+    }
+
+    /// The blob, if it is here and for this node. What was erased is not here: the row goes in the step that learns of it.
+    func found() throws -> Found {
+        guard try isForThisNode() else { return try erasure() == nil ? .notForThisNode : .erased }
+        guard let blob = try blob() else { return try erasure() == nil ? .notHere : .erased }
+        return .blob(blob)
+    }
+
     func blob() throws -> [UInt8]? {
         try opener.store.blob(BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
     }
@@ -53,6 +67,22 @@ struct SealedRecord {
             }
         }
         throw failure
+    }
+
+    /// The fields by their paths.
+    func values(_ blob: [UInt8]) throws -> [(path: String, value: JSONValue)] {
+        try open(blob).map { field in
+            (field.name, try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) })
+        }
+    }
+
+    /// The boxes to this node's keys that ``open(_:)`` may look into.
+    func boxes(in blob: [UInt8]) throws -> [BoxedKey] {
+        let keyIDs = try opener.keyIDs
+        let first = isRecipient ? (try? SealedBlob(parsing: blob).recipients) ?? [] : []
+        return (first + (try grants().flatMap(\.recipients))).filter {
+            $0.node == opener.node && keyIDs.contains($0.keyID)
+        }
     }
 
     /// Boxes the record's data key to further nodes.

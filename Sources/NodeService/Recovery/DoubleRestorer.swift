@@ -16,7 +16,7 @@ struct DoubleRestorer {
 
     func restore() throws {
         let doublesKey = try node.keystore.doublesKey()
-        let keys = try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) }
+        let keys = BoxOpener(try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) })
         var start: UInt64 = 0
         while start < log.size {
             let range = start..<min(log.size, start + Self.batch)
@@ -43,7 +43,7 @@ struct DoubleRestorer {
     }
 
     /// What a record said before its fields were sealed; `nil` where it cannot be a double, or cannot be opened now.
-    private func said(by body: [UInt8], at index: UInt64, _ keys: [SealedBox.PrivateKey]) throws -> JSONValue? {
+    private func said(by body: [UInt8], at index: UInt64, _ keys: BoxOpener) throws -> JSONValue? {
         guard let record = EntryRecord.read(body).record, record.type != .members else { return nil }
         let value = try JSONScanner.scan(body)
         guard let header = record.sealed else { return value }

@@ -3,23 +3,32 @@ public import Cryptography
 /// Signs note texts with Ed25519 (type 0x01): a log's key, whose name is the log's origin.
 public struct NoteSigner: Sendable {
     public let verifierKey: VerifierKey
-    private let privateKey: Ed25519.PrivateKey
+    private let signature: @Sendable (_ message: [UInt8]) throws -> [UInt8]
 
     public init(name: String, privateKey: Ed25519.PrivateKey) throws {
-        verifierKey = try VerifierKey(name: name, algorithm: .ed25519, publicKey: privateKey.publicKey)
-        self.privateKey = privateKey
+        try self.init(name: name, publicKey: privateKey.publicKey) { privateKey.sign($0) }
+    }
+
+    /// A signer whose private key is elsewhere; the closure gives the signature over a message, or throws why there is
+    /// none.
+    public init(
+        name: String, publicKey: Ed25519.PublicKey,
+        signature: @escaping @Sendable (_ message: [UInt8]) throws -> [UInt8]
+    ) throws {
+        verifierKey = try VerifierKey(name: name, algorithm: .ed25519, publicKey: publicKey)
+        self.signature = signature
     }
 
     /// The signature over what `LogKeyChange.statement` gives: no note text, and never taken for one.
-    public func sign(statement: [UInt8]) -> [UInt8] {
-        privateKey.sign(statement)
+    public func sign(statement: [UInt8]) throws -> [UInt8] {
+        try signature(statement)
     }
 
     /// The signature line over a text, which ends with a line feed.
     public func sign(_ text: String) throws -> NoteSignature {
         guard text.utf8.last == UInt8(ascii: "\n") else { throw NoteError.unfinishedText }
         return try NoteSignature(
-            name: verifierKey.name, keyID: verifierKey.keyID, signature: privateKey.sign([UInt8](text.utf8)))
+            name: verifierKey.name, keyID: verifierKey.keyID, signature: signature([UInt8](text.utf8)))
     }
 }
 

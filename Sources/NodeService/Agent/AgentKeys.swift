@@ -1,0 +1,94 @@
+import Cryptography
+import Glibc
+import Home
+import Sealing
+import TransparencyLog
+
+/// The private keys as the running node has them open. They stay with it: what comes from there are signatures, and the
+/// content of boxes.
+struct AgentKeys: PrivateKeys {
+    private let home: HomeFolder
+
+    /// `nil` where no node is running that can use the keys of this home.
+    init?(_ home: HomeFolder) {
+        self.home = home
+        guard case .done = try? ask(.check) else { return nil }
+    }
+
+    func check() throws {
+        guard case .done = try ask(.check) else { throw unexpected }
+    }
+
+    func signer(of origin: String, publicKey: Ed25519.PublicKey) throws -> NoteSigner {
+        try NoteSigner(name: origin, publicKey: publicKey) { message in
+            let text = String(decoding: message, as: UTF8.self)
+            guard case .signature(let signature) = try ask(.sign(checkpoint: text, publicKey: publicKey.bytes)) else {
+                throw unexpected
+            }
+            // Nothing is stored that does not verify.
+            guard publicKey.verifies(signature, of: message) else { throw unexpected }
+            return signature
+        }
+    }
+
+    func open(_ boxes: [BoxedKey]) throws -> [SecretBytes?] {
+        var opened: [SecretBytes?] = []
+        for start in stride(from: 0, to: boxes.count, by: AgentRequest.maximumBoxCount) {
+            let part = boxes[start..<min(start + AgentRequest.maximumBoxCount, boxes.count)].map { AgentBox($0) }
+            let wellFormed = part.compactMap { $0 }
+            guard !wellFormed.isEmpty else {
+                opened += part.map { _ in nil }
+                continue
+            }
+            guard case .opened(let keys) = try ask(.open(wellFormed)), keys.count == wellFormed.count else {
+                throw unexpected
+            }
+            var rest = keys[...]
+            opened += part.map { $0 == nil ? nil : rest.popFirst() ?? nil }
+        }
+        return opened
+    }
+
+    func doublesKey() throws -> SecretBytes { try key(.doublesKey) }
+
+    func blindIndexKey() throws -> SecretBytes { try key(.blindIndexKey) }
+
+    private func key(_ request: AgentRequest) throws -> SecretBytes {
+        guard case .key(let key) = try ask(request) else { throw unexpected }
+        return key
+    }
+
+    func makeLogKey(community: String, generation: UInt64) throws {
+        guard case .done = try ask(.makeLogKey(community: community, generation: generation)) else {
+            throw unexpected
+        }
+    }
+
+    /// Sends one request and takes its answer. Throws what the node refuses as its own commands would say it.
+    private func ask(_ request: AgentRequest) throws -> AgentAnswer {
+        guard case .connected(let socket) = AgentSocket.connect(home.socket, isWaiting: true),
+            socket.peer?.user == geteuid(), request.encoded().withUnsafeBytes({ socket.send($0) })
+        else { throw gone }
+        var answer: AgentAnswer?
+        var received: Int?
+        let buffer = try SecretBytes(count: AgentAnswer.maximumByteCount) { received = socket.receive(into: $0) }
+        guard let count = received else { throw gone }
+        try buffer.withUnsafeBytes { answer = try AgentAnswer(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        switch answer {
+        case .refused(let category, let text): throw HomeError(category, text)
+        case .locked: throw HomeError(.busy, "the running node cannot use the keys; start it again", path: home.path)
+        case nil: throw unexpected
+        case .some(let answer): return answer
+        }
+    }
+
+    private var gone: HomeError {
+        HomeError(.busy, "the running node does not answer; try again", path: home.socket)
+    }
+
+    private var unexpected: HomeError {
+        HomeError(
+            .io, "the running node answered what this program does not know; start it again as the same release",
+            path: home.socket)
+    }
+}

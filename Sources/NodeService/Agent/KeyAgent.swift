@@ -1,0 +1,60 @@
+import Cryptography
+import Home
+import LogStore
+import Records
+import Sealing
+import TransparencyLog
+
+/// What the running node does for commands with its private keys, which stay where they are. It asks nobody for a
+/// passphrase: what it cannot do with the keys as it has them, commands do themselves.
+struct KeyAgent: Sendable {
+    let keystore: Keystore
+    let store: SQLiteLogStore
+    let journal: Journal
+
+    func answer(_ request: AgentRequest, to peer: Journal.Reader) -> AgentAnswer {
+        guard canUseKeys else { return .locked }
+        do {
+            return try allowed(request, to: peer)
+        } catch let error as HomeError {
+            return .refused(error.category, error.description)
+        } catch let error as StoreError {
+            return .refused(.notPermitted, error.description)
+        } catch let error as NoteError {
+            return .refused(.badInput, error.description)
+        } catch {
+            return .refused(.io, "the running node could not do it: \(error)")
+        }
+    }
+
+    /// Whether the keys are open, and still those in `keys/`: they may have been put under another passphrase.
+    private var canUseKeys: Bool {
+        guard let isUnlocked = try? keystore.isUnlocked, isUnlocked else { return false }
+        return (try? keystore.mirrorKey()) != nil
+    }
+
+    private func allowed(_ request: AgentRequest, to peer: Journal.Reader) throws -> AgentAnswer {
+        let keys = OwnKeys(keystore)
+        switch request {
+        case .ring, .check: return .done
+        case .sign(let text, let publicKey):
+            return .signature(try sign(text, with: Ed25519.PublicKey(publicKey)))
+        case .open(let boxes):
+            try journal.note([Journal.Entry(.agent, count: boxes.count)], for: peer)
+            // The node's name plays no part in opening a box.
+            return .opened(try keys.open(boxes.map { BoxedKey(node: "", keyID: $0.keyID, box: $0.box) }))
+        case .doublesKey: return .key(try keys.doublesKey())
+        case .blindIndexKey: return .key(try keys.blindIndexKey())
+        case .makeLogKey(let community, let generation):
+            try keys.makeLogKey(community: community, generation: generation)
+            return .done
+        }
+    }
+
+    /// Signs a checkpoint of an own log, and nothing else, that contradicts nothing this node has signed.
+    private func sign(_ text: String, with publicKey: Ed25519.PublicKey) throws -> [UInt8] {
+        let checkpoint = try Checkpoint(parsing: text)
+        try store.checkSignable(checkpoint, publicKey: publicKey)
+        return try keystore.logKey(origin: checkpoint.origin, publicKey: publicKey).sign(Array(text.utf8))
+    }
+}
