@@ -36,7 +36,7 @@ struct CommunityCommand: ParsableCommand {
             }
             try node.createOwnLog(name)
             try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
-            try global.open().publishNewestSealingKey(
+            try global.open().publishKeys(
                 in: name, author: Clock.user, time: Clock.timestamp)
             try show(try global.open(), [name], json: global.json)
         }

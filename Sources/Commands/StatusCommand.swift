@@ -28,6 +28,8 @@ struct StatusCommand: ParsableCommand {
         let forks = try node.forks(of: logs)
         let alarms = try alarms(of: node, logs, forks, now: now)
         let delivery = try Delivery(node: node, now: now)
+        // Without a certificate there is an alarm.
+        let announced = try? node.announcedTLSKey()
         let held = try logs.map { (log: $0, members: try delivery.members(of: $0)) }
         let peers = delivery.peers(held)
         let cosigners = try logs.map { log in
@@ -49,9 +51,11 @@ struct StatusCommand: ParsableCommand {
                         })),
                 JSONMember("peers", .array(peers.map { $0.value(now: now) })),
                 JSONMember("alarms", .array(alarms.map { .string($0) })),
+                JSONMember("announced_tls_key", announced?.value ?? .null),
             ])
         } else {
             show(node, held, peers, alarms, now: now)
+            if let announced { Output.line(Style.yellow(announced.text)) }
         }
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
     }
@@ -121,6 +125,20 @@ struct StatusCommand: ParsableCommand {
             }
         }
         for alarm in alarms { Output.line(Style.red("ALARM  \(printable(alarm))")) }
+    }
+}
+
+extension AnnouncedTLSKey {
+    fileprivate var value: JSONValue {
+        .object([
+            JSONMember("key_id", .string(pin.hex)), JSONMember("missing", .array(missing.map { .string($0) })),
+        ])
+    }
+
+    fileprivate var text: String {
+        missing.isEmpty
+            ? "NEW TLS KEY  every partner has confirmed it; `entente key rotate tls` uses it"
+            : "NEW TLS KEY  announced, not confirmed yet by \(missing.joined(separator: ", "))"
     }
 }
 

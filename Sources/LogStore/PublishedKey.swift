@@ -35,7 +35,7 @@ public struct PublishedKey: Sendable, Hashable {
     }
 
     /// What a record means. `nil` where its parts do not fit each other: then it means nothing.
-    init?(_ record: KeyRecord, entry: UInt64) {
+    package init?(_ record: KeyRecord, entry: UInt64) {
         guard PublishedKey.fits(record, entry: entry) else { return nil }
         self.init(
             entry: entry, role: record.role, action: record.action, keyID: record.keyID, publicKey: record.publicKey,
@@ -88,7 +88,7 @@ public struct PublishedKey: Sendable, Hashable {
 
 extension LogKeyChange {
     /// The change that a record states; `nil` unless both keys have signed it.
-    init?(_ record: KeyRecord, entry: UInt64) {
+    package init?(_ record: KeyRecord, entry: UInt64) {
         guard let origin = record.origin, let old = record.previousKey, let new = record.publicKey else { return nil }
         self.init(index: entry, origin: origin, old: old, new: new) { key in
             record.signatures.first { $0.keyID == SHA256.hash(key.publicKey.bytes) }?.bytes

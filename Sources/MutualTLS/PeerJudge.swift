@@ -22,11 +22,20 @@ struct PeerJudge {
             } else if let authority = trust.authority {
                 judgeIssued(store, leaf: leaf, pin: pin, authority: authority)
             } else {
-                refuse(store, .notPinned, "the peer's certificate is not pinned by any peer card (SHA-256 \(pin))")
+                refuse(store, .notPinned, unknownKey(leaf, pin))
             }
         return verdict.map {
             PeerIdentity(node: $0, pin: pin, subject: Certificate.subject(leaf), notAfter: notAfter)
         }
+    }
+
+    /// Most often the peer has a new key and this side was away while both were good.
+    private func unknownKey(_ leaf: OpaquePointer, _ pin: Pin) -> String {
+        let who = expected ?? "the peer"
+        let claim = expected == nil ? "it calls itself \(Certificate.label(leaf)); " : ""
+        return
+            "the certificate of \(who) is pinned by no peer card or log here (SHA-256 \(pin)); \(claim)if \(who) has a "
+            + "new TLS key, take its new card (`entente identity` there, `entente peer add --replace` here)"
     }
 
     /// The pinned certificate is its own trust anchor, so what is left to verify is its dates, uses and algorithms.

@@ -56,7 +56,9 @@ enum TLSFailure {
             return TLSError(.refusedByPeer, "the peer asks for a certificate and got none: alert \(name)")
         case 42...46, SSL_AD_UNKNOWN_CA, SSL_AD_ACCESS_DENIED, SSL_AD_HANDSHAKE_FAILURE:
             return TLSError(
-                .refusedByPeer, "the peer refused our certificate: alert \(name); does it have our current peer card?")
+                .refusedByPeer,
+                "the peer refused our certificate: alert \(name); if it does not know our TLS key, give it our new card "
+                    + "(`entente identity` here, `entente peer add --replace` there)")
         default:
             // The server judges our certificate after our handshake is over, so its first word may be a refusal.
             if phase == .handshake || mayBeRefused {

@@ -75,6 +75,8 @@ public struct TLSCertificate: Sendable {
     /// The validity, as Unix times, both ends included.
     public let notBefore: Int64
     public let notAfter: Int64
+    /// Whether it is its own issuer, and so recognised by its pin alone.
+    public let isSelfSigned: Bool
 
     /// Reads the first certificate of a PEM text. Throws `TLSError` with code `badIdentity`.
     public init(pem: [UInt8]) throws(TLSError) {
@@ -87,5 +89,6 @@ public struct TLSCertificate: Sendable {
         subjectPublicKeyInfoPin = pin.bytes
         self.notBefore = notBefore
         self.notAfter = notAfter
+        isSelfSigned = X509_NAME_cmp(X509_get_issuer_name(leaf.pointer), X509_get_subject_name(leaf.pointer)) == 0
     }
 }

@@ -31,7 +31,11 @@ struct UpgradeTests {
             try store.append(makeBodies(0..<300))
         }
         let now = (node: try schema(folder.database), marks: try schema(folder.marks))
-        try takeBack(folder.database, tables: ["published_key", "foreign_key", "sealed_grant", "erasure"])
+        try takeBack(
+            folder.database,
+            tables: [
+                "published_key", "foreign_key", "sealed_grant", "erasure", "seen_card", "card_mark", "foreign_cosigner",
+            ])
         try takeBack(folder.marks, tables: ["erased"])
         do {
             let store = try folder.open()

@@ -61,7 +61,10 @@ struct ForeignClientTests {
         let (error, _) = try await refusal(server, ["-alpn", "entente/1"] + folder.arguments(stranger))
         #expect(error.code == .notPinned)
         #expect(
-            error.description == "the peer's certificate is not pinned by any peer card (SHA-256 \(stranger.pin))")
+            error.description
+                == "the certificate of the peer is pinned by no peer card or log here (SHA-256 \(stranger.pin)); it calls "
+                + "itself kr.example; if the peer has a new TLS key, take its new card (`entente identity` there, "
+                + "`entente peer add --replace` here)")
     }
 
     @Test("A pinned certificate out of its dates is refused")

@@ -9,19 +9,21 @@ struct KeyStolenCommand: ParsableCommand {
         abstract: "Do what this node can do when a key is in other hands, and say what is left to do.",
         discussion: """
             sealing: a new epoch. log: the log is given up for a successor with a key of its own, since whoever has the \
-            key can write in it. Both are not taken back. docs/keys.md says what else is to be done, and by whom.
+            key can write in it. tls: a new key, used at once; the old one is retired in the same step. None of that is \
+            taken back. docs/keys.md says what else is to be done, and by whom.
 
             EXAMPLES
               entente key stolen sealing
               entente key stolen log --community krus --yes
+              entente key stolen tls
             """)
 
     enum Role: String, ExpressibleByArgument, CaseIterable {
-        case sealing, log
+        case sealing, log, tls
     }
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The key: sealing or log.")
+    @Argument(help: "The key: sealing, log or tls.")
     var role: Role
     @Option(help: "The community of a log key; needed where there are several.")
     var community: String?
@@ -42,6 +44,11 @@ struct KeyStolenCommand: ParsableCommand {
             Output.note(
                 "all that was sealed to the epochs before is known to the thief: tell the partners who sealed it")
         case .log: try giveUpLog(of: node)
+        case .tls:
+            try node.replaceStolenTLSKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
+            Output.note(
+                "next: tell every partner by phone. Whoever is not connected now needs the new card (`entente identity`); "
+                    + "until then it believes whoever has the old key")
         }
     }
 

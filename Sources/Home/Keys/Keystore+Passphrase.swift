@@ -74,8 +74,8 @@ extension Keystore {
                 left.names.append(name)
                 continue
             }
-            if path == tlsPath {
-                try rewriteTLS(text, under: key)
+            if isTLS(path) {
+                try rewriteTLS(text, at: path, under: key)
             } else if let (file, isProtected) = KeyFile.survey(path, text) {
                 guard isProtected != (key != nil) else { continue }
                 let secret = try file.read(text: text, unlock: unlock)
@@ -88,12 +88,13 @@ extension Keystore {
         return left
     }
 
-    private func rewriteTLS(_ text: SecretBytes, under key: SecretBytes?) throws {
+    private func rewriteTLS(_ text: SecretBytes, at path: String, under key: SecretBytes?) throws {
         guard Keystore.isKeyFile(text) != (key != nil) else { return }
+        let file = tlsFile(path)
         if let key {
-            try SecretFile.replace(tlsFile.protectedText(text, under: key), at: tlsPath)
+            try SecretFile.replace(file.protectedText(text, under: key), at: path)
         } else {
-            try SecretFile.replace(tlsFile.read(text: text, unlock: unlock), at: tlsPath)
+            try SecretFile.replace(file.read(text: text, unlock: unlock), at: path)
         }
     }
 }

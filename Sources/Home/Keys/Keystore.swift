@@ -140,24 +140,30 @@ public struct Keystore: Sendable {
     /// Stores a new TLS key, in PEM as OpenSSL writes it: `tls.key`. Throws `exists` where there is one, unless it is
     /// to be replaced.
     public func storeTLSKey(pem: SecretBytes, replacing: Bool = false) throws {
+        try storeTLSKey(pem, at: tlsPath, replacing: replacing)
+    }
+
+    func storeTLSKey(_ pem: SecretBytes, at path: String, replacing: Bool) throws {
         guard 1...Keystore.maximumTLSByteCount ~= pem.count else {
             throw HomeError(
-                .usage, "a TLS key must have 1 to \(Keystore.maximumTLSByteCount) bytes of PEM", path: tlsPath)
+                .usage, "a TLS key must have 1 to \(Keystore.maximumTLSByteCount) bytes of PEM", path: path)
         }
         try underProtection { key in
-            let text = try key.map { try tlsFile.protectedText(pem, under: $0) } ?? pem
+            let text = try key.map { try tlsFile(path).protectedText(pem, under: $0) } ?? pem
             if replacing {
-                try SecretFile.replace(text, at: tlsPath)
+                try SecretFile.replace(text, at: path)
             } else {
-                try SecretFile.create(text, at: tlsPath)
+                try SecretFile.create(text, at: path)
             }
         }
     }
 
     /// The TLS key, in PEM.
-    public func tlsKey() throws -> SecretBytes {
-        let text = try SecretFile.read(tlsPath, limit: 2 * Keystore.maximumTLSByteCount)
-        return Keystore.isKeyFile(text) ? try tlsFile.read(text: text, unlock: unlock) : text
+    public func tlsKey() throws -> SecretBytes { try tlsKey(at: tlsPath) }
+
+    func tlsKey(at path: String) throws -> SecretBytes {
+        let text = try SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount)
+        return Keystore.isKeyFile(text) ? try tlsFile(path).read(text: text, unlock: unlock) : text
     }
 
     /// Whether a file is one of ours, and no PEM.
@@ -200,9 +206,12 @@ public struct Keystore: Sendable {
 
     var tlsPath: String { "\(home.keysFolder)/tls.key" }
 
-    var tlsFile: KeyFile { KeyFile(path: tlsPath, purpose: .tls, name: node) }
+    func tlsFile(_ path: String) -> KeyFile { KeyFile(path: path, purpose: .tls, name: node) }
 
-    private var mirrorFile: KeyFile {
+    /// Whether a file holds a TLS key: as PEM it says nothing of itself.
+    func isTLS(_ path: String) -> Bool { path == tlsPath || path == KeyFile.nextPath(of: tlsPath) }
+
+    var mirrorFile: KeyFile {
         KeyFile(path: "\(home.keysFolder)/mirror.key", purpose: .mirror, name: node)
     }
 

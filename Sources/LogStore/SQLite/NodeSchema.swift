@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 2,
+        version: 3,
         steps: [
             """
             CREATE TABLE log (
@@ -179,6 +179,27 @@ extension NodeDatabase.Kind {
             ) STRICT;
             CREATE INDEX erasure_blob ON erasure (blob_row);
             CREATE INDEX erasure_unwiped ON erasure (log) WHERE wiped = 0;
+            """,
+            // How far a partner's logs were here when its card was seen first, and mirror keys that nothing leads to.
+            """
+            CREATE TABLE seen_card (
+                node TEXT PRIMARY KEY,
+                fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE card_mark (
+                node TEXT NOT NULL,
+                origin TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                PRIMARY KEY (node, origin)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE foreign_cosigner (
+                node TEXT NOT NULL,
+                key_id INTEGER NOT NULL,
+                origin TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                time INTEGER NOT NULL,
+                PRIMARY KEY (node, key_id)
+            ) STRICT, WITHOUT ROWID;
             """,
         ],
         isDurable: true,

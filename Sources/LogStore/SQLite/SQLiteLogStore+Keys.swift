@@ -48,7 +48,7 @@ extension SQLiteLogStore {
         }
     }
 
-    private static func publishedKey(from row: Row) throws -> PublishedKey? {
+    static func publishedKey(from row: Row) throws -> PublishedKey? {
         guard let role = KeyRecord.Role(rawValue: try row.text("role")),
             let action = KeyRecord.Action(rawValue: try row.text("action"))
         else { return nil }

@@ -12,6 +12,8 @@ public struct ListedKey: Sendable {
         case current
         /// Made by a rotation that was broken off: nobody knows it yet.
         case begun
+        /// Published, and used once partners know it.
+        case announced
         /// Opens what is older.
         case old
         /// The log has another by now; only signatures that were made before remain.
@@ -66,9 +68,12 @@ extension Node {
     }
 
     private func tlsKeys() throws -> [ListedKey] {
-        guard let pin = SHA256Digest(try certificate().subjectPublicKeyInfoPin) else { return [] }
-        return [
-            ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: .current)
-        ]
+        let state = try tlsKeyState()
+        func listed(_ pin: SHA256Digest, _ use: ListedKey.State) -> ListedKey {
+            ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: use)
+        }
+        return [listed(state.current, .current)]
+            + (state.next.map { [listed($0, state.isNextPublished ? .announced : .begun)] } ?? [])
+            + state.leftOver.map { listed($0, .overlap) }
     }
 }

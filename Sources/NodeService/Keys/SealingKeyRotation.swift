@@ -16,13 +16,6 @@ public struct SealingKeyRotation: Sendable {
 }
 
 extension Node {
-    /// Own logs, as far as there are any here, by whether they take entries.
-    private func ownLogs() throws -> (open: [StoredLog], waiting: [StoredLog]) {
-        let current = Set(configuration.communities.map { origin(of: $0.name) })
-        let logs = try store.logs().filter { current.contains($0.origin) && $0.frozen == nil }
-        return (logs.filter { $0.recovering == nil }, logs.filter { $0.recovering != nil })
-    }
-
     /// Makes a new sealing key and publishes it in every own log. Where the newest key is not published everywhere, an
     /// attempt was broken off: that one is completed and no further key is made.
     public func rotateSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {

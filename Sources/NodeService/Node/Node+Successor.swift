@@ -37,7 +37,7 @@ extension Node {
         }
         try node.createOwnLog(community)
         try node.publishMembers(of: community, author: author, time: time)
-        try node.publishNewestSealingKey(in: community, author: author, time: time)
+        try node.publishKeys(in: community, author: author, time: time)
         return node
     }
 

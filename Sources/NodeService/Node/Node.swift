@@ -68,6 +68,8 @@ public final class Node: Sendable {
 
     /// A replica for every log that a partner's card names in a community of this node that admits the partner.
     public func createReplicas() throws {
+        try store.noteCards(
+            Dictionary(cards.map { ($0.node, $0.fingerprint.digest) }, uniquingKeysWith: { first, _ in first }))
         for card in cards {
             let communities = Set(configuration.communities(admitting: card.node))
             for log in card.logs where communities.contains(log.community) {
@@ -290,7 +292,16 @@ public final class Node: Sendable {
 
     /// This node's certificate and key.
     public func identity() throws -> TLSIdentity {
-        let certificate = try home.certificate()
+        do {
+            return try readIdentity()
+        } catch let error as TLSError where error.code == .badIdentity {
+            // Another process may have put a new key in its place between the two.
+            return try readIdentity()
+        }
+    }
+
+    private func readIdentity() throws -> TLSIdentity {
+        let certificate = try certificatePEM()
         return try keystore.tlsKey().withUnsafeBytes { key in
             try TLSIdentity(certificatePEM: certificate, privateKeyPEM: key)
         }
@@ -298,20 +309,17 @@ public final class Node: Sendable {
 
     /// What this node's certificate says, for which its key is not needed.
     public func certificate() throws -> TLSCertificate {
-        try TLSCertificate(pem: home.certificate())
+        try TLSCertificate(pem: certificatePEM())
     }
 
     private func trust() throws -> PeerTrust {
         var trust = PeerTrust()
+        for (pin, node) in try pinBook().pins {
+            if let pin = Pin(pin.bytes) { trust.pins[pin] = node }
+        }
         var authorities: [String: [String: String]] = [:]
         for card in cards where !configuration.communities(admitting: card.node).isEmpty {
-            switch card.trust {
-            case .pins(let pins):
-                for pin in pins {
-                    if let pin = Pin(pin.bytes) { trust.pins[pin] = card.node }
-                }
-            case .authority(let name, let file): authorities[file, default: [:]][name] = card.node
-            }
+            if case .authority(let name, let file) = card.trust { authorities[file, default: [:]][name] = card.node }
         }
         guard let (file, names) = authorities.first else { return trust }
         guard authorities.count == 1 else {
@@ -327,7 +335,7 @@ public final class Node: Sendable {
         let epochs = try keystore.sealingEpochs().suffix(PeerCard.maximumSealingKeyCount)
         return try PeerCard(
             node: name, endpoint: configuration.endpoint,
-            trust: .pins([SHA256Digest(certificate().subjectPublicKeyInfoPin)].compactMap { $0 }),
+            trust: .pins(tlsPins()),
             mirrorKey: keystore.mirrorCardKey(),
             sealingKeys: epochs.map {
                 PeerCard.SealingKey(epoch: $0, key: try keystore.sealingPublicKey(epoch: $0))

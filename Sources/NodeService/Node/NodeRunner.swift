@@ -40,6 +40,16 @@ public final class NodeRunner: Sendable {
     private struct Known: Sendable, Equatable {
         let cards: [String: PeerCard]
         let federation: Federation
+        /// Partners' TLS keys, and the one that this node shows.
+        let pins: [SHA256Digest: String]
+        let identity: SHA256Digest
+
+        init(_ node: Node) throws {
+            cards = Dictionary(node.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
+            federation = node.federation
+            pins = try node.pinBook().pins
+            identity = try node.identityPin()
+        }
     }
 
     /// Takes the lock of the home; `busy` where it is run already.
@@ -49,11 +59,8 @@ public final class NodeRunner: Sendable {
         lock = try RunLock(node.home)
         context = try node.synchronisation()
         contacts = ContactBook(store: node.store, logger: logger)
+        known = Guarded(try Known(node))
         tls = Guarded(try node.tls())
-        known = Guarded(
-            Known(
-                cards: Dictionary(node.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first }),
-                federation: node.federation))
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -104,6 +111,7 @@ public final class NodeRunner: Sendable {
         do {
             let now = try node.refreshed()
             try obey(now)
+            if try finishRotation(now) { try obey(now) }
             partners.value = try now.partners()
             noteHeads()
             settleRecoveries(now)
@@ -112,26 +120,43 @@ public final class NodeRunner: Sendable {
         }
     }
 
-    /// Takes over members and cards as they are now. Whoever is admitted otherwise, or known by another card, loses its
-    /// connection at once and is judged anew; whoever was admitted newly is tried at once.
-    private func obey(_ now: Node) throws {
-        let cards = Dictionary(now.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
+    /// Takes over members, cards and keys as they are now. Whoever is admitted otherwise, is known by another card or
+    /// has retired a TLS key loses its connection at once and is judged anew; whoever was admitted newly is tried at once.
+    private func obey(_ node: Node) throws {
         let before = known.value
-        let federation = now.federation
-        guard before != Known(cards: cards, federation: federation) else { return }
-        let replaced = Set(cards.keys).union(before.cards.keys).filter { cards[$0] != before.cards[$0] }
-        let changed = context.obey(federation).union(replaced)
+        let now = try Known(node)
+        guard before != now else { return }
+        let replaced = Set(now.cards.keys).union(before.cards.keys).filter { now.cards[$0] != before.cards[$0] }
+        let retired = before.pins.filter { now.pins[$0.key] != $0.value }.values
+        let changed = context.obey(now.federation).union(replaced).union(retired)
         // Without a certificate or a CA file there is no new trust; connections end all the same, and none is taken up
         // with a peer that is in no community.
         defer { context.disconnect(changed) }
-        try context.forgetAgreements()
-        tls.value = try now.tls()
-        known.value = Known(cards: cards, federation: federation)
+        if before.cards != now.cards || before.federation != now.federation { try context.forgetAgreements() }
+        tls.value = try node.tls()
+        known.value = now
         dialling.update { dialling in
             for peer in dialling.keys { dialling[peer]?.hasten(now: .now) }
         }
     }
 
+    /// Takes an announced TLS key into use once every partner knows it. What stops that is said once.
+    private func finishRotation(_ node: Node) throws -> Bool {
+        do {
+            let done = try node.finishTLSRotation(author: Clock.user, time: Clock.timestamp)
+            rotationProblem.value = nil
+            if done != nil { logger.notice("a new TLS key is in use", metadata: ["node": "\(node.name)"]) }
+            return done != nil
+        } catch {
+            if rotationProblem.value != "\(error)" {
+                logger.error("the new TLS key cannot be used", metadata: ["error": "\(error)"])
+            }
+            rotationProblem.value = "\(error)"
+            return false
+        }
+    }
+
+    private let rotationProblem = Guarded<String?>(nil)
     private let recoveryProblem = Guarded<String?>(nil)
 
     /// Opens own logs again for which every member has answered by now. What stops one is said once.

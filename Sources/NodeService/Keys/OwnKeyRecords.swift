@@ -1,0 +1,80 @@
+import Cryptography
+import Home
+import LogStore
+public import Records
+
+// What this node's logs say of its own keys. Every own log says the same, in the same order: what stands in one and not
+// in another, after a crash, in a log that was being recovered or in one that begins later, is said there again.
+extension Node {
+    /// Own logs, as far as there are any here, by whether they take entries.
+    func ownLogs() throws -> (open: [StoredLog], waiting: [StoredLog]) {
+        let current = Set(configuration.communities.map { origin(of: $0.name) })
+        let logs = try store.logs().filter { current.contains($0.origin) && $0.frozen == nil }
+        return (logs.filter { $0.recovering == nil }, logs.filter { $0.recovering != nil })
+    }
+
+    /// What the own logs that take entries say of keys of a role, each statement once, in order.
+    func ownStatements(_ role: KeyRecord.Role) throws -> [PublishedKey] {
+        var said: Set<KeyStatement> = []
+        return try ownLogs().open.flatMap { try store.publishedKeys(of: $0.id) }
+            .filter { $0.role == role && said.insert(KeyStatement($0)).inserted }
+    }
+
+    /// The own logs that lack some of that.
+    func logsWithoutStatements(_ role: KeyRecord.Role) throws -> [StoredLog] {
+        let all = Set(try ownStatements(role).map { KeyStatement($0) })
+        return try ownLogs().open.filter { log in
+            try !all.isSubset(of: store.publishedKeys(of: log.id).map { KeyStatement($0) })
+        }
+    }
+
+    /// Appends to each own log that takes entries what others say of keys of a role, and these records behind it: to one
+    /// log all of them or none.
+    func publish(_ records: [KeyRecord], _ role: KeyRecord.Role, author: String, time: Timestamp) throws {
+        let all = try ownStatements(role)
+        for log in try ownLogs().open {
+            let said = Set(try store.publishedKeys(of: log.id).map { KeyStatement($0) })
+            let lacking = all.filter { !said.contains(KeyStatement($0)) }.map { KeyRecord($0) }
+            let known = said.union(all.map { KeyStatement($0) })
+            let bodies = try (lacking + records.filter { !known.contains(KeyStatement($0)) }).map {
+                NewEntry(body: try $0.draft(time: time, author: author).body())
+            }
+            guard !bodies.isEmpty else { continue }
+            _ = try append(bodies, community: log.community, signer: signer(community: log.community))
+        }
+    }
+
+    /// A log that begins later says what the others say.
+    public func publishKeys(in community: String, author: String, time: Timestamp) throws {
+        try publishNewestSealingKey(in: community, author: author, time: time)
+        for role in [KeyRecord.Role.mirror, .tls] where try !logsWithoutStatements(role).isEmpty {
+            try publish([], role, author: author, time: time)
+        }
+    }
+}
+
+/// What a record says, wherever it stands.
+private struct KeyStatement: Hashable {
+    let action: KeyRecord.Action
+    let keyID: SHA256Digest
+
+    init(_ key: PublishedKey) {
+        action = key.action
+        keyID = key.keyID
+    }
+
+    init(_ record: KeyRecord) {
+        action = record.action
+        keyID = record.keyID
+    }
+}
+
+extension KeyRecord {
+    /// The same said again.
+    fileprivate init(_ key: PublishedKey) {
+        self.init(
+            role: key.role, action: key.action, keyID: key.keyID, publicKey: key.publicKey,
+            previousKeyID: key.previousKeyID, previousKey: key.previousKey, epoch: key.epoch,
+            validUntil: key.validUntil.flatMap { Timestamp(seconds: $0) })
+    }
+}
