@@ -1,14 +1,14 @@
 import Cryptography
 import Dispatch
 import Glibc
-import Home
+package import Home
 
 /// Serves commands of this user on `node.sock`: hears them ring, and signs and opens for them.
 ///
 /// Each connection brings one request and gets at most one answer. So many are served at a time as there are threads,
 /// which are its own: what waits here holds up neither partners nor the rest of the node. Who sends nothing, or anything
 /// that is no request, loses the connection and nothing else happens.
-final class AgentServer: Sendable {
+package final class AgentServer: Sendable {
     private let listener: Listener
 
     private final class Listener: Sendable {
@@ -31,7 +31,7 @@ final class AgentServer: Sendable {
     private static let seconds = 5
 
     /// Listens until ``stop()`` or the end of the process. The run lock of the home must be held.
-    init(_ home: HomeFolder, agent: KeyAgent, onRing: @escaping @Sendable () -> Void) throws {
+    package init(_ home: HomeFolder, agent: KeyAgent, onRing: @escaping @Sendable () -> Void) throws {
         let kind = Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { throw HomeError(.io, "no socket can be made", path: home.socket) }
@@ -54,7 +54,7 @@ final class AgentServer: Sendable {
         stop()
     }
 
-    func stop() {
+    package func stop() {
         listener.isStopped.value = true
         // Wakes those that wait for connections.
         shutdown(listener.descriptor, Int32(SHUT_RDWR))

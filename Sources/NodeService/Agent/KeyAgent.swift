@@ -1,5 +1,5 @@
 import Cryptography
-import Home
+package import Home
 import LogStore
 import Records
 import Sealing
@@ -7,12 +7,18 @@ import TransparencyLog
 
 /// What the running node does for commands with its private keys, which stay where they are. It asks nobody for a
 /// passphrase: what it cannot do with the keys as it has them, commands do themselves.
-struct KeyAgent: Sendable {
-    let keystore: Keystore
-    let store: SQLiteLogStore
-    let journal: Journal
+package struct KeyAgent: Sendable {
+    private let keystore: Keystore
+    private let store: SQLiteLogStore
+    private let journal: Journal
 
-    func answer(_ request: AgentRequest, to peer: Journal.Reader) -> AgentAnswer {
+    package init(_ node: Node) {
+        keystore = node.keystore
+        store = node.store
+        journal = node.journal
+    }
+
+    package func answer(_ request: AgentRequest, to peer: Journal.Reader) -> AgentAnswer {
         guard canUseKeys else { return .locked }
         do {
             return try allowed(request, to: peer)

@@ -79,9 +79,7 @@ public final class NodeRunner: Sendable {
             at: Endpoint(host: listen.host, port: Int(listen.port)), context: context, tls: { [tls] in tls.value },
             logger: logger, onRefusal: { [contacts] in contacts.note($0, now: Clock.now()) }
         ) { [weak self] report in self?.ended(report, dialled: false) }
-        let agent = try AgentServer(
-            node.home, agent: KeyAgent(keystore: node.keystore, store: node.store, journal: node.journal)
-        ) { [waker] in waker.yield() }
+        let agent = try AgentServer(node.home, agent: KeyAgent(node)) { [waker] in waker.yield() }
         defer { agent.stop() }
         onListening(server.address.map { "\($0.ipAddress ?? listen.host):\($0.port ?? 0)" } ?? listen.description)
         await withTaskGroup(of: Void.self) { group in
