@@ -1,4 +1,5 @@
 import ArgumentParser
+import Home
 import LogStore
 import NodeService
 import Records
@@ -9,7 +10,14 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Read everything again and check it: hashes, tiles, checkpoints, cosignatures, sealed parts.",
         discussion: """
-            Exit status 0: all of it is as it was signed. 1: something is not; the first bad entry is named.
+            Exit status 0: all of it is as it was signed. 1: something is not, and the first bad entry is named, or no \
+            known key vouches for a log. What could not be proved is always listed.
+
+            With the folder of a home, or a copied node.sqlite, that is audited: nothing is written, not even beside it, \
+            and no private key is needed. The logs' keys are those of the cards in the folder and of --vkey.
+
+            With --since, entries that the audit of that report has read are not read again, once it is proved that \
+            the log goes on from them.
 
             With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
             record's body is that of --body, and no home is needed then; else it is the one in this home. Evidence of a \
@@ -17,7 +25,9 @@ struct VerifyCommand: ParsableCommand {
 
             EXAMPLES
               entente verify
-              entente verify --log us.example/krus --json
+              entente verify --log us.example/krus --json > 2026-11.json
+              entente verify --since 2026-11.json --json > 2026-12.json
+              entente verify /mnt/seized/home --vkey us.example/krus+5b1a6c0d+AfR…
               entente show us.example/krus#1042 --raw > 1042.json
               entente prove us.example/krus#1042 > 1042.tlog-proof
               entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
@@ -31,12 +41,15 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: .customLong("log"), help: "Only this log, by its origin; may repeat.")
     var origins: [String] = []
 
-    @Argument(help: ArgumentHelp("A tlog-proof or evidence file; - for standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp(
+            "A home, a copied node.sqlite, a tlog-proof or an evidence file; - for standard input.", valueName: "path"))
     var path: String?
 
     @Option(
         help: ArgumentHelp(
-            "The log's key, for a proof; further ones are of nodes that must have cosigned.", valueName: "key"))
+            "A log's key, for a copy or a proof, or that of a node that cosigns; may repeat. With a proof, these nodes "
+                + "must have cosigned.", valueName: "key"))
     var vkey: [String] = []
 
     @Option(
@@ -48,17 +61,33 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The record's exact body, for a proof.", valueName: "file"))
     var body: String?
 
+    @Option(help: ArgumentHelp("Begin where the audit ended that printed this with --json.", valueName: "report"))
+    var since: String?
+
+    @Flag(help: "Read everything again, also with --since.")
+    var full = false
+
     func validate() throws {
         if path == nil {
             guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
-        } else {
-            guard origins.isEmpty else { throw ValidationError("--log goes with a home, not with a proof file") }
         }
     }
 
     func run() throws {
         Interruption.exitsWith130()
+        if let path, let databases = path == "-" ? nil : AuditSource.databases(at: path) {
+            guard body == nil else { throw CommandFailure(.usage, "--body goes with a proof file, not with a home") }
+            let source = try AuditSource(path: path, databases: databases, keys: LogAudit.keys(vkey))
+            return try audit(
+                LogAudit(
+                    name: databases.database, store: source.store, mirrorKeys: source.mirrorKeys,
+                    logKeys: source.logKeys, source: source))
+        }
         if let path {
+            guard origins.isEmpty, since == nil else {
+                throw CommandFailure(
+                    .usage, "--log and --since go with a home or its database, not with a proof file or with tiles")
+            }
             if WebAccess.isAddress(path) {
                 let client = try web.access.client(path, home: global.home)
                 return try TilesCheck(client: client, keys: vkey, cosigners: cosigner).show(json: global.json)
@@ -77,33 +106,33 @@ struct VerifyCommand: ParsableCommand {
             return try check.show(json: global.json)
         }
         let node = try global.open()
-        let all = try node.store.logs()
-        let logs =
-            try origins.isEmpty
-            ? all
-            : origins.map { origin in
-                guard let log = all.first(where: { $0.origin == origin }) else {
-                    throw CommandFailure(.noInput, "no log \(origin) here; `entente status` lists them")
-                }
-                return log
-            }
-        let bar = ProgressBar("verifying", isQuiet: global.json)
-        let begin = ContinuousClock.now
-        let report = try LogAuditor(store: node.store, mirrorKeys: node.mirrorKeys).audit(logs) {
-            bar.update($0, of: $1)
-        }
-        bar.finish()
-        let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
-        if global.json { Output.json(report.members) } else { show(report, duration) }
-        if !report.isSound { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+        try audit(
+            LogAudit(name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys, logKeys: node.knownLogKeys))
     }
 
-    private func show(_ report: AuditReport, _ duration: Double) {
+    private func audit(_ audit: LogAudit) throws {
+        let earlier = try since.map { try LogAudit.earlier($0) }
+        let bar = ProgressBar("verifying", isQuiet: global.json)
+        let begin = ContinuousClock.now
+        let report = try audit.run(origins: origins, since: full ? nil : earlier) { bar.update($0, of: $1) }
+        bar.finish()
+        let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
+        let isProved = report.isSound && (audit.source == nil || report.unanchored.isEmpty)
+        if global.json {
+            Output.json(audit.header + report.members(isProved: isProved))
+        } else {
+            show(report, duration, isProved: isProved)
+        }
+        if !isProved { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func show(_ report: AuditReport, _ duration: Double, isProved: Bool) {
         var table = Table("LOG", "ENTRIES", "CHECKPOINTS", "COSIGNATURES", "SEALED", "RESULT")
         for log in report.logs {
             table.add(
                 log.origin, grouped(log.size), grouped(log.checkpoints), grouped(log.cosignatures),
-                grouped(log.blobs), log.isSound ? "sound" : "NOT SOUND")
+                grouped(log.blobs),
+                !log.isSound ? "NOT SOUND" : !isProved && report.unanchored.contains(log.origin) ? "UNPROVED" : "sound")
         }
         table.print()
         for log in report.logs where log.erased > 0 {
@@ -114,31 +143,41 @@ struct VerifyCommand: ParsableCommand {
             Output.line(Style.red("\(problem.origin)\(place): \(problem.text)"))
         }
         for text in Set(report.unproved).sorted() { Output.line(Style.yellow("not proved: \(text)")) }
-        Output.line(
-            report.isSound
-                ? Style.green("\(grouped(report.entries)) entries are what was signed") + " (\(seconds(duration)) s)"
-                : Style.red("\(report.problems.count) problems"))
+        if !report.isSound {
+            Output.line(Style.red("\(report.problems.count) problems"))
+        } else if !isProved {
+            Output.line(Style.yellow("no problem was found, but no known key vouches for what was read"))
+        } else {
+            Output.line(
+                Style.green("\(grouped(report.entries)) entries are what was signed") + " (\(seconds(duration)) s)")
+        }
     }
 }
 
 extension AuditReport {
-    var members: [JSONMember] {
+    var members: [JSONMember] { members(isProved: isSound) }
+
+    /// `isProved`: whether all of it is what was signed, by keys that are known.
+    func members(isProved: Bool) -> [JSONMember] {
         [
-            JSONMember("ok", .bool(isSound)),
+            JSONMember("ok", .bool(isProved)),
             JSONMember("entries", .integer(Int64(clamping: entries))),
             JSONMember(
                 "logs",
                 .array(
                     logs.map {
-                        .object([
-                            JSONMember("origin", .string($0.origin)),
-                            JSONMember("size", .integer(Int64(clamping: $0.size))),
-                            JSONMember("root", .string($0.root)), JSONMember("ok", .bool($0.isSound)),
-                            JSONMember("checkpoints", .integer(Int64($0.checkpoints))),
-                            JSONMember("cosignatures", .integer(Int64($0.cosignatures))),
-                            JSONMember("sealed_parts", .integer(Int64($0.blobs))),
-                            JSONMember("erased", .integer(Int64($0.erased))),
-                        ])
+                        .object(
+                            [
+                                JSONMember("origin", .string($0.origin)),
+                                JSONMember("size", .integer(Int64(clamping: $0.size))),
+                                JSONMember("root", .string($0.root)),
+                                JSONMember(
+                                    "ok", .bool($0.isSound && (isProved || !unanchored.contains($0.origin)))),
+                                JSONMember("checkpoints", .integer(Int64($0.checkpoints))),
+                                JSONMember("cosignatures", .integer(Int64($0.cosignatures))),
+                                JSONMember("sealed_parts", .integer(Int64($0.blobs))),
+                                JSONMember("erased", .integer(Int64($0.erased))),
+                            ] + ($0.end?.members ?? []))
                     })),
             JSONMember(
                 "problems",

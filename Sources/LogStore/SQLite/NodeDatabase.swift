@@ -25,23 +25,23 @@ final class NodeDatabase: @unchecked Sendable {
 
     let path: String
     private let kind: Kind
-    private let isReadOnly: Bool
+    private let purpose: DatabaseAccess
     private let busySeconds: Double
     private let lock = UnfairLock()
     /// `nil` from a failed commit until the next use.
-    private var current: DatabasePool?
+    private var current: (any DatabaseWriter)?
 
     /// - Parameter busySeconds: how long a call waits for another process that writes.
-    init(path: String, kind: Kind, isReadOnly: Bool = false, busySeconds: Double = 20) throws {
+    init(path: String, kind: Kind, access: DatabaseAccess = .full, busySeconds: Double = 20) throws {
         self.path = path
         self.kind = kind
-        self.isReadOnly = isReadOnly
+        purpose = access
         self.busySeconds = busySeconds
         current = try open()
     }
 
     /// The connections, opened anew where the last ones were dropped.
-    func pool() throws -> DatabasePool {
+    func pool() throws -> any DatabaseWriter {
         try lock.withLock {
             if let current { return current }
             let pool = try open()
@@ -63,18 +63,20 @@ final class NodeDatabase: @unchecked Sendable {
     /// One opening at a time in this process: see ``createPrivately(_:)``.
     private static let opening = UnfairLock()
 
-    private func open() throws -> DatabasePool {
+    private func open() throws -> any DatabaseWriter {
         try NodeDatabase.opening.withLock { try openAlone() }
     }
 
-    private func openAlone() throws -> DatabasePool {
-        let (kind, isReadOnly) = (kind, isReadOnly)
+    private func openAlone() throws -> any DatabaseWriter {
+        let (kind, isReadOnly) = (kind, purpose != .full)
         return try translatingErrors(path: path) {
-            if !isReadOnly { try NodeDatabase.createPrivately(path) }
-            try NodeDatabase.checkHeader(path, kind: kind)
+            if purpose == .absent { return try NodeDatabase.empty(kind) }
+            if purpose == .full { try NodeDatabase.createPrivately(path) }
+            let source = purpose.source(path)
+            try NodeDatabase.checkHeader(path, source, kind: kind)
             var configuration = Configuration()
             configuration.busyMode = .timeout(busySeconds)
-            configuration.readonly = isReadOnly
+            configuration.readonly = purpose != .full
             configuration.maximumReaderCount = 4
             configuration.prepareDatabase { db in
                 // Has effect on an empty file only; bundles are some 30 KB, so large pages spare overflow chains.
@@ -85,7 +87,7 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA secure_delete = ON")
                 if isReadOnly { try NodeDatabase.supplyMissingTables(db, kind) }
             }
-            let pool = try DatabasePool(path: path, configuration: configuration)
+            let pool = try DatabasePool(path: source, configuration: configuration)
             try pool.writeWithoutTransaction { db in
                 // The library sets NORMAL when it turns the write-ahead log on, after `prepareDatabase`.
                 try db.execute(sql: "PRAGMA synchronous = \(kind.isDurable ? "FULL" : "NORMAL")")
@@ -93,7 +95,7 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA wal_autocheckpoint = \((32 << 20) / kind.pageSize)")
                 try db.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
             }
-            try NodeDatabase.checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: isReadOnly)
+            try NodeDatabase.checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: purpose != .full)
             return pool
         }
     }
@@ -129,7 +131,7 @@ final class NodeDatabase: @unchecked Sendable {
 
     /// Looks at what the file is with a connection that only reads: the library's pool turns a file into one with a
     /// write-ahead log, and what belongs to somebody else must stay as it is.
-    private static func checkHeader(_ path: String, kind: Kind) throws {
+    private static func checkHeader(_ path: String, _ source: String, kind: Kind) throws {
         var status = stat()
         guard stat(path, &status) == 0, status.st_size > 0 else { return }
         var configuration = Configuration()
@@ -137,7 +139,7 @@ final class NodeDatabase: @unchecked Sendable {
         configuration.busyMode = .timeout(5)
         let queue: DatabaseQueue
         do {
-            queue = try DatabaseQueue(path: path, configuration: configuration)
+            queue = try DatabaseQueue(path: source, configuration: configuration)
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
             throw StoreError.damaged(path: path, reason: "it is not a database")
         }

@@ -93,14 +93,12 @@ extension SQLiteLogStore {
                     db, row: row, level: level, numbers: first..<(first + (level == 0 ? limit : 1)))
             }
             let rows = try Self.rowCounts(db, row: row)
-            let membership = try Row.fetchOne(
-                db, sql: "SELECT entry, members, members_carry FROM membership WHERE log = ?", arguments: [row])
             return LogEnd(
                 log: log, checkpoints: try Self.checkpoints(db, row: row),
                 cosignatures: try Self.cosignatures(db, row: row, from: "cosignature"),
                 latestCosignatures: try Self.cosignatures(db, row: row, from: "latest_cosignature"),
-                membership: try membership.map { ($0.size("entry"), try Self.membership(from: $0)) },
-                keys: try Self.publishedKeys(db, row: row), bundleCount: rows.bundles, tileCount: rows.tiles,
+                membership: try Self.membershipRow(db, row: row), keys: try Self.publishedKeys(db, row: row),
+                bundleCount: rows.bundles, tileCount: rows.tiles,
                 bundles: isNear
                     ? Dictionary(
                         try Self.bundles(db, row: row, numbers: number..<(number + limit)).map { ($0.number, $0) },
@@ -108,6 +106,17 @@ extension SQLiteLogStore {
                     : nil,
                 tiles: tiles)
         }
+    }
+
+    /// Who may hold a log, with the record that is kept as the newest one to say so.
+    public func membershipRow(of log: SHA256Digest) throws -> (entry: UInt64, Membership)? {
+        try database.read { db in try Self.membershipRow(db, row: Self.rowID(db, log)) }
+    }
+
+    private static func membershipRow(_ db: Database, row: Int64) throws -> (entry: UInt64, Membership)? {
+        try Row.fetchOne(
+            db, sql: "SELECT entry, members, members_carry FROM membership WHERE log = ?", arguments: [row]
+        ).map { ($0.size("entry"), try membership(from: $0)) }
     }
 
     /// What the records of a raw bundle say of what lies beside the log, in their order.

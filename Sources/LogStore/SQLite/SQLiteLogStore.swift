@@ -28,6 +28,13 @@ public final class SQLiteLogStore: Sendable {
         try eraseAgain()
     }
 
+    /// For databases that are open already; nothing is compared and no mark is raised.
+    init(database: NodeDatabase, marks: SignedMarks, node: String) {
+        self.database = database
+        self.marks = marks
+        self.node = node
+    }
+
     /// Compares an own log with its mark and raises a mark that is behind.
     ///
     /// Throws where the log is behind: ``StoreError/rolledBack(origin:signed:held:)``, or holds something else than

@@ -11,10 +11,12 @@ public struct AuditReport: Sendable {
         public let blobs: Int
         /// Sealed parts that the log's owner has had erased: they are not here, and none is missing.
         public let erased: Int
+        /// What a later audit, or an archive, needs of it; `nil` where not a whole log was read.
+        public let end: End?
 
         package init(
             origin: String, size: UInt64, root: String, isSound: Bool, checkpoints: Int, cosignatures: Int, blobs: Int,
-            erased: Int = 0
+            erased: Int = 0, end: End? = nil
         ) {
             self.origin = origin
             self.size = size
@@ -24,6 +26,7 @@ public struct AuditReport: Sendable {
             self.cosignatures = cosignatures
             self.blobs = blobs
             self.erased = erased
+            self.end = end
         }
     }
 
@@ -44,6 +47,9 @@ public struct AuditReport: Sendable {
     public var problems: [Problem] = []
     /// What could not be proved, and why; never silently taken as good.
     public var unproved: [String] = []
+    /// Logs whose key nobody but the database itself vouches for.
+    public var unanchored: [String] = []
+    /// Entries that were read.
     public var entries: UInt64 = 0
 
     public var isSound: Bool { problems.isEmpty }

@@ -8,7 +8,7 @@ extension LogAuditor {
         // Where entries cannot be read, one of them may be such a record.
         guard walk.problems.isEmpty else { return }
         let said = walk.keys
-        let kept = end.keys
+        let kept = end.keys.filter { $0.entry >= walk.first }
         for key in said where !kept.contains(where: { $0.saysSame(as: key) }) {
             walk.problem(key.entry, "the key that it publishes is not kept as its record says")
         }

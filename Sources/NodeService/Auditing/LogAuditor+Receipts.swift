@@ -12,7 +12,7 @@ extension LogAuditor {
         var last: StoredReceipt?
         while true {
             let receipts = try store.receipts(
-                of: log.id, entries: 0..<TreeLimits.maximumSize, after: last, limit: LogAuditor.receiptsAtOnce)
+                of: log.id, entries: walk.first..<TreeLimits.maximumSize, after: last, limit: LogAuditor.receiptsAtOnce)
             guard !receipts.isEmpty else { break }
             last = receipts.last
             // A bundle that cannot be read is a problem already.

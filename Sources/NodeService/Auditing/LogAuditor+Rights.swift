@@ -10,14 +10,14 @@ extension LogAuditor {
         // Where entries cannot be read, one of them may be such a record.
         guard walk.problems.isEmpty else { return erasures.count }
         // What came while this was read is not judged; neither is an erasure whose record is still to be recovered.
-        let kept = Set(grants.filter { $0.record < log.size }.flatMap(Opening.all))
+        let kept = Set(grants.filter { $0.record >= walk.first && $0.record < log.size }.flatMap(Opening.all))
         let said = Set(walk.grants.flatMap(Opening.all))
         for opening in kept.symmetricDifference(said) {
             walk.problem(
                 opening.grant.record,
                 "what is kept of whom it opens entry \(opening.grant.index) to is not what it says")
         }
-        let erased = Set(erasures.filter { $0.record < log.size })
+        let erased = Set(erasures.filter { $0.record >= walk.first && $0.record < log.size })
         let asked = Dictionary(walk.erasures.map { (Place($0), $0) }) { $0.record < $1.record ? $0 : $1 }
         for erasure in erased.symmetricDifference(asked.values) {
             let text =

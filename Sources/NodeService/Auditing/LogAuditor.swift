@@ -10,6 +10,10 @@ public struct LogAuditor {
     private let store: SQLiteLogStore
     /// Keys that check cosignatures, by node.
     private let mirrorKeys: [String: VerifierKey]
+    /// What is known of the logs' keys from elsewhere than the database, by origin.
+    let logKeys: [String: [VerifierKey]]
+    /// The report of an earlier audit, behind whose end this one begins.
+    private let since: AuditRecord?
     /// Bundles read and hashed between two looks at the tree, on all cores.
     private static let chunk: UInt64 = 256
     /// Of these, bundles that one core takes on at a time.
@@ -17,9 +21,14 @@ public struct LogAuditor {
     /// The most bundles that are read together at the end of a log.
     private static let end: UInt64 = 64
 
-    public init(store: SQLiteLogStore, mirrorKeys: [String: VerifierKey]) {
+    public init(
+        store: SQLiteLogStore, mirrorKeys: [String: VerifierKey], logKeys: [String: [VerifierKey]] = [:],
+        since: AuditRecord? = nil
+    ) {
         self.store = store
         self.mirrorKeys = mirrorKeys
+        self.logKeys = logKeys
+        self.since = since
     }
 
     /// Audits these logs; `progress` hears how many entries are done of how many.
@@ -29,13 +38,15 @@ public struct LogAuditor {
         var report = AuditReport()
         let vouched = try store.vouchedSizes()
         let total = logs.reduce(0) { $0 + $1.size }
+        var before: UInt64 = 0
         for log in logs {
-            let before = report.entries
             try audit(log, into: &report) { progress?(before + $0, total) }
+            before += log.size
         }
         // What this node said to hold, it has to hold: a log that is gone is no log less to audit.
         let known = Set(try store.logs().map(\.origin))
         if known.isSubset(of: logs.map(\.origin)) {
+            checkPresence(of: known, since, &report)
             for each in vouched where each.size > 0 && !known.contains(each.origin) {
                 report.problems.append(
                     AuditReport.Problem(
@@ -49,9 +60,10 @@ public struct LogAuditor {
     private func audit(
         _ start: StoredLog, into report: inout AuditReport, progress: (UInt64) -> Void
     ) throws {
-        var walk = LogWalk(log: start, checkpoints: try store.checkpoints(of: start.id))
+        let beginning = try beginning(of: start, since, in: store, &report)
+        var walk = LogWalk(log: start, checkpoints: try store.checkpoints(of: start.id), start: beginning)
         let width = UInt64(EntryBundle.maximumEntries)
-        var number: UInt64 = 0
+        var number = walk.first / width
         var mark: Mark?
         var end: LogEnd
         repeat {
@@ -76,6 +88,8 @@ public struct LogAuditor {
         progress(start.size)
         checkNames(log, &walk)
         checkCheckpoints(log, &walk)
+        checkPending(log, &walk)
+        let isAnchored = checkAnchor(log, &walk, &report)
         let cosignatures = checkCosignatures(end, &walk, &report)
         checkMembership(end, &walk)
         checkKeys(end, &walk, &report)
@@ -83,8 +97,9 @@ public struct LogAuditor {
         let erased = try checkRights(of: log, in: store, &walk)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         check(mark, log, &walk)
-        report.entries += log.size
+        report.entries += log.size - walk.first
         report.problems += walk.problems
+        if !isAnchored { report.unanchored.append(log.origin) }
         if let reason = log.frozen { report.unproved.append("\(log.origin) is frozen: \(reason)") }
         if log.recovering != nil { report.unproved.append("\(log.origin) is being recovered from partners") }
         if let pending = log.pending {
@@ -94,7 +109,8 @@ public struct LogAuditor {
         report.logs.append(
             AuditReport.LogResult(
                 origin: log.origin, size: log.size, root: walk.root.base64, isSound: walk.problems.isEmpty,
-                checkpoints: walk.checkpoints.count, cosignatures: cosignatures, blobs: blobs, erased: erased))
+                checkpoints: walk.checkpoints.count, cosignatures: cosignatures, blobs: blobs, erased: erased,
+                end: AuditReport.End(log, walk)))
     }
 
     // MARK: Entries and tiles
@@ -153,7 +169,7 @@ public struct LogAuditor {
             walk.problem(nil, "its key \(log.verifierKey) cannot be read")
             return
         }
-        for head in walk.checkpoints {
+        for head in walk.checkpoints where head.size >= walk.first {
             do {
                 let checkpoint = try keys.verify(SignedNote(parsing: head.note))
                 guard checkpoint.origin == log.origin, checkpoint.size == head.size, checkpoint.root == head.root else {
@@ -171,6 +187,7 @@ public struct LogAuditor {
 
     private func checkCosignatures(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) -> Int {
         let log = end.log
+        let heads = Dictionary(walk.checkpoints.map { ($0.size, $0) }) { first, _ in first }
         let newest = Dictionary(end.cosignatures.map { ($0.cosigner, $0) }) { $0.size > $1.size ? $0 : $1 }
         for each in end.latestCosignatures where newest[each.cosigner] != each {
             walk.problem(nil, "what is kept as the newest cosignature of \(each.cosigner) is not the newest one")
@@ -184,7 +201,7 @@ public struct LogAuditor {
                 report.unproved.append("\(log.origin): no key of \(each.cosigner) to check its cosignature with")
                 continue
             }
-            guard let head = walk.checkpoints.first(where: { $0.size == each.size }) else {
+            guard let head = heads[each.size] else {
                 walk.problem(nil, "a cosignature of \(each.cosigner) on size \(each.size), which has no checkpoint")
                 continue
             }
@@ -207,7 +224,7 @@ public struct LogAuditor {
     // MARK: Blobs and marks
 
     private func checkBlobs(_ log: StoredLog, _ walk: inout LogWalk, _ report: inout AuditReport) throws -> Int {
-        var next: UInt64 = 0
+        var next = walk.first
         var count = 0
         var missing = 0
         while true {

@@ -15,6 +15,8 @@ struct LogWalk {
     private(set) var grants: [SealedGrant] = []
     private(set) var erasures: [Erasure] = []
     private(set) var problems: [AuditReport.Problem] = []
+    /// The first entry that is read; those before it were read by an earlier audit.
+    let first: UInt64
     private var edge = TreeEdge()
     private var pending: [Tile] = []
     private var nextCheckpoint = 0
@@ -23,10 +25,21 @@ struct LogWalk {
     /// Problems that are told one by one; more of one log are counted.
     private static let maximumProblems = 100
 
-    init(log: StoredLog, checkpoints: [SignedHead]) {
+    init(log: StoredLog, checkpoints: [SignedHead], start: AuditStart? = nil) {
         self.log = log
         self.checkpoints = checkpoints
+        first = start?.edge.size ?? 0
+        guard let start else { return }
+        edge = start.edge
+        membership = start.membership
+        tileCount = (1...TreeEdge.levelCount).reduce(0) { $0 + Int(first >> (8 * $1)) }
+        // Roots of smaller sizes cannot be computed from here.
+        nextCheckpoint = checkpoints.firstIndex { $0.size >= first } ?? checkpoints.count
+        checkRoots()
     }
+
+    /// The hashes of the perfect subtrees that the whole log is made of.
+    var compactRange: CompactRange { edge.compactRange }
 
     var root: SHA256Digest { edge.root(hasher: hasher) }
 
@@ -37,7 +50,8 @@ struct LogWalk {
         self.log = log
         self.checkpoints = checkpoints
         nextCheckpoint =
-            checkpoints.firstIndex { $0.size > passed.last?.size ?? 0 || passed.isEmpty } ?? checkpoints.count
+            checkpoints.firstIndex { $0.size >= first && ($0.size > passed.last?.size ?? 0 || passed.isEmpty) }
+            ?? checkpoints.count
         checkRoots()
     }
 

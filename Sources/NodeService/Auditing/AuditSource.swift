@@ -1,0 +1,102 @@
+import Glibc
+import Home
+public import LogStore
+public import TransparencyLog
+
+/// A home, or a copy of its database, opened to be audited: nothing is written, not even beside the files, and no
+/// private key is needed.
+public struct AuditSource: Sendable {
+    public let store: SQLiteLogStore
+    /// Keys that check cosignatures, by node.
+    public let mirrorKeys: [String: VerifierKey]
+    /// Keys of logs, by origin, from peer cards and from the command line.
+    public let logKeys: [String: [VerifierKey]]
+    /// What cannot be proved from what is here.
+    public let unproved: [String]
+    private let files: [FoundDatabase]
+
+    /// The databases at a path: those of the folder, or the file itself with its neighbour. `nil` for anything else.
+    public static func databases(at path: String) -> (database: String, marks: String)? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        let name = "node.sqlite"
+        if status.st_mode & S_IFMT == S_IFDIR {
+            return stat("\(path)/\(name)", &status) == 0 ? ("\(path)/\(name)", "\(path)/signed.sqlite") : nil
+        }
+        guard let file = fopen(path, "re") else { return nil }
+        defer { fclose(file) }
+        var magic = [UInt8](repeating: 0, count: 16)
+        guard fread(&magic, 1, 16, file) == 16, magic == [UInt8]("SQLite format 3\u{0}".utf8) else { return nil }
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+        return (path, folder + "signed.sqlite")
+    }
+
+    /// Opens what ``databases(at:)`` has found.
+    ///
+    /// - Parameter keys: of logs (0x01) and of cosigners (0x04), beside those of the cards in the folder.
+    public init(path: String, databases: (database: String, marks: String), keys: [VerifierKey]) throws {
+        let database = FoundDatabase(databases.database)
+        let marks = FoundDatabase(databases.marks)
+        var unproved: [String] = []
+        for file in [database, marks] where file.writeAheadBytes > 0 {
+            unproved.append(
+                file.isWriteAheadRead
+                    ? "\(file.path)-wal (\(file.writeAheadBytes) bytes) lies beside the database and was read with it; "
+                        + "what its writer has not finished is not in it"
+                    : "\(file.path)-wal (\(file.writeAheadBytes) bytes) lies beside the database and was not read: it "
+                        + "can be applied only by writing; open a copy of both with sqlite3, and verify that")
+        }
+        if marks.access == .absent {
+            unproved.append(
+                "that nothing is missing at the end: \(marks.path), where the node keeps what it has signed, is not here"
+            )
+        }
+        files = [database, marks]
+        self.unproved = unproved
+        let home = try HomeFolder.found(
+            at: databases.marks.lastIndex(of: "/").map { String(databases.marks[..<$0]) } ?? ".")
+        let node = home.foundNode
+        store = try SQLiteLogStore(reading: database, marks: marks, node: node)
+
+        var mirrorKeys: [String: VerifierKey] = [:]
+        var logKeys: [String: [VerifierKey]] = [:]
+        for card in (try? PeerDirectory(home).all())?.cards ?? [] {
+            mirrorKeys[card.node] = try? VerifierKey(parsing: card.mirrorKey.text)
+            for log in card.logs {
+                if let key = try? VerifierKey(parsing: log.key.text) { logKeys[log.origin, default: []].append(key) }
+            }
+        }
+        AuditSource.addOwnKeys(of: home, node, &mirrorKeys, &logKeys)
+        // What was said on the command line counts more than what lies beside the database.
+        for key in keys where key.algorithm == .ed25519 { logKeys[key.name] = [] }
+        for key in keys {
+            switch key.algorithm {
+            case .ed25519: logKeys[key.name, default: []].append(key)
+            case .cosignature: mirrorKeys[key.name] = key
+            }
+        }
+        self.mirrorKeys = mirrorKeys
+        self.logKeys = logKeys
+    }
+
+    /// The keys of the node itself, where this is a home of the user's own.
+    private static func addOwnKeys(
+        of home: HomeFolder, _ node: String?, _ mirrorKeys: inout [String: VerifierKey],
+        _ logKeys: inout [String: [VerifierKey]]
+    ) {
+        guard let node, let home = try? HomeFolder.open(home.path), let keystore = try? Keystore(home, node: node)
+        else {
+            return
+        }
+        if let own = try? keystore.mirrorCardKey() { mirrorKeys[node] = try? VerifierKey(parsing: own.text) }
+        for (community, generation) in (try? keystore.logGenerations()) ?? [] {
+            guard let own = try? keystore.logCardKey(community: community, generation: generation),
+                let key = try? VerifierKey(parsing: own.text)
+            else { continue }
+            logKeys[key.name, default: []].append(key)
+        }
+    }
+
+    /// The files that were written while they were read as ones that nobody changes.
+    public var changedFiles: [String] { files.filter(\.hasChanged).map(\.path) }
+}
