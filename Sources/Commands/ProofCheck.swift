@@ -12,23 +12,29 @@ struct ProofCheck {
     private let logKey: VerifierKey
     private let cosigners: [VerifierKey]
     private let body: [UInt8]
+    private let policy: WitnessPolicy?
 
     /// Reads what is to be checked. Throws where the file or a key is malformed, and where there is no body.
-    init(path: String, bytes: [UInt8], keys: [String], body bodyPath: String?, home: String?) throws {
+    init(
+        path: String, bytes: [UInt8], keys: [String], policy: WitnessPolicy? = nil, body bodyPath: String?,
+        home: String?
+    ) throws {
         name = path
+        self.policy = policy
         do {
             proof = try TLogProof(parsing: bytes)
         } catch let error where !(error is CommandFailure) {
             throw CommandFailure(.badInput, "\(path) is no tlog-proof: \(CommandFailure(error).description)")
         }
-        let parsed = try keys.map { text in
-            do {
-                return try VerifierKey(parsing: text)
-            } catch {
-                throw CommandFailure(.usage, "--vkey is no verifier key: \(CommandFailure(error).description)")
+        let parsed = try LogAudit.keys(keys)
+        var logKeys = parsed.filter { $0.algorithm == .ed25519 }
+        if logKeys.isEmpty, let policy, let checkpoint = try? Checkpoint(parsing: proof.note.text) {
+            logKeys = policy.logs.map(\.key).filter { $0.name == checkpoint.origin }
+            guard !logKeys.isEmpty else {
+                throw CommandFailure(
+                    .usage, "the policy lists no key of \(printable(checkpoint.origin)); give it with --vkey")
             }
         }
-        let logKeys = parsed.filter { $0.algorithm == .ed25519 }
         guard let logKey = logKeys.first, logKeys.count == 1 else {
             throw CommandFailure(.usage, "give the key of one log with --vkey, and beside it only those of cosigners")
         }
@@ -59,6 +65,7 @@ struct ProofCheck {
     func show(json: Bool) throws {
         var report = AuditReport()
         var checkpoint: Checkpoint?
+        var verdict: WitnessPolicy.Verdict?
         do {
             let verified = try proof.verify(
                 body: body, logKey: logKey, cosigners: cosigners, requiredCosignatures: cosigners.count,
@@ -70,23 +77,36 @@ struct ProofCheck {
                     origin: verified.origin, size: verified.size, root: verified.root.base64, isSound: true,
                     checkpoints: 1, cosignatures: cosigners.count, blobs: 0)
             ]
+            verdict = policy?.judge(verified, cosignatures: proof.note.signatures, now: Clock.now())
+            if verdict?.isReached == false {
+                report.problems = [
+                    AuditReport.Problem(
+                        origin: logKey.name, entry: proof.index, text: "not cosigned by the policy's quorum")
+                ]
+                report.logs[0].isSound = false
+            }
         } catch {
             report.problems = [
                 AuditReport.Problem(
                     origin: logKey.name, entry: proof.index, text: CommandFailure(error).description)
             ]
         }
-        let unchecked = max(0, proof.note.signatures.count - 1 - cosigners.count)
+        let known = cosigners + (policy?.witnesses.map(\.key) ?? []) + [logKey]
+        let unchecked = proof.note.signatures.count { line in !known.contains { $0.isNamed(by: line) } }
         if unchecked > 0 {
             report.unproved = ["\(unchecked) further signatures in \(name): no key was given for them"]
         }
         if json {
-            Output.json(report.members)
+            let judged = verdict.flatMap { verdict in
+                policy.map { [JSONMember("policy", .object($0.members(of: verdict)))] }
+            }
+            Output.json(report.members + (judged ?? []))
         } else {
+            if let verdict { policy?.show(verdict, of: logKey.name) }
             for problem in report.problems {
                 Output.line(Style.red("\(printable(problem.origin))#\(proof.index): \(printable(problem.text))"))
             }
-            if let checkpoint {
+            if let checkpoint, report.isSound {
                 Output.line(
                     Style.green("\(checkpoint.origin)#\(proof.index) is what was signed")
                         + ", under \(grouped(checkpoint.size)) entries")

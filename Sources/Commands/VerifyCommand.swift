@@ -27,6 +27,7 @@ struct VerifyCommand: ParsableCommand {
               entente verify
               entente verify --log us.example/krus --json > 2026-11.json
               entente verify --since 2026-11.json --json > 2026-12.json
+              entente verify --policy agencies.policy
               entente verify /mnt/seized/home --vkey us.example/krus+5b1a6c0d+AfR…
               entente show us.example/krus#1042 --raw > 1042.json
               entente prove us.example/krus#1042 > 1042.tlog-proof
@@ -67,6 +68,10 @@ struct VerifyCommand: ParsableCommand {
     @Flag(help: "Read everything again, also with --since.")
     var full = false
 
+    @Option(
+        help: ArgumentHelp("Which logs are known, and which witnesses count: a C2SP tlog-policy.", valueName: "file"))
+    var policy: String?
+
     func validate() throws {
         if path == nil {
             guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
@@ -77,7 +82,8 @@ struct VerifyCommand: ParsableCommand {
         Interruption.exitsWith130()
         if let path, let databases = path == "-" ? nil : AuditSource.databases(at: path) {
             guard body == nil else { throw CommandFailure(.usage, "--body goes with a proof file, not with a home") }
-            let source = try AuditSource(path: path, databases: databases, keys: LogAudit.keys(vkey))
+            let source = try AuditSource(
+                path: path, databases: databases, keys: LogAudit.keys(vkey) + policyFile().map(\.keys).joined())
             return try audit(
                 LogAudit(
                     name: databases.database, store: source.store, mirrorKeys: source.mirrorKeys,
@@ -95,32 +101,53 @@ struct VerifyCommand: ParsableCommand {
             if TilesCheck.isFolder(path) {
                 return try TilesCheck(folder: path, keys: vkey, cosigners: cosigner).show(json: global.json)
             }
+            let policy = try policyFile().first
             let bytes = try InputFile.read(path, limit: max(TLogProof.maximumByteCount, ForkEvidence.maximumByteCount))
             if ForkEvidence.isEvidence(bytes) {
                 return try ForkCheck(path: path, bytes: bytes, keys: vkey, home: global.home).show(json: global.json)
             }
-            guard !vkey.isEmpty else {
+            guard !vkey.isEmpty || policy?.logs.isEmpty == false else {
                 throw CommandFailure(.usage, "a proof file needs the log's key; give it with --vkey")
             }
-            let check = try ProofCheck(path: path, bytes: bytes, keys: vkey, body: body, home: global.home)
+            let check = try ProofCheck(
+                path: path, bytes: bytes, keys: vkey, policy: policy, body: body, home: global.home)
             return try check.show(json: global.json)
         }
         let node = try global.open()
+        let keys = Dictionary(
+            try policyFile().flatMap(\.keys).filter { $0.algorithm == .cosignature }.map { ($0.name, $0) }
+        ) { first, _ in first }
         try audit(
-            LogAudit(name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys, logKeys: node.knownLogKeys))
+            LogAudit(
+                name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
+                logKeys: node.knownLogKeys))
+    }
+
+    /// The policy, if there is one.
+    private func policyFile() throws -> [WitnessPolicy] {
+        try policy.map { [try WitnessPolicy(path: $0)] } ?? []
     }
 
     private func audit(_ audit: LogAudit) throws {
         let earlier = try since.map { try LogAudit.earlier($0) }
         let bar = ProgressBar("verifying", isQuiet: global.json)
         let begin = ContinuousClock.now
-        let report = try audit.run(origins: origins, since: full ? nil : earlier) { bar.update($0, of: $1) }
+        var report = try audit.run(origins: origins, since: full ? nil : earlier) { bar.update($0, of: $1) }
         bar.finish()
         let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
+        let judged = try policyFile().first.map { policy in
+            let logs = Set(report.logs.map(\.origin))
+            return try PolicyAudit(
+                policy, logs: audit.store.logs().filter { logs.contains($0.origin) }, in: audit.store, now: Clock.now())
+        }
+        if let judged { report.add(judged) }
         let isProved = report.isSound && (audit.source == nil || report.unanchored.isEmpty)
         if global.json {
-            Output.json(audit.header + report.members(isProved: isProved))
+            Output.json(audit.header + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
         } else {
+            for log in judged?.logs ?? [] where log.isListed {
+                judged?.policy.show(log.verdict, of: "\(log.origin), \(grouped(log.size)) entries")
+            }
             show(report, duration, isProved: isProved)
         }
         if !isProved { throw ExitCode(ExitStatus.answerIsNo.rawValue) }

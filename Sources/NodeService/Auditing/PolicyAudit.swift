@@ -1,0 +1,79 @@
+public import LogStore
+public import TransparencyLog
+
+/// Logs held against a policy: which of its witnesses have cosigned their checkpoints, and whether that is its quorum.
+public struct PolicyAudit: Sendable {
+    public struct OfLog: Sendable {
+        public let origin: String
+        /// Whether the policy lists the key that signs the log, or no logs at all.
+        public let isListed: Bool
+        /// Of the newest checkpoint.
+        public let size: UInt64
+        public let verdict: WitnessPolicy.Verdict
+        /// The largest size whose checkpoint has the quorum; `nil` where none has.
+        public let reachedSize: UInt64?
+    }
+
+    public let policy: WitnessPolicy
+    public private(set) var logs: [OfLog] = []
+
+    /// Judges these logs by the cosignatures that are kept of them; those dated ahead of `now` do not count.
+    public init(_ policy: WitnessPolicy, logs: [StoredLog], in store: SQLiteLogStore, now: UInt64) throws {
+        self.policy = policy
+        self.logs = try logs.compactMap { try PolicyAudit.judge($0, policy, store, now) }
+    }
+
+    private static func judge(
+        _ log: StoredLog, _ policy: WitnessPolicy, _ store: SQLiteLogStore, _ now: UInt64
+    ) throws -> OfLog? {
+        guard let head = log.head else { return nil }
+        var lines: [UInt64: [NoteSignature]] = [:]
+        for cosignature in try store.cosignatures(of: log.id) {
+            guard let line = try? NoteSignature(parsing: cosignature.line) else { continue }
+            lines[cosignature.size, default: []].append(line)
+        }
+        func judge(_ head: SignedHead) throws -> WitnessPolicy.Verdict {
+            policy.judge(
+                try Checkpoint(origin: log.origin, size: head.size, root: head.root),
+                cosignatures: lines[head.size] ?? [], now: now)
+        }
+        let verdict = try judge(head)
+        var reached = verdict.isReached ? head.size : nil
+        for size in lines.keys.sorted(by: >) where reached == nil && size < head.size {
+            guard let earlier = try store.checkpoint(of: log.id, size: size) else { continue }
+            if try judge(earlier).isReached { reached = size }
+        }
+        let keys = policy.logs.map(\.key).filter { $0.name == log.origin }
+        let isSigned = (try? Checkpoint(verifying: SignedNote(parsing: head.note), logKeys: keys)) != nil
+        return OfLog(
+            origin: log.origin, isListed: policy.logs.isEmpty || isSigned, size: head.size, verdict: verdict,
+            reachedSize: reached)
+    }
+}
+
+extension AuditReport {
+    /// Takes in what a policy says: a listed log without its quorum is a problem, one that is not listed is unproved.
+    public mutating func add(_ audit: PolicyAudit) {
+        for log in audit.logs {
+            guard log.isListed else {
+                unproved.append("\(log.origin): the policy does not list its key; nobody says which witnesses count")
+                continue
+            }
+            let names = log.verdict.forged.map { audit.policy.witnesses[$0].name }
+            if !names.isEmpty {
+                problems.append(
+                    Problem(
+                        origin: log.origin, entry: nil,
+                        text: "a cosignature of \(names.joined(separator: ", ")) on size \(log.size) does not verify"))
+            }
+            guard !log.verdict.isReached else { continue }
+            let earlier = log.reachedSize.map { "the largest that is has \($0) entries" } ?? "and none is"
+            problems.append(
+                Problem(
+                    origin: log.origin, entry: log.reachedSize,
+                    text:
+                        "its newest checkpoint (\(log.size) entries) is not cosigned by the policy's quorum; \(earlier)"
+                ))
+        }
+    }
+}

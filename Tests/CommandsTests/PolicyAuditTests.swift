@@ -1,0 +1,93 @@
+import Foundation
+import Testing
+
+/// `verify --policy`: which witnesses counted, and whether that is the quorum, for people and for programs.
+@Suite(.serialized) struct PolicyAuditTests {
+    private func policy(_ scene: AuditScene, quorum: String, log: String? = nil) throws -> String {
+        try scene.place.file(
+            "agencies.policy",
+            """
+            # Who counts.
+            log \(log ?? scene.logKey)
+            witness owner \(scene.ownCosignerKey)
+            witness partner \(scene.cosignerKey)
+            group both all owner partner
+            quorum \(quorum)
+
+            """)
+    }
+
+    private static func judged(_ outcome: Entente.Outcome) -> [String: Any]? {
+        let policy = outcome.objects.first?["policy"] as? [String: Any]
+        return (policy?["logs"] as? [[String: Any]])?.first { $0["origin"] as? String == AuditScene.origin }
+    }
+
+    @Test func aHomeACopyAndAProofAreHeldAgainstIt() throws {
+        let scene = try AuditScene()
+        let file = try policy(scene, quorum: "both")
+        let copy = try scene.copy(of: "kr", named: "copy")
+        // The policy's keys are known keys: no --vkey is needed for the log that it lists.
+        let outcome = try scene.verify(copy, ["--policy", file, "--log", AuditScene.origin])
+        #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
+        let log = try #require(Self.judged(outcome))
+        #expect(log["reached"] as? Bool == true && log["reached_size"] as? Int == scene.size)
+        let witnesses = log["witnesses"] as? [[String: Any]] ?? []
+        #expect(witnesses.map { $0["name"] as? String } == ["owner", "partner"])
+        #expect(witnesses.allSatisfy { $0["counts"] as? Bool == true && $0["time"] as? String != nil })
+        let home = try scene.place.must("us", "verify", "--policy", file)
+        #expect(home.output.contains("quorum reached") && home.output.contains("both is reached: 2 of 2, 2 asked for"))
+        // kr's own log is not in it: that is said.
+        #expect(home.output.contains("kr.example/krus: the policy does not list its key"))
+
+        let proof = try scene.place.file("p", try scene.place.must("us", "prove", "\(AuditScene.origin)#3").output)
+        let body = try scene.place.file(
+            "b", try scene.place.must("us", "show", "\(AuditScene.origin)#3", "--raw").output)
+        let proved = try scene.verify(proof, ["--policy", file, "--body", body])
+        #expect(proved.status == 0, "\(proved.output) \(proved.errors)")
+        #expect((proved.objects.first?["policy"] as? [String: Any])?["reached"] as? Bool == true)
+        #expect(AuditScene.unproved(proved).isEmpty)
+        // Another body is no proof, whoever cosigned the checkpoint.
+        let other = try scene.verify(proof, ["--policy", file, "--body", file])
+        #expect(other.status == 1)
+    }
+
+    /// Entries that the partner has not got yet: the newest checkpoint lacks its cosignature, an earlier one has it.
+    @Test func aQuorumThatIsNotReachedIsAProblem() throws {
+        let scene = try AuditScene()
+        let file = try policy(scene, quorum: "both")
+        _ = try scene.place.fill("us", records: 650)
+        let outcome = try scene.place.run("us", "verify", "--policy", file, "--json")
+        #expect(outcome.status == 1)
+        let log = try #require(Self.judged(outcome))
+        #expect(log["reached"] as? Bool == false && log["reached_size"] as? Int == scene.size)
+        #expect(AuditScene.problems(outcome).contains { $0.contains("quorum") && $0.contains("\(scene.size) entries") })
+        let people = try scene.place.run("us", "verify", "--policy", file)
+        #expect(people.status == 1 && people.output.contains("partner has not cosigned"))
+
+        let proof = try scene.place.file("p", try scene.place.must("us", "prove", "\(AuditScene.origin)#3").output)
+        let proved = try scene.place.run("us", "verify", proof, "--policy", file, "--json")
+        #expect(proved.status == 1 && (proved.objects.first?["policy"] as? [String: Any])?["reached"] as? Bool == false)
+        #expect(try scene.place.run("us", "verify", "--policy", policy(scene, quorum: "none")).status == 0)
+    }
+
+    @Test func whatThePolicyDoesNotListIsSaidToBeUnproved() throws {
+        let scene = try AuditScene()
+        let file = try policy(scene, quorum: "none", log: scene.partnerLogKey)
+        let outcome = try scene.place.must("us", "verify", "--policy", file, "--json")
+        #expect(
+            AuditScene.unproved(outcome).contains { $0.hasPrefix("\(AuditScene.origin): the policy does not list") })
+        let proof = try scene.place.file("p", try scene.place.must("us", "prove", "\(AuditScene.origin)#3").output)
+        let proved = try scene.place.run("us", "verify", proof, "--policy", file)
+        #expect(proved.status == 64 && proved.errors.contains("the policy lists no key of \(AuditScene.origin)"))
+    }
+
+    @Test func aMalformedPolicyIsNamedWithItsLine() throws {
+        let place = try Place()
+        try place.found("us")
+        let file = try place.file("bad.policy", "# one\nquorum nobody\n")
+        let outcome = try place.run("us", "verify", "--policy", file)
+        #expect(outcome.status == 65 && outcome.errors.contains("bad.policy: line 2: "))
+        outcome.expectOneLine()
+        #expect(try place.run("us", "verify", "--policy", "/nonexistent").status == 66)
+    }
+}
