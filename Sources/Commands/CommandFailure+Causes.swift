@@ -26,6 +26,7 @@ extension CommandFailure {
         case let sealing as SealingError: self.init(.badInput, sealing.description)
         case let note as NoteError: self.init(.badInput, note.description)
         case let proof as ProofError: self.init(.badInput, proof.description)
+        case let evidence as EvidenceError: self.init(.badInput, evidence.description)
         case let fork as ForkError: self.init(.badInput, fork.description)
         default: self.init(.internal, "\(error)")
         }

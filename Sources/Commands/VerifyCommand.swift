@@ -32,6 +32,7 @@ struct VerifyCommand: ParsableCommand {
               entente show us.example/krus#1042 --raw > 1042.json
               entente prove us.example/krus#1042 > 1042.tlog-proof
               entente verify 1042.tlog-proof --body 1042.json --vkey us.example/krus+5b1a6c0d+AfR…
+              entente verify 1042.evidence.html --vkey us.example/krus+5b1a6c0d+AfR…
               entente verify evidence/us.example_krus.fork
               entente verify /srv/tiles --vkey us.example/krus+5b1a6c0d+AfR… --cosigner kr.example+0c2f11aa+BHk…
               entente verify https://node.us.example:7963/ --vkey us.example/krus+5b1a6c0d+AfR…
@@ -102,7 +103,13 @@ struct VerifyCommand: ParsableCommand {
                 return try TilesCheck(folder: path, keys: vkey, cosigners: cosigner).show(json: global.json)
             }
             let policy = try policyFile().first
-            let bytes = try InputFile.read(path, limit: max(TLogProof.maximumByteCount, ForkEvidence.maximumByteCount))
+            let bytes = try InputFile.read(
+                path, limit: max(ForkEvidence.maximumByteCount, RecordEvidence.maximumByteCount))
+            if RecordEvidence.isEvidence(bytes) {
+                guard body == nil else { throw CommandFailure(.usage, "evidence has its record's body in it") }
+                return try EvidenceCheck(path: path, bytes: bytes, keys: vkey, policy: policy, home: global.home)
+                    .show(json: global.json)
+            }
             if ForkEvidence.isEvidence(bytes) {
                 return try ForkCheck(path: path, bytes: bytes, keys: vkey, home: global.home).show(json: global.json)
             }

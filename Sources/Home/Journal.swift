@@ -2,8 +2,9 @@ import Cryptography
 import Glibc
 public import Records
 
-/// Who opened which sealed fields of which records, and when: `HOME/journal`, one JSON object a line. It is only ever
-/// added to, names records and fields, and never holds a value. What cannot be noted is not opened.
+/// Who opened which sealed fields of which records, who exported what, and when: `HOME/journal`, one JSON object a
+/// line. It is only ever added to, names records and fields, and never holds a value. What cannot be noted is neither
+/// opened nor exported.
 public struct Journal: Sendable {
     public enum Deed: String, Sendable, CaseIterable {
         /// The values were shown.
@@ -16,7 +17,7 @@ public struct Journal: Sendable {
         case index
         /// The running node opened boxes for another process.
         case agent
-        /// The values were written elsewhere.
+        /// A record, or a whole log, was written to files for others.
         case export
     }
 
@@ -75,7 +76,7 @@ public struct Journal: Sendable {
             try add(entries.flatMap { JSONWriter.write(.object(who + $0.members)) + [0x0A] })
         } catch let error as HomeError {
             throw HomeError(
-                error.category, "\(error.message); no sealed field is opened without a line in this journal",
+                error.category, "\(error.message); nothing is opened or exported without a line in this journal",
                 path: path)
         }
     }

@@ -75,7 +75,7 @@ struct JournalTests {
         let error = try #require(throws: HomeError.self) { try journal.note([entry]) }
         #expect(error.category == .notPermitted)
         #expect(error.description.contains("chmod 600 \(home.journalFile)"))
-        #expect(error.description.contains("no sealed field is opened"))
+        #expect(error.description.contains("nothing is opened or exported without a line"))
         try FileManager.default.removeItem(atPath: home.journalFile)
         try FileManager.default.createDirectory(atPath: home.journalFile, withIntermediateDirectories: false)
         #expect(throws: HomeError.self) { try journal.note([entry]) }

@@ -27,7 +27,7 @@ extension WitnessPolicy {
                             JSONMember("name", .string(printable(witness.name))),
                             JSONMember("vkey", .string(witness.key.text)),
                             JSONMember("counts", .bool(time != nil)),
-                            JSONMember("time", time.map { .string(instant($0)) } ?? .null),
+                            JSONMember("time", time.map { .string(moment($0)) } ?? .null),
                         ])
                     })),
             JSONMember("words", .array(explanation(of: verdict).map { .string(printable($0)) })),
@@ -40,7 +40,7 @@ extension WitnessPolicy {
         Output.line("\(printable(log)): \(state)")
         for line in explanation(of: verdict) { Output.line("  " + printable(line)) }
         let counted = zip(witnesses, verdict.times).compactMap { witness, time in
-            time.map { "\(witness.name) at \(instant($0))" }
+            time.map { "\(witness.name) at \(moment($0))" }
         }
         Output.line("  counted: " + (counted.isEmpty ? "nobody" : printable(counted.joined(separator: ", "))))
     }
@@ -67,9 +67,4 @@ extension PolicyAudit {
                         }))
             ]))
     }
-}
-
-/// Unix seconds as records write a time.
-func instant(_ seconds: UInt64) -> String {
-    Timestamp(seconds: Int64(clamping: seconds))?.text ?? "\(seconds) seconds after 1970"
 }

@@ -1,0 +1,121 @@
+import ArgumentParser
+import Cryptography
+import NodeService
+import Records
+import TransparencyLog
+
+/// An evidence file, checked by itself and against the keys that the reader knows.
+struct EvidenceCheck {
+    private let path: String
+    private let evidence: RecordEvidence
+    private let isWhole: Bool
+    private let known: [VerifierKey]
+    private let policy: WitnessPolicy?
+
+    /// Throws where the file is malformed. Without keys those of the home count, if there is one.
+    init(path: String, bytes: [UInt8], keys: [String], policy: WitnessPolicy?, home: String?) throws {
+        self.path = path
+        self.policy = policy
+        do {
+            evidence = try RecordEvidence(parsing: bytes)
+        } catch {
+            throw CommandFailure(.badInput, "\(printable(path)): \(CommandFailure(error).description)")
+        }
+        isWhole = [UInt8](evidence.serialized.utf8) == bytes
+        let given = try LogAudit.keys(keys) + (policy?.keys ?? [])
+        known = try given.isEmpty ? EvidenceCheck.knownKeys(home) : given
+    }
+
+    private static func knownKeys(_ home: String?) throws -> [VerifierKey] {
+        do {
+            let node = try Node.open(home)
+            return Array(node.mirrorKeys.values) + node.knownLogKeys.values.joined()
+        } catch {
+            // Nobody needs a home to check a file, but one that was named has to be there.
+            if home != nil { throw error }
+            return []
+        }
+    }
+
+    /// Prints the answer; ends with 1 where it is no.
+    func show(json: Bool) throws {
+        var report = AuditReport()
+        var verdict: WitnessPolicy.Verdict?
+        var finding: RecordEvidence.Finding?
+        let logKeys = known.filter { $0.algorithm == .ed25519 && $0.name == evidence.reference.origin.text }
+        func problem(_ text: String) {
+            report.problems.append(
+                AuditReport.Problem(
+                    origin: evidence.reference.origin.text, entry: evidence.reference.index, text: text))
+        }
+        if !isWhole { problem("the page is not what its data say: somebody has changed one of them") }
+        do {
+            let found = try evidence.verify(
+                logKey: logKeys.contains(where: evidence.isVouched(for:))
+                    ? evidence.logKey : logKeys.first ?? evidence.logKey)
+            finding = found
+            report.entries = 1
+            verdict = policy?.judge(found.checkpoint, cosignatures: evidence.proof.note.signatures, now: Clock.now())
+            if verdict?.isReached == false { problem("not cosigned by the policy's quorum") }
+            for cosignature in found.cosignatures where !known.contains(cosignature.key) {
+                report.unproved.append("that \(cosignature.key.text) is a key of \(cosignature.key.name)")
+            }
+            if found.unknownLines > 0 {
+                report.unproved.append("\(found.unknownLines) further signatures: the file has no key for them")
+            }
+        } catch {
+            problem(CommandFailure(error).description)
+        }
+        if logKeys.isEmpty {
+            report.unproved.append(
+                "that \(evidence.logKey.text) is the log's key: compare it with a peer card, and give it with --vkey")
+        }
+        let isProved = report.isSound && !logKeys.isEmpty
+        if let finding {
+            report.logs = [
+                AuditReport.LogResult(
+                    origin: finding.checkpoint.origin, size: finding.checkpoint.size,
+                    root: finding.checkpoint.root.base64, isSound: isProved, checkpoints: 1,
+                    cosignatures: finding.cosignatures.count, blobs: 0)
+            ]
+        }
+        if json {
+            Output.json(
+                [JSONMember("ref", .string(evidence.reference.text))] + report.members(isProved: isProved)
+                    + [
+                        JSONMember(
+                            "cosigned_by",
+                            .array(
+                                (finding?.cosignatures ?? []).map {
+                                    .object([
+                                        JSONMember("node", .string($0.key.name)),
+                                        JSONMember("time", .string(moment($0.time))),
+                                        JSONMember("known", .bool(known.contains($0.key))),
+                                    ])
+                                }))
+                    ]
+                    + (verdict.flatMap { verdict in
+                        policy.map { [JSONMember("policy", .object($0.members(of: verdict)))] }
+                    } ?? []))
+        } else {
+            show(report, finding, verdict, isProved: isProved)
+        }
+        if !isProved { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func show(
+        _ report: AuditReport, _ finding: RecordEvidence.Finding?, _ verdict: WitnessPolicy.Verdict?, isProved: Bool
+    ) {
+        let reference = evidence.reference.text
+        for problem in report.problems { Output.line(Style.red("\(reference): \(printable(problem.text))")) }
+        if let verdict { policy?.show(verdict, of: reference) }
+        if let finding, isProved {
+            Output.line(
+                Style.green("\(reference) is what was signed") + ", under \(grouped(finding.checkpoint.size)) entries")
+        }
+        for cosignature in finding?.cosignatures ?? [] where known.contains(cosignature.key) {
+            Output.line("held by \(cosignature.key.name), \(moment(cosignature.time))")
+        }
+        for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
+    }
+}
