@@ -1,0 +1,45 @@
+import ArgumentParser
+import LogStore
+import NodeService
+import Records
+import TransparencyLog
+
+struct LogShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "One log: its key, its newest checkpoint as it was signed, who cosigned and when.")
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The log, by its origin.")
+    var origin: String
+
+    func run() throws {
+        let node = try global.open()
+        let log = try LogCommand.log(origin, of: node)
+        let newest = try node.store.newestCosignatures(of: log.id).sorted { $0.cosigner < $1.cosigner }
+        let members = try node.store.membership(of: log.id)?.members ?? []
+        let checkpoints = try node.store.checkpointCount(of: log.id)
+        if global.json {
+            return Output.json(
+                log.members(cosigners: newest.filter { $0.size == log.head?.size }.map(\.cosigner)) + [
+                    JSONMember("node", .string(log.node)), JSONMember("community", .string(log.community)),
+                    JSONMember("vkey", .string((try? log.keys.current.text) ?? log.verifierKey)),
+                    JSONMember("members", .array(members.map { .string($0) })),
+                    JSONMember("checkpoints", .integer(Int64(checkpoints))),
+                    JSONMember("checkpoint", log.head.map { .string($0.note) } ?? .null),
+                    JSONMember("cosignatures", .array(newest.map(\.value))),
+                ])
+        }
+        Output.line("\(Style.bold(log.origin))  \(log.stateText), \(grouped(log.size)) entries")
+        Output.line("key          \((try? log.keys.current.text) ?? log.verifierKey)")
+        Output.line("members      \(printable(members.joined(separator: ", ")))")
+        Output.line("checkpoints  \(grouped(checkpoints))")
+        for cosignature in newest {
+            Output.line(
+                "cosigned by  \(printable(cosignature.cosigner)), \(grouped(cosignature.size)) entries, "
+                    + moment(cosignature.time))
+        }
+        if let note = log.head?.note { Output.line("\n" + note) }
+    }
+}
