@@ -26,7 +26,9 @@ public struct AuditSource: Sendable {
         guard let file = fopen(path, "re") else { return nil }
         defer { fclose(file) }
         var magic = [UInt8](repeating: 0, count: 16)
-        guard fread(&magic, 1, 16, file) == 16, magic == [UInt8]("SQLite format 3\u{0}".utf8) else { return nil }
+        let isDatabase = fread(&magic, 1, 16, file) == 16 && magic == [UInt8]("SQLite format 3\u{0}".utf8)
+        // One whose first bytes are damaged is a damaged database still.
+        guard isDatabase || path.hasSuffix(".sqlite") else { return nil }
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         return (path, folder + "signed.sqlite")
     }

@@ -76,6 +76,16 @@ extension LogAuditor {
 }
 
 extension AuditReport {
+    /// A log whose rows the database cannot find any more: others may still be read.
+    mutating func addUnreadable(_ log: StoredLog, _ reason: String) {
+        problems.append(
+            Problem(origin: log.origin, entry: nil, text: "the database cannot read it to its end: \(reason)"))
+        logs.append(
+            LogResult(
+                origin: log.origin, size: log.size, root: log.head?.root.base64 ?? "", isSound: false, checkpoints: 0,
+                cosignatures: 0, blobs: 0))
+    }
+
     /// The state of a log that was read to its end.
     public struct End: Sendable {
         /// The first entry that was read.

@@ -40,7 +40,11 @@ public struct LogAuditor {
         let total = logs.reduce(0) { $0 + $1.size }
         var before: UInt64 = 0
         for log in logs {
-            try audit(log, into: &report) { progress?(before + $0, total) }
+            do {
+                try audit(log, into: &report) { progress?(before + $0, total) }
+            } catch StoreError.damaged(_, let reason) {
+                report.addUnreadable(log, reason)
+            }
             before += log.size
         }
         // What this node said to hold, it has to hold: a log that is gone is no log less to audit.
