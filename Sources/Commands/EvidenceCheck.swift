@@ -29,7 +29,7 @@ struct EvidenceCheck {
     private static func knownKeys(_ home: String?) throws -> [VerifierKey] {
         do {
             let node = try Node.open(home)
-            return Array(node.mirrorKeys.values) + node.knownLogKeys.values.joined()
+            return node.mirrorKeys.values.flatMap(\.all) + node.knownLogKeys.values.joined()
         } catch {
             // Nobody needs a home to check a file, but one that was named has to be there.
             if home != nil { throw error }

@@ -122,7 +122,7 @@ struct VerifyCommand: ParsableCommand {
         }
         let node = try global.open()
         let keys = Dictionary(
-            try policyFile().flatMap(\.keys).filter { $0.algorithm == .cosignature }.map { ($0.name, $0) }
+            try policyFile().flatMap(\.keys).filter { $0.algorithm == .cosignature }.map { ($0.name, MirrorKeys($0)) }
         ) { first, _ in first }
         try audit(
             LogAudit(

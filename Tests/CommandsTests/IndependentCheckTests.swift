@@ -99,6 +99,36 @@ import Testing
     }
 
     @Test(.enabled(if: hasPython, "skipped: no python3 with cryptography and zstd here"))
+    func pythonChecksCosignaturesFromAnyMirrorKeyOfTheirNode() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        func key(_ folder: String) throws -> String {
+            let keys = try place.must(folder, "key", "list", "--json").objects
+            return try #require(
+                keys.first { $0["role"] as? String == "mirror" && $0["state"] as? String == "current" }?["public_key"]
+                    as? String)
+        }
+        let before = try key("kr")
+        try place.serve("us")
+        try place.must("kr", "sync")
+        try place.must("kr", "key", "rotate", "mirror")
+        try place.submit("us", "a")
+        try place.must("kr", "sync")
+        place.stop()
+        try place.found("other", named: "kr")
+        let after = try key("kr")
+        #expect(before != after)
+        for (key, status) in [(before, 0), (after, 0), (try key("other"), 1)] {
+            let report = try #require(
+                Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", key))
+            #expect(report.status == status, "\(report.output)")
+            #expect(
+                status == 1 || report.output.contains("us.example/krus: sound; 3 entries, 3 checkpoints, 2 cosig"),
+                "\(report.output)")
+        }
+    }
+
+    @Test(.enabled(if: hasPython, "skipped: no python3 with cryptography and zstd here"))
     func pythonFollowsALogFromAnyOfItsKeysAndTakesNoneThatNothingLeadsTo() throws {
         let place = try Place()
         try place.federate("us", "kr")

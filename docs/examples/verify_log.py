@@ -9,7 +9,9 @@ stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are 
 `home` takes the one that the database names: that proves the log whole, not whose it is.
 
 A log's KEY may be any that it has had: the records in which one key takes the place of another lead from it to those
-before and behind it (docs/keys.md). A proof is checked with the key that had signed when it was made.
+before and behind it (docs/keys.md). A proof is checked with the key that had signed when it was made. The KEY of a
+cosigner may be any that it has had, too: records in its own logs, as far as the home holds them, lead to the others, and
+each key checks what is dated within its time.
 
 The formats are public: https://c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof; tree
 hashing is RFC 6962. Needs cryptography, and zstandard or the zstd command: pip install cryptography zstandard
@@ -21,6 +23,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -165,6 +168,45 @@ def reigns(anchor, changes):
     return list(zip([each[1] for each in chain] + [end], starts, ends))
 
 
+def mirror_change(body, node):
+    """What a record in a log of this node says of its mirror key: the old one, until when it signs, and the new one."""
+    if b'"key"' not in body and b"\\" not in body:
+        return None
+    try:
+        record = json.loads(body)
+        if (record["type"], record["role"], record["action"]) != ("key", "mirror", "replaces"):
+            return None
+        old, new = parse_key(record["previous_key"]), parse_key(record["public_key"])
+        for key, key_id in (old, record["previous_key_id"]), (new, record["key_id"]):
+            identity = key[3].public_bytes(Encoding.Raw, PublicFormat.Raw)
+            need((key[0], key[2]) == (node, COSIGNER_KEY) and sha256(identity).hex() == key_id, "another key")
+        until = datetime.fromisoformat(record["valid_until"].replace("Z", "+00:00"))
+        return old, int(until.timestamp()), new
+    except (Wrong, ValueError, KeyError, TypeError, AttributeError):
+        return None  # it says nothing
+
+
+def terms(anchor, changes):
+    """The mirror keys of a node from one that is known, each with the last second at which it signs."""
+    same = lambda one, other: one[1] == other[1]
+    chain, used = [], {anchor[1]}
+    first = last = anchor
+    while link := next((each for each in changes if same(each[2], first) and each[0][1] not in used), None):
+        used.add(link[0][1])
+        chain.insert(0, link)
+        first = link[0]
+    while link := next((each for each in changes if same(each[0], last) and each[2][1] not in used), None):
+        used.add(link[2][1])
+        chain.append(link)
+        last = link[2]
+    return [(old, until) for old, until, _ in chain] + [(last, 1 << 63)]
+
+
+def cosigned_by(note, keys, at):
+    """Whether one of a node's mirror keys has cosigned the note, within its time."""
+    return any(signed_by(note, key) and at <= until for key, until in keys)
+
+
 # Proofs
 
 
@@ -267,21 +309,35 @@ def check_log(database, row, key, cosigners):
             total = node_hash(peaks.pop(), total)
         need(total == root, f"the entries do not have the root that was signed at size {signed_size}")
     checked = 0
-    for name, at, line in database.execute("SELECT cosigner, size, line FROM cosignature WHERE log = ?", (log,)):
+    given = "SELECT cosigner, size, time, line FROM cosignature WHERE log = ?"
+    for name, at, time, line in database.execute(given, (log,)):
         if name in cosigners:
             need(at in heads, f"a cosignature on size {at}, which has no checkpoint")
             text = heads[at][1][: heads[at][1].rindex("\n\n") + 2]
-            need(signed_by(f"{text}{line}\n", cosigners[name]), f"no cosignature of {name} on size {at}")
+            said = int.from_bytes(base64.b64decode(line.split(" ")[2], validate=True)[4:12], "big")
+            need(said == time, f"a cosignature of {name} on size {at} of another time")
+            need(cosigned_by(f"{text}{line}\n", cosigners[name], said), f"no cosignature of {name} on size {at}")
             checked += 1
     rotations = f", {len(keys) - 1} changes of key" if len(keys) > 1 else ""
     return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures{rotations}"
 
 
+def mirror_changes(database, node):
+    """The changes of a node's mirror key that its logs tell of. That the logs are its own is checked with all others."""
+    changes = []
+    for (log,) in database.execute("SELECT id FROM log WHERE node = ? ORDER BY origin", (node,)):
+        rows = database.execute("SELECT compressed, data FROM bundle WHERE log = ? ORDER BY number", (log,))
+        for compressed, data in rows:
+            for body in bodies(unpack(data) if compressed else data):
+                changes += filter(None, [mirror_change(body, node)])
+    return changes
+
+
 def check_home(path, keys):
     named = {key[0]: key for key in keys if key[2] == LOG_KEY}
-    cosigners = {key[0]: key for key in keys if key[2] == COSIGNER_KEY}
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     database.execute("BEGIN")  # all of it as of one moment
+    cosigners = {key[0]: terms(key, mirror_changes(database, key[0])) for key in keys if key[2] == COSIGNER_KEY}
     failed = False
     for log, origin, vkey, size in database.execute("SELECT id, origin, verifier_key, size FROM log ORDER BY origin"):
         try:

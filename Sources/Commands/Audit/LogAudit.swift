@@ -9,7 +9,7 @@ struct LogAudit {
     /// What is audited, as the report names it.
     let name: String
     let store: SQLiteLogStore
-    let mirrorKeys: [String: VerifierKey]
+    let mirrorKeys: [String: MirrorKeys]
     let logKeys: [String: [VerifierKey]]
     /// Where this is no home of the user's own: keys that stand in the database alone then prove nothing.
     var source: AuditSource?
@@ -43,7 +43,7 @@ struct LogAudit {
                 return log
             }
         var report = try withoutActuallyEscaping(progress) { progress in
-            try LogAuditor(store: store, mirrorKeys: mirrorKeys, logKeys: logKeys, since: since)
+            try LogAuditor(store: store, keys: mirrorKeys, logKeys: logKeys, since: since)
                 .audit(logs, progress: progress)
         }
         report.unproved += source?.unproved ?? []

@@ -7,7 +7,10 @@ struct KeyRotateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate",
         abstract: "Replace a key. Partners learn the new one from the log.",
-        subcommands: [KeyRotateSealingCommand.self, KeyRotateLogCommand.self, KeyRotateTLSCommand.self])
+        subcommands: [
+            KeyRotateSealingCommand.self, KeyRotateLogCommand.self, KeyRotateTLSCommand.self,
+            KeyRotateMirrorCommand.self,
+        ])
 }
 
 struct KeyRotateSealingCommand: ParsableCommand {

@@ -9,7 +9,8 @@ struct KeyStolenCommand: ParsableCommand {
         abstract: "Do what this node can do when a key is in other hands, and say what is left to do.",
         discussion: """
             sealing: a new epoch. log: the log is given up for a successor with a key of its own, since whoever has the \
-            key can write in it. tls: a new key, used at once; the old one is retired in the same step. None of that is \
+            key can write in it. mirror: a new key, and the old one signs nothing \
+            more. tls: a new key, used at once; the old one is retired in the same step. None of that is \
             taken back. docs/keys.md says what else is to be done, and by whom.
 
             EXAMPLES
@@ -19,11 +20,11 @@ struct KeyStolenCommand: ParsableCommand {
             """)
 
     enum Role: String, ExpressibleByArgument, CaseIterable {
-        case sealing, log, tls
+        case sealing, log, tls, mirror
     }
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The key: sealing, log or tls.")
+    @Argument(help: "The key: sealing, log, tls or mirror.")
     var role: Role
     @Option(help: "The community of a log key; needed where there are several.")
     var community: String?
@@ -44,6 +45,12 @@ struct KeyStolenCommand: ParsableCommand {
             Output.note(
                 "all that was sealed to the epochs before is known to the thief: tell the partners who sealed it")
         case .log: try giveUpLog(of: node)
+        case .mirror:
+            let rotation = try node.rotateMirrorKey(isStolen: true, author: Clock.user, time: Clock.timestamp)
+            rotation.show(json: global.json)
+            Output.note(
+                "next: tell the partners. What the thief signs with the old key and dates before now cannot be told from "
+                    + "what this node has signed")
         case .tls:
             try node.replaceStolenTLSKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
             Output.note(

@@ -83,3 +83,41 @@ extension SQLiteLogStore {
         }
     }
 }
+
+/// A mirror key that has signed in a node's name, and that was not known to be that node's.
+public struct ForeignCosigner: Sendable, Hashable {
+    public let node: String
+    public let keyID: UInt32
+    public let origin: String
+    /// Unix seconds when it was seen last.
+    public let time: UInt64
+}
+
+extension SQLiteLogStore {
+    /// Of one node no more than these are told apart.
+    private static let maximumForeignCosigners = 16
+
+    public func noteForeignCosigner(_ node: String, keyID: UInt32, origin: String, size: UInt64, time: UInt64) throws {
+        try database.write { db in
+            let count = try Int.fetchOne(
+                db, sql: "SELECT count(*) FROM foreign_cosigner WHERE node = ? AND key_id <> ?",
+                arguments: [node, Int64(keyID)])
+            guard count ?? 0 < Self.maximumForeignCosigners else { return }
+            try db.execute(
+                sql:
+                    "INSERT OR REPLACE INTO foreign_cosigner (node, key_id, origin, size, time) VALUES (?, ?, ?, ?, ?)",
+                arguments: [node, Int64(keyID), origin, Int64(clamping: size), Int64(clamping: time)])
+        }
+    }
+
+    public func foreignCosigners() throws -> [ForeignCosigner] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT node, key_id, origin, time FROM foreign_cosigner ORDER BY node, key_id")
+                .map {
+                    ForeignCosigner(
+                        node: try $0.text("node"), keyID: UInt32(truncatingIfNeeded: $0.size("key_id")),
+                        origin: try $0.text("origin"), time: $0.size("time"))
+                }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 import Glibc
 import Home
 public import LogStore
+import Records
 public import TransparencyLog
 
 /// A home, or a copy of its database, opened to be audited: nothing is written, not even beside the files, and no
@@ -8,7 +9,7 @@ public import TransparencyLog
 public struct AuditSource: Sendable {
     public let store: SQLiteLogStore
     /// Keys that check cosignatures, by node.
-    public let mirrorKeys: [String: VerifierKey]
+    public let mirrorKeys: [String: MirrorKeys]
     /// Keys of logs, by origin, from peer cards and from the command line.
     public let logKeys: [String: [VerifierKey]]
     /// What cannot be proved from what is here.
@@ -60,10 +61,12 @@ public struct AuditSource: Sendable {
         let node = home.foundNode
         store = try SQLiteLogStore(reading: database, marks: marks, node: node)
 
-        var mirrorKeys: [String: VerifierKey] = [:]
+        var mirrorKeys: [String: MirrorKeys] = [:]
         var logKeys: [String: [VerifierKey]] = [:]
         for card in (try? PeerDirectory(home).all())?.cards ?? [] {
-            mirrorKeys[card.node] = try? VerifierKey(parsing: card.mirrorKey.text)
+            if let key = try? VerifierKey(parsing: card.mirrorKey.text) {
+                mirrorKeys[card.node] = MirrorKeys(key, origins: Set(card.logs.map(\.origin)))
+            }
             for log in card.logs {
                 if let key = try? VerifierKey(parsing: log.key.text) { logKeys[log.origin, default: []].append(key) }
             }
@@ -74,23 +77,27 @@ public struct AuditSource: Sendable {
         for key in keys {
             switch key.algorithm {
             case .ed25519: logKeys[key.name, default: []].append(key)
-            case .cosignature: mirrorKeys[key.name] = key
+            case .cosignature: mirrorKeys[key.name] = MirrorKeys(key)
             }
         }
-        self.mirrorKeys = mirrorKeys
+        let published = Dictionary(grouping: (try? store.publishedKeys(role: .mirror)) ?? [], by: \.node)
+        self.mirrorKeys = Dictionary(
+            uniqueKeysWithValues: mirrorKeys.map { node, keys in
+                (node, keys.led(by: (published[node] ?? []).map { ($0.origin, $0.key) }))
+            })
         self.logKeys = logKeys
     }
 
     /// The keys of the node itself, where this is a home of the user's own.
     private static func addOwnKeys(
-        of home: HomeFolder, _ node: String?, _ mirrorKeys: inout [String: VerifierKey],
+        of home: HomeFolder, _ node: String?, _ mirrorKeys: inout [String: MirrorKeys],
         _ logKeys: inout [String: [VerifierKey]]
     ) {
         guard let node, let home = try? HomeFolder.open(home.path), let keystore = try? Keystore(home, node: node)
         else {
             return
         }
-        if let own = try? keystore.mirrorCardKey() { mirrorKeys[node] = try? VerifierKey(parsing: own.text) }
+        if let own = try? VerifierKey(parsing: keystore.mirrorCardKey().text) { mirrorKeys[node] = MirrorKeys(own) }
         for (community, generation) in (try? keystore.logGenerations()) ?? [] {
             guard let own = try? keystore.logCardKey(community: community, generation: generation),
                 let key = try? VerifierKey(parsing: own.text)

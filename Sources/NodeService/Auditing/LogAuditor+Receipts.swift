@@ -5,7 +5,7 @@ import TransparencyLog
 extension LogAuditor {
     /// Checks every receipt kept of a log: that its record names the blob, and that the holder has signed.
     func checkReceipts(
-        of log: StoredLog, keys: [String: VerifierKey], in store: SQLiteLogStore, _ walk: inout LogWalk,
+        of log: StoredLog, keys: [String: MirrorKeys], in store: SQLiteLogStore, _ walk: inout LogWalk,
         _ report: inout AuditReport
     ) throws {
         var unknown: Set<String> = []
@@ -23,14 +23,15 @@ extension LogAuditor {
                         receipt.index, "a receipt of \(receipt.holder) for a sealed part that no record names")
                     continue
                 }
-                guard let key = keys[receipt.holder] else {
+                guard let keys = keys[receipt.holder] else {
                     unknown.insert(receipt.holder)
                     continue
                 }
                 do {
                     let signed = try Cosignature(parsing: receipt.line)
                     try signed.verify(
-                        BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256), by: key)
+                        BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256),
+                        by: keys.key(for: signed) ?? keys.newest)
                     guard signed.time == receipt.time else { throw NoteError.badTime }
                 } catch {
                     walk.problem(receipt.index, "the receipt of \(receipt.holder) for its sealed part: \(error)")

@@ -9,7 +9,7 @@ public import TransparencyLog
 public struct LogAuditor {
     private let store: SQLiteLogStore
     /// Keys that check cosignatures, by node.
-    private let mirrorKeys: [String: VerifierKey]
+    private let mirrorKeys: [String: MirrorKeys]
     /// What is known of the logs' keys from elsewhere than the database, by origin.
     let logKeys: [String: [VerifierKey]]
     /// The report of an earlier audit, behind whose end this one begins.
@@ -22,13 +22,21 @@ public struct LogAuditor {
     private static let end: UInt64 = 64
 
     public init(
-        store: SQLiteLogStore, mirrorKeys: [String: VerifierKey], logKeys: [String: [VerifierKey]] = [:],
+        store: SQLiteLogStore, keys: [String: MirrorKeys], logKeys: [String: [VerifierKey]] = [:],
         since: AuditRecord? = nil
     ) {
         self.store = store
-        self.mirrorKeys = mirrorKeys
+        mirrorKeys = keys
         self.logKeys = logKeys
         self.since = since
+    }
+
+    /// The same for nodes that have had one mirror key each.
+    public init(
+        store: SQLiteLogStore, mirrorKeys: [String: VerifierKey], logKeys: [String: [VerifierKey]] = [:],
+        since: AuditRecord? = nil
+    ) {
+        self.init(store: store, keys: mirrorKeys.mapValues { MirrorKeys($0) }, logKeys: logKeys, since: since)
     }
 
     /// Audits these logs; `progress` hears how many entries are done of how many.
@@ -201,7 +209,7 @@ public struct LogAuditor {
         }
         var count = 0
         for each in end.cosignatures {
-            guard let key = mirrorKeys[each.cosigner] else {
+            guard let keys = mirrorKeys[each.cosigner] else {
                 report.unproved.append("\(log.origin): no key of \(each.cosigner) to check its cosignature with")
                 continue
             }
@@ -216,7 +224,8 @@ public struct LogAuditor {
                     continue
                 }
                 try cosignature.verify(
-                    Checkpoint(origin: log.origin, size: head.size, root: head.root), by: key)
+                    Checkpoint(origin: log.origin, size: head.size, root: head.root),
+                    by: keys.key(for: cosignature) ?? keys.newest)
                 count += 1
             } catch {
                 walk.problem(nil, "the cosignature of \(each.cosigner) on size \(each.size): \(error)")

@@ -66,7 +66,7 @@ extension SyncContext {
         let readers = try store.blobReaders(of: id, blobs: unknown.map { ($0.index, $0.sha256) })
         let keys = federation.value.mirrorKeys
         for (receipt, readers) in zip(unknown, readers) {
-            if let reason = refusal(of: receipt, log, readers, key: keys[receipt.holder]) {
+            if let reason = try refusal(of: receipt, log, readers, keys: keys[receipt.holder]) {
                 judgement.refusals.append("\(receipt.holder) for \(log.origin)#\(receipt.index): \(reason)")
             } else {
                 judgement.accepted.append(receipt)
@@ -76,15 +76,16 @@ extension SyncContext {
     }
 
     private func refusal(
-        of receipt: StoredReceipt, _ log: StoredLog, _ readers: BlobReaders?, key: VerifierKey?
-    ) -> String? {
+        of receipt: StoredReceipt, _ log: StoredLog, _ readers: BlobReaders?, keys: MirrorKeys?
+    ) throws -> String? {
         guard let readers else { return "no record held here names that blob" }
         // What was erased since was held all the same.
         guard readers.mayHold(receipt.holder) else { return "the holder is no recipient" }
-        guard let key else { return "there is no peer card of the holder" }
+        guard let keys else { return "there is no peer card of the holder" }
         guard receipt.time <= now() + SyncContext.clockTolerance else { return "it is dated in the future" }
         guard let cosignature = try? Cosignature(parsing: receipt.line), cosignature.time == receipt.time,
             let text = try? BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256),
+            let key = try keys.key(for: cosignature) ?? ledOn(keys).key(for: cosignature),
             (try? cosignature.verify(text, by: key)) != nil
         else { return "the holder's mirror key has not signed it" }
         return nil

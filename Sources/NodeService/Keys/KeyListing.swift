@@ -31,6 +31,12 @@ public struct ListedKey: Sendable {
     public let state: State
 }
 
+extension ListedKey {
+    fileprivate init(mirror key: Ed25519.PublicKey, text: String, node: String, state: State) {
+        self.init(role: .mirror, name: node, keyID: SHA256.hash(key.bytes), publicKey: text, state: state)
+    }
+}
+
 extension Node {
     /// The keys of this node that are in use, or still good for something.
     public func listKeys() throws -> [ListedKey] {
@@ -49,12 +55,17 @@ extension Node {
     }
 
     private func mirrorKeyList() throws -> [ListedKey] {
-        let card = try keystore.mirrorCardKey()
-        return [
-            ListedKey(
-                role: .mirror, name: name, keyID: SHA256.hash(card.publicKey.bytes), publicKey: card.text,
-                state: .current)
-        ]
+        let current = try mirrorCardKey()
+        let next = try keystore.nextMirrorCardKey()
+        var listed = [ListedKey(mirror: current.publicKey, text: current.text, node: name, state: .current)]
+        if let next, next != current {
+            listed.append(ListedKey(mirror: next.publicKey, text: next.text, node: name, state: .begun))
+        }
+        // Only public keys are left of these.
+        return listed
+            + (mirrorKeys[name]?.terms ?? []).reversed().filter { $0.key.text != current.text }.map {
+                ListedKey(mirror: $0.key.publicKey, text: $0.key.text, node: name, state: .replaced)
+            }
     }
 
     private func sealingKeyList() throws -> [ListedKey] {

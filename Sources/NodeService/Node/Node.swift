@@ -263,15 +263,7 @@ public final class Node: Sendable {
             node: name,
             members: Dictionary(
                 configuration.communities.map { ($0.name, $0.members) }, uniquingKeysWith: { first, _ in first }),
-            mirrorKeys: mirrorKeys)
-    }
-
-    /// The keys that check cosignatures, by node; this node's own among them.
-    public var mirrorKeys: [String: VerifierKey] {
-        var keys: [String: VerifierKey] = [:]
-        for card in cards { keys[card.node] = try? VerifierKey(parsing: card.mirrorKey.text) }
-        if let own = try? keystore.mirrorCardKey() { keys[name] = try? VerifierKey(parsing: own.text) }
-        return keys
+            keys: mirrorKeys)
     }
 
     /// The logs' keys as the cards and this node's own keys say, by origin.
@@ -290,7 +282,7 @@ public final class Node: Sendable {
     public func synchronisation() throws -> SyncContext {
         SyncContext(
             store: store, federation: federation,
-            cosigner: try Cosigner(name: name, privateKey: keystore.mirrorKey()), now: Clock.now,
+            cosigner: try cosigner(), now: Clock.now,
             evidenceFolder: home.evidenceFolder, logger: logger)
     }
 
@@ -348,7 +340,7 @@ public final class Node: Sendable {
         return try PeerCard(
             node: name, endpoint: configuration.endpoint,
             trust: .pins(tlsPins()),
-            mirrorKey: keystore.mirrorCardKey(),
+            mirrorKey: mirrorCardKey(),
             sealingKeys: epochs.map {
                 PeerCard.SealingKey(epoch: $0, key: try keystore.sealingPublicKey(epoch: $0))
             },

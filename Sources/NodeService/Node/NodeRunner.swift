@@ -126,6 +126,9 @@ public final class NodeRunner: Sendable {
         guard before != now else { return }
         let replaced = Set(now.cards.keys).union(before.cards.keys).filter { now.cards[$0] != before.cards[$0] }
         let retired = before.pins.filter { now.pins[$0.key] != $0.value }.values
+        if now.federation.mirrorKeys[node.name] != before.federation.mirrorKeys[node.name] {
+            context.sign(with: try node.cosigner())
+        }
         let changed = context.obey(now.federation).union(replaced).union(retired)
         // Without a certificate or a CA file there is no new trust; connections end all the same, and none is taken up
         // with a peer that is in no community.

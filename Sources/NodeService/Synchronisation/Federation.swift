@@ -10,13 +10,18 @@ public struct Federation: Sendable, Hashable {
     public let node: String
     /// Members of each of this node's communities.
     public let members: [String: [String]]
-    /// The key that checks each node's cosignatures.
-    public let mirrorKeys: [String: VerifierKey]
+    /// The keys that check each node's cosignatures.
+    public let mirrorKeys: [String: MirrorKeys]
 
-    public init(node: String, members: [String: [String]], mirrorKeys: [String: VerifierKey]) {
+    public init(node: String, members: [String: [String]], keys: [String: MirrorKeys]) {
         self.node = node
         self.members = members
-        self.mirrorKeys = mirrorKeys
+        mirrorKeys = keys
+    }
+
+    /// The same for nodes that have had one key each.
+    public init(node: String, members: [String: [String]], mirrorKeys: [String: VerifierKey]) {
+        self.init(node: node, members: members, keys: mirrorKeys.mapValues { MirrorKeys($0) })
     }
 
     /// The communities in which this node admits a peer, sorted.
@@ -38,7 +43,11 @@ public struct Federation: Sendable, Hashable {
 public final class SyncContext: Sendable {
     public let store: SQLiteLogStore
     let federation: Guarded<Federation>
-    package let cosigner: Cosigner
+    private let signing: Guarded<Cosigner>
+    /// Signs what this node holds, with the mirror key in use.
+    package var cosigner: Cosigner { signing.value }
+    /// Cosignatures by keys that were not known yet: they are judged again when more has come of the logs.
+    let parked = Guarded<[(line: CosignatureLine, log: LogID)]>([])
     let sessions = LiveSessions()
     let transfers: Transfers
     /// Cosignatures that are to be judged and stored.
@@ -57,7 +66,7 @@ public final class SyncContext: Sendable {
         self.evidenceFolder = evidenceFolder
         self.store = store
         self.federation = Guarded(federation)
-        self.cosigner = cosigner
+        signing = Guarded(cosigner)
         self.now = now
         transfers = Transfers(store: store)
         arrivingLines = Together(on: transfers.storing) { ArrivingLines.store($0) }
@@ -99,7 +108,7 @@ public final class SyncContext: Sendable {
         let known = federation.value
         federation.value = Federation(
             node: known.node, members: known.members,
-            mirrorKeys: known.mirrorKeys.merging([mirrorKey.name: mirrorKey]) { _, new in new })
+            keys: known.mirrorKeys.merging([mirrorKey.name: MirrorKeys(mirrorKey)]) { _, new in new })
     }
 
     /// The logs that a peer may see, for its session.
@@ -163,10 +172,16 @@ public final class SyncContext: Sendable {
             return federation
         }
         let peers = Set(before.members.values.flatMap { $0 }).union(now.members.values.flatMap { $0 })
-        guard before.mirrorKeys == now.mirrorKeys else { return peers.subtracting([now.node]) }
+        // Keys that records have added are known without that.
+        guard before.mirrorKeys.keys == now.mirrorKeys.keys,
+            before.mirrorKeys.allSatisfy({ now.mirrorKeys[$0.key]?.contains($0.value) == true })
+        else { return peers.subtracting([now.node]) }
         return peers.subtracting([now.node])
             .filter { before.communities(admitting: $0) != now.communities(admitting: $0) }
     }
+
+    /// Signs with another mirror key from now on.
+    func sign(with cosigner: Cosigner) { signing.value = cosigner }
 
     /// Forgets what was agreed on, behind all that sessions have handed on to be kept; those under way keep nothing
     /// more once the federation has changed.

@@ -9,6 +9,7 @@ extension SyncContext {
     /// Replicas have reached their checkpoints: they are cosigned before anybody hears of it. On the storing queue.
     func completed(_ logs: [StoredLog]) {
         guard !logs.isEmpty else { return }
+        judgeParked()
         for (log, result) in zip(logs, cosign(logs)) {
             do {
                 if try result.get() == nil, let reason = try store.clockLag(of: log.id, now: now()) {
@@ -97,7 +98,7 @@ extension SyncContext {
         var refusals: [String] = []
         for line in lines
         where try store.cosignature(of: id, by: line.cosigner, size: line.size)?.time ?? 0 < line.time {
-            guard let refusal = try refusal(of: line, log, membership) else {
+            guard let refusal = try refusal(of: line, log, membership, keys: keys(of: line)) else {
                 judgement.verified.append(line)
                 continue
             }
@@ -121,10 +122,10 @@ extension SyncContext {
     }
 
     private func refusal(
-        of line: CosignatureLine, _ log: StoredLog, _ membership: Membership?
+        of line: CosignatureLine, _ log: StoredLog, _ membership: Membership?, keys: MirrorKeys?
     ) throws -> CosignatureRefusal? {
         let federation = federation.value
-        guard let key = federation.mirrorKeys[line.cosigner] else {
+        guard let keys else {
             return CosignatureRefusal(text: "there is no peer card of it")
         }
         // Whoever may not hold a log has nothing to say of it.
@@ -137,11 +138,58 @@ extension SyncContext {
         guard let head = try store.checkpoint(of: log.id, size: line.size) else {
             return CosignatureRefusal(text: "no checkpoint of that size is kept here")
         }
-        guard let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
-            let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
+        guard let cosignature = try? Cosignature(parsing: line.line), cosignature.name == line.cosigner,
+            cosignature.time == line.time
+        else { return CosignatureRefusal(text: "its mirror key has not signed that", isLie: true) }
+        guard let key = keys.key(for: cosignature) else {
+            guard !keys.knows(cosignature) else {
+                // Whoever passes it on may not know of the new key yet.
+                return CosignatureRefusal(text: "its mirror key had been replaced by then")
+            }
+            park(line, log, keyID: cosignature.keyID)
+            return CosignatureRefusal(
+                text: "its card and logs, as far as they are here, do not lead to that mirror key")
+        }
+        guard let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
             (try? cosignature.verify(checkpoint, by: key)) != nil
         else { return CosignatureRefusal(text: "its mirror key has not signed that", isLie: true) }
         return nil
+    }
+
+    // MARK: Keys that logs lead to
+
+    /// The keys of a line's cosigner; where it names one that is not known, with what has come of its logs since.
+    private func keys(of line: CosignatureLine) throws -> MirrorKeys? {
+        guard let keys = federation.value.mirrorKeys[line.cosigner] else { return nil }
+        guard let cosignature = try? Cosignature(parsing: line.line), !keys.knows(cosignature) else { return keys }
+        return try ledOn(keys)
+    }
+
+    func ledOn(_ keys: MirrorKeys) throws -> MirrorKeys {
+        keys.led(by: try store.mirrorRecords()[keys.anchor.name] ?? [])
+    }
+
+    private static let maximumParked = 1_024
+
+    private func park(_ line: CosignatureLine, _ log: StoredLog, keyID: UInt32) {
+        try? store.noteForeignCosigner(
+            line.cosigner, keyID: keyID, origin: log.origin, size: line.size, time: now())
+        parked.update { parked in
+            if parked.count < Self.maximumParked { parked.append((line, log.id)) }
+        }
+    }
+
+    /// Judges again what was signed by keys that were not known then. On the storing queue.
+    private func judgeParked() {
+        let lines = parked.update { parked in
+            defer { parked = [] }
+            return parked
+        }
+        for (log, lines) in Dictionary(grouping: lines, by: \.log) {
+            guard let judgement = try? judge(lines.map(\.line), of: log), !judgement.verified.isEmpty else { continue }
+            _ = keep(judgement.verified.map { ($0, log) })
+            sessions.notify(.logs([log]))
+        }
     }
 
     /// Judges what sessions have brought, and stores together what verifies. Tells the other sessions of it, then each
