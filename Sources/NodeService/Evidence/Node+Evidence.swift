@@ -17,7 +17,9 @@ extension Node {
         guard let logKey = try log.keys.keys(at: head.size).last else {
             throw HomeError(.noInput, "no key signs \(log.origin) at \(head.size) entries")
         }
-        let keys = mirrorKeys.values.flatMap(\.all).filter { key in proof.note.signatures.contains { key.isNamed(by: $0) } }
+        let keys = mirrorKeys.values.flatMap(\.all).filter { key in
+            proof.note.signatures.contains { key.isNamed(by: $0) }
+        }
         var records: [RecordEvidence.KeyRecord] = []
         for index in try keyRecords(of: log) where index < head.size {
             guard records.count < RecordEvidence.maximumKeyRecords else {
