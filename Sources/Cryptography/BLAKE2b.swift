@@ -25,13 +25,15 @@ public enum KeyDerivation {
     public static let masterKeyByteCount = 32
 
     /// The subkey of 32 bytes with this id under an eight-character context.
-    public static func subkey(of master: SecretBytes, id: UInt64, context: StaticString) throws -> SecretBytes {
+    public static func subkey(
+        of master: SecretBytes, id: UInt64, context: StaticString, isPassing: Bool = false
+    ) throws -> SecretBytes {
         Sodium.start()
         guard master.count == masterKeyByteCount else {
             throw CryptographyError.wrongLength(expected: masterKeyByteCount, actual: master.count)
         }
         precondition(context.utf8CodeUnitCount == 8, "a derivation context has eight characters")
-        return try SecretBytes(count: 32, isPassing: true) { target in
+        return try SecretBytes(count: 32, isPassing: isPassing) { target in
             master.withUnsafeBytes { master in
                 let label = context.withUTF8Buffer { $0.map { CChar(bitPattern: $0) } }
                 _ = crypto_kdf_derive_from_key(target.unsignedChars, target.count, id, label, master.unsignedChars)

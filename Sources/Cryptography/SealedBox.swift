@@ -50,11 +50,11 @@ public enum SealedBox {
         }
 
         /// The content of a box that was sealed to this key.
-        public func open(_ box: [UInt8]) throws -> SecretBytes {
+        public func open(_ box: [UInt8], isPassing: Bool = false) throws -> SecretBytes {
             guard box.count >= overhead else {
                 throw CryptographyError.wrongLength(expected: overhead, actual: box.count)
             }
-            return try SecretBytes(count: box.count - overhead, isPassing: true) { target in
+            return try SecretBytes(count: box.count - overhead, isPassing: isPassing) { target in
                 let status = secret.withUnsafeBytes { secret in
                     crypto_box_seal_open(
                         target.unsignedChars, box, UInt64(box.count), publicKey.bytes, secret.unsignedChars)

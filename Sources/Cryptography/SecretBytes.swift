@@ -7,7 +7,8 @@ import CSodium
 public final class SecretBytes: @unchecked Sendable {
     private let pointer: UnsafeMutableRawPointer
     public let count: Int
-    private let isInSlot: Bool
+    /// Whether it is in memory that passing secrets share.
+    package let isInSlot: Bool
 
     /// Secret memory whose bytes the closure writes. Throws what the closure throws; the memory is then wiped.
     ///

@@ -24,14 +24,15 @@ public enum XChaCha20Poly1305 {
         return ciphertext
     }
 
+    /// - Parameter isPassing: whether the plaintext lives for an instant; see ``SecretBytes``. A key that stays does not.
     public static func open(
-        _ ciphertext: [UInt8], key: SecretBytes, nonce: [UInt8], associatedData: [UInt8]
+        _ ciphertext: [UInt8], key: SecretBytes, nonce: [UInt8], associatedData: [UInt8], isPassing: Bool = false
     ) throws -> SecretBytes {
         try check(key: key, nonce: nonce)
         guard ciphertext.count >= overhead else {
             throw CryptographyError.wrongLength(expected: overhead, actual: ciphertext.count)
         }
-        return try SecretBytes(count: ciphertext.count - overhead, isPassing: true) { target in
+        return try SecretBytes(count: ciphertext.count - overhead, isPassing: isPassing) { target in
             let status = key.withUnsafeBytes { key in
                 crypto_aead_xchacha20poly1305_ietf_decrypt(
                     target.unsignedChars, nil, nil, ciphertext, UInt64(ciphertext.count), associatedData,

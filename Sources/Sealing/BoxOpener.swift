@@ -19,7 +19,7 @@ public struct BoxOpener: Sendable {
         let byID = Dictionary(keys.map { ($0.publicKey.sealingKeyID, $0) }, uniquingKeysWith: { first, _ in first })
         self.init(keyIDs: keys.map(\.publicKey.sealingKeyID)) { boxed in
             guard let key = byID[boxed.keyID] else { throw SealingError.keyMissing(node: boxed.node) }
-            return try key.open(boxed.box)
+            return try key.open(boxed.box, isPassing: true)
         }
     }
 

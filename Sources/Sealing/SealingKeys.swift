@@ -13,12 +13,12 @@ package struct SealingKeys: Sendable {
     package init(dataKey: SecretBytes) throws {
         self.dataKey = dataKey
         commitmentKey = try KeyDerivation.subkey(
-            of: dataKey, id: SealingKeys.commitmentID, context: SealingKeys.context)
+            of: dataKey, id: SealingKeys.commitmentID, context: SealingKeys.context, isPassing: true)
     }
 
     /// The key of the field at this position, from 0, among the sorted fields.
     package func fieldKey(at position: Int) throws -> SecretBytes {
-        try KeyDerivation.subkey(of: dataKey, id: UInt64(position) + 1, context: SealingKeys.context)
+        try KeyDerivation.subkey(of: dataKey, id: UInt64(position) + 1, context: SealingKeys.context, isPassing: true)
     }
 
     /// What binds a field's ciphertext to its place: moved to another field, record or origin, it does not open.

@@ -67,6 +67,22 @@ struct PassphraseTests {
         for name in try Disk.names(home.keysFolder) { #expect(Disk.mode(path(name)) == 0o600) }
     }
 
+    @Test("lie in memory of their own once they are opened, not in what passing secrets share")
+    func memory() throws {
+        _ = try makePlain()
+        try keys(nil).protect(with: secret("correct horse"), cost: cost)
+        for keys in [try keys("correct horse"), try keys("correct horse")] {
+            let opened = [
+                try keys.logKey(community: "krus").seed, try keys.mirrorKey().seed,
+                try keys.sealingKey(epoch: 1).secret, try keys.doublesKey(), try keys.blindIndexKey(),
+                try keys.tlsKey(),
+            ]
+            #expect(opened.allSatisfy { !$0.isInSlot })
+        }
+        // Otherwise this shows nothing.
+        #expect(try SecretBytes.random(count: 32, isPassing: true).isInSlot)
+    }
+
     @Test("cannot be read with a wrong passphrase, or without one; public keys can")
     func wrong() throws {
         _ = try makePlain()
