@@ -139,8 +139,9 @@ final class Place {
 
     /// Starts `run` and waits until it listens.
     @discardableResult
-    func serve(_ node: String) throws -> Process {
-        let (process, output, _) = try Entente.start(["--home", "\(path)/\(node)", "run", "--json"])
+    func serve(_ node: String, inside namespace: String? = nil) throws -> Process {
+        let (process, output, _) = try Entente.start(
+            ["--home", "\(path)/\(node)", "run", "--json"], inside: namespace)
         running.append((node, process))
         let first = output.fileHandleForReading.availableData
         #expect(String(decoding: first, as: UTF8.self).contains("listening"))
