@@ -7,7 +7,7 @@ import Synchronization
 
 /// Serves the logs of a running node as tiles over HTTPS, to those who may see them by their certificate.
 ///
-/// HTTP/1.1 on SwiftNIO's codec behind the project's own TLS handler: docs/decisions/http-server.md says why.
+/// HTTP/1.1 on SwiftNIO's codec behind the project's own TLS handler: docs/decisions/0002-what-serves-http.md says why.
 public final class TileServer: Sendable {
     /// What one reader may take of the node.
     package struct Limits: Sendable {
