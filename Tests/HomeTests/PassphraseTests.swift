@@ -83,6 +83,26 @@ struct PassphraseTests {
         #expect(try SecretBytes.random(count: 32, isPassing: true).isInSlot)
     }
 
+    @Test("are not cut off from the passphrase by its removal while one of them cannot be read")
+    func removalPastAnUnreadableKey() throws {
+        _ = try makePlain()
+        try keys(nil).protect(with: secret("correct horse"), cost: cost)
+        chmod(path("mirror.key"), 0o640)
+        let wide = try #require(throws: HomeError.self) { try keys("correct horse").unprotect() }
+        #expect(wide.description.contains("chmod 600"))
+        chmod(path("mirror.key"), 0o600)
+        // As a later release may write it.
+        let strange = try Disk.text(path("mirror.key")).replacing("ed25519-cosignature", with: "ed448-cosignature")
+        try strange.write(toFile: path("other.key"), atomically: false, encoding: .utf8)
+        chmod(path("other.key"), 0o600)
+        let unknown = try #require(throws: HomeError.self) { try keys("correct horse").unprotect() }
+        #expect(unknown.path == path("other.key"))
+        unlink(path("other.key"))
+        try expectReadable(keys("correct horse"))
+        try keys("correct horse").unprotect()
+        try expectReadable(keys(nil))
+    }
+
     @Test("cannot be read with a wrong passphrase, or without one; public keys can")
     func wrong() throws {
         _ = try makePlain()

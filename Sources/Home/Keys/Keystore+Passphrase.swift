@@ -30,7 +30,8 @@ extension Keystore {
         }
     }
 
-    /// Writes the keys as plain files, and then forgets the passphrase.
+    /// Writes the keys as plain files, and then forgets the passphrase. A key file that cannot be read, for its rights or
+    /// for what is in it, ends that with the passphrase as it was.
     @discardableResult
     public func unprotect() throws -> Leftovers {
         try changing { old in
@@ -70,7 +71,10 @@ extension Keystore {
                 guard unlink(path) == 0 || errno == ENOENT else { throw SystemCall.error("cannot be removed", path) }
                 continue
             }
-            guard let text = try? SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount) else {
+            let text: SecretBytes
+            do {
+                text = try SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount)
+            } catch  where !name.hasSuffix(".key") {
                 left.names.append(name)
                 continue
             }
@@ -81,6 +85,12 @@ extension Keystore {
                 let secret = try file.read(text: text, unlock: unlock)
                 try SecretFile.replace(
                     key.map { try file.protectedText(secret, under: $0) } ?? file.plainText(secret), at: path)
+            } else if Keystore.isKeyFile(text) {
+                // Without the passphrase's file nobody could ever read it again.
+                throw HomeError(
+                    .configuration,
+                    "is a key file of a kind that is not known here; move it out of keys/, and try again",
+                    path: path)
             } else {
                 left.names.append(name)
             }
