@@ -9,7 +9,13 @@ public struct Checkpoint: Sendable, Hashable {
     public let root: SHA256Digest
 
     public init(origin: String, size: UInt64, root: SHA256Digest) throws {
-        try KeyName.check(origin)
+        try self.init(origin: origin, size: size, root: root, checking: KeyName.check)
+    }
+
+    private init(
+        origin: String, size: UInt64, root: SHA256Digest, checking check: (String) throws -> Void
+    ) throws {
+        try check(origin)
         guard size <= TreeLimits.maximumSize else { throw NoteError.sizeTooLarge(size) }
         guard size > 0 || root == MerkleHasher.emptyRoot else { throw NoteError.badEmptyRoot }
         self.origin = origin
@@ -19,13 +25,18 @@ public struct Checkpoint: Sendable, Hashable {
 
     /// A checkpoint from its text: three lines, each with its line feed. It is written back identically.
     public init(parsing text: String) throws {
+        try self.init(parsing: text, checking: KeyName.check)
+    }
+
+    /// The same with another rule for the origin, which throws what is wrong with it.
+    init(parsing text: String, checking check: (String) throws -> Void) throws {
         guard text.utf8.count <= KeyName.maximumByteCount + 100 else { throw NoteError.badCheckpoint }
         let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         guard lines.count == 4, lines[3].isEmpty, let origin = String(lines[0]),
             let size = Decimal.parse(lines[1]), let base64 = String(lines[2]),
             let root = SHA256Digest(base64: base64)
         else { throw NoteError.badCheckpoint }
-        try self.init(origin: origin, size: size, root: root)
+        try self.init(origin: origin, size: size, root: root, checking: check)
     }
 
     /// The signed text: origin, size and root, each with its line feed.
