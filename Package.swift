@@ -100,6 +100,8 @@ let package = Package(
         tests(
             "WebServiceTests",
             ["WebService", "TransparencyLog", "Cryptography", "LogStore", "MutualTLS", "NodeService", logging] + nio),
-        tests("CommandsTests", ["entente", "NodeService", "LogStore", "Cryptography"], exclude: ["Independent"]),
+        tests(
+            "CommandsTests", ["entente", "NodeService", "LogStore", "TransparencyLog", "Cryptography"],
+            exclude: ["Independent"]),
     ]
 )

@@ -124,5 +124,5 @@ private func behind(_ entries: UInt64, _ seconds: UInt64?) -> String {
 
 /// Unix seconds as records write a moment.
 func moment(_ seconds: UInt64) -> String {
-    Timestamp(seconds: Int64(clamping: seconds))?.text ?? "an unreadable time"
+    Clock.moment(seconds)
 }

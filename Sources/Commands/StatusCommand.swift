@@ -26,7 +26,10 @@ struct StatusCommand: ParsableCommand {
         let logs = try node.store.logs()
         let now = Clock.now()
         let forks = try node.forks(of: logs)
-        let alarms = try alarms(of: node, logs, forks, now: now)
+        let book = try FreshnessBook(node: node, now: now)
+        let freshness = try logs.map { try book.freshness(of: $0) }
+        let alarms =
+            try alarms(of: node, logs, forks, now: now) + zip(logs, freshness).compactMap { book.alarm(of: $0, $1) }
         let delivery = try Delivery(node: node, now: now)
         // Without a certificate there is an alarm.
         let announced = try? node.announcedTLSKey()
@@ -43,18 +46,20 @@ struct StatusCommand: ParsableCommand {
                 JSONMember(
                     "logs",
                     .array(
-                        zip(held, cosigners).map { held, cosigners in
-                            .object(
-                                held.log.members(cosigners: cosigners) + held.log.members(of: forks[held.log.id]) + [
-                                    JSONMember("holders", .array(held.members.map { $0.value(now: now) }))
-                                ])
+                        zip(zip(held, freshness), cosigners).map { each, cosigners in
+                            let (held, freshness) = each
+                            return .object(
+                                held.log.members(cosigners: cosigners) + held.log.members(of: forks[held.log.id])
+                                    + freshness.members + [
+                                        JSONMember("holders", .array(held.members.map { $0.value(now: now) }))
+                                    ])
                         })),
                 JSONMember("peers", .array(peers.map { $0.value(now: now) })),
                 JSONMember("alarms", .array(alarms.map { .string($0) })),
                 JSONMember("announced_tls_key", announced?.value ?? .null),
             ])
         } else {
-            show(node, held, peers, alarms, now: now)
+            show(node, Array(zip(held, freshness)), peers, alarms, now: now)
             if let announced { Output.line(Style.yellow(announced.text)) }
         }
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
@@ -101,14 +106,15 @@ struct StatusCommand: ParsableCommand {
     }
 
     private func show(
-        _ node: Node, _ logs: [(log: StoredLog, members: [Delivery.OfMember])], _ peers: [Delivery.OfPeer],
-        _ alarms: [String], now: UInt64
+        _ node: Node, _ logs: [((log: StoredLog, members: [Delivery.OfMember]), Freshness)],
+        _ peers: [Delivery.OfPeer], _ alarms: [String], now: UInt64
     ) {
         Output.line("\(Style.bold(node.name))  \(node.home.path)")
-        var table = Table("LOG", "ENTRIES", "STATE", "HELD BY")
-        for (log, members) in logs {
+        var table = Table("LOG", "ENTRIES", "STATE", "DATED", "HELD BY")
+        for ((log, members), freshness) in logs {
             table.add(
-                log.origin, grouped(log.size), log.stateText, members.map(\.cell).joined(separator: ", "))
+                log.origin, grouped(log.size), log.stateText, freshness.cell,
+                members.map(\.cell).joined(separator: ", "))
         }
         table.print()
         var partners = Table("PARTNER", "ENDPOINT", "COMMUNITIES", "LAST HEARD", "LAG", "LAST ERROR")
@@ -118,7 +124,7 @@ struct StatusCommand: ParsableCommand {
                 peer.lag, peer.contact?.currentError ?? "-")
         }
         if !partners.isEmpty { partners.print() }
-        for (log, members) in logs {
+        for ((log, members), _) in logs {
             for member in members where member.obstacle?.endsEveryPath == true {
                 let reason = printable(member.obstacle?.text(now: now) ?? "")
                 Output.line(Style.yellow("NO PATH  \(log.origin) to \(member.node): \(reason)"))

@@ -48,6 +48,7 @@ struct SyncCommand: AsyncParsableCommand {
             show(report)
             if let error = report.error { worst = worst.worse(ExitStatus(error.kind)) }
         }
+        try node.noteLogContacts()
         // What partners had erased; where this fails, the next search does it.
         try? node.forgetErasedValues()
         if worst != .done { throw ExitCode(worst.rawValue) }

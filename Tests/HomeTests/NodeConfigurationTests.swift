@@ -149,7 +149,30 @@ struct NodeConfigurationTests {
         #expect(try Self.parsed(bare.text()) == bare)
     }
 
+    @Test("says after what time a log counts as stale, with or without a unit")
+    func staleAfter() throws {
+        let hours = Self.sample.replacing("    carry_sealed: members", with: "    stale_after: 36h")
+        #expect(try Self.parsed(hours).communities.map(\.staleAfter) == [129_600, 10_800])
+        #expect(try Self.parsed(Self.parsed(hours).text()) == Self.parsed(hours))
+        #expect(try Self.parsed(hours).text().contains("stale_after: 36h\n"))
+        for (text, seconds) in [
+            ("0", 0), ("7", 7), ("90 s", 90), ("90s", 90), ("15 min", 900), ("3h", 10_800), ("2 d", 172_800),
+            ("4294967295d", 371_085_174_288_000),
+        ] as [(String, UInt64)] {
+            #expect(TimeSpan.parse(text) == seconds, "\(text)")
+        }
+        for text in ["", "h", "3 hours", "3h 5", "-3h", "1.5h", "03h", "3 H", "4294967296", "٣h", "3\u{301}h"] {
+            #expect(TimeSpan.parse(text) == nil, "\(text)")
+        }
+        #expect(
+            [0, 59, 60, 5_400, 7_200, 129_600, 172_800].map(TimeSpan.text) == [
+                "0s", "59s", "1min", "90min", "2h", "36h", "2d",
+            ])
+    }
+
     static let bad: [BadText] = [
+        BadText("no span", "carry_sealed: members", "stale_after: 3 hours", line: 15, "with the unit s, min, h or d"),
+        BadText("span of two hours", "carry_sealed: members", "stale_after: 1h", line: 15, "from 2h to 366d"),
         BadText("newer version", "version: 1", "version: 9", line: 1, "use a newer one"),
         BadText("no name", "node: us.example\n", "", line: 1, "\"node\" is missing"),
         BadText("no address", "listen: 0.0.0.0:7962\n", "", line: 1, "\"listen\" is missing"),

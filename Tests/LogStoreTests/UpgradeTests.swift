@@ -35,6 +35,7 @@ struct UpgradeTests {
             folder.database,
             tables: [
                 "published_key", "foreign_key", "sealed_grant", "erasure", "seen_card", "card_mark", "foreign_cosigner",
+                "log_contact",
             ])
         try takeBack(folder.marks, tables: ["erased"])
         do {

@@ -12,10 +12,12 @@ struct LogListCommand: ParsableCommand {
 
     func run() throws {
         let node = try global.open()
-        var table = Table("LOG", "ENTRIES", "CHECKPOINTS", "STATE", "COSIGNED UP TO")
+        let book = try FreshnessBook(node: node)
+        var table = Table("LOG", "ENTRIES", "CHECKPOINTS", "STATE", "DATED", "COSIGNED UP TO")
         for log in try node.store.logs() {
             let checkpoints = try node.store.checkpointCount(of: log.id)
             let newest = try node.store.newestCosignatures(of: log.id).sorted { $0.cosigner < $1.cosigner }
+            let freshness = try book.freshness(of: log, cosignatures: newest)
             if global.json {
                 Output.json(
                     log.members(cosigners: newest.filter { $0.size == log.head?.size }.map(\.cosigner)) + [
@@ -23,10 +25,10 @@ struct LogListCommand: ParsableCommand {
                         JSONMember("vkey", .string((try? log.keys.current.text) ?? log.verifierKey)),
                         JSONMember("checkpoints", .integer(Int64(checkpoints))),
                         JSONMember("cosignatures", .array(newest.map(\.value))),
-                    ])
+                    ] + freshness.members)
             } else {
                 table.add(
-                    log.origin, grouped(log.size), grouped(checkpoints), log.stateText,
+                    log.origin, grouped(log.size), grouped(checkpoints), log.stateText, freshness.cell,
                     newest.map { "\($0.cosigner) \(grouped($0.size))" }.joined(separator: ", "))
             }
         }

@@ -20,6 +20,7 @@ struct LogShowCommand: ParsableCommand {
         let newest = try node.store.newestCosignatures(of: log.id).sorted { $0.cosigner < $1.cosigner }
         let members = try node.store.membership(of: log.id)?.members ?? []
         let checkpoints = try node.store.checkpointCount(of: log.id)
+        let freshness = try FreshnessBook(node: node).freshness(of: log, cosignatures: newest)
         if global.json {
             return Output.json(
                 log.members(cosigners: newest.filter { $0.size == log.head?.size }.map(\.cosigner)) + [
@@ -29,12 +30,13 @@ struct LogShowCommand: ParsableCommand {
                     JSONMember("checkpoints", .integer(Int64(checkpoints))),
                     JSONMember("checkpoint", log.head.map { .string($0.note) } ?? .null),
                     JSONMember("cosignatures", .array(newest.map(\.value))),
-                ])
+                ] + freshness.members)
         }
         Output.line("\(Style.bold(log.origin))  \(log.stateText), \(grouped(log.size)) entries")
         Output.line("key          \((try? log.keys.current.text) ?? log.verifierKey)")
         Output.line("members      \(printable(members.joined(separator: ", ")))")
         Output.line("checkpoints  \(grouped(checkpoints))")
+        Output.line("dated        \(freshness.cell)")
         for cosignature in newest {
             Output.line(
                 "cosigned by  \(printable(cosignature.cosigner)), \(grouped(cosignature.size)) entries, "

@@ -61,11 +61,23 @@ extension CommunityConfiguration {
         if let value = mapping.take("carry_sealed") {
             carrySealed = try mapping.choice(value, "carry_sealed")
         }
+        if let value = mapping.take("stale_after") {
+            lines[.staleAfter(index)] = value.line
+            staleAfter = try mapping.span(value, "stale_after")
+        }
         try mapping.finish()
     }
 }
 
 extension YAMLMapping {
+    /// A number of seconds, with or without a unit.
+    func span(_ value: YAMLValue, _ what: String) throws -> UInt64 {
+        guard case .text(let text, _) = value.content, let seconds = TimeSpan.parse(text) else {
+            throw source.error("\(what) is \(TimeSpan.rule): 3h, 90 min, 10800", line: value.line)
+        }
+        return seconds
+    }
+
     /// One of the words of an enumeration.
     func choice<Choice>(_ value: YAMLValue, _ what: String) throws -> Choice
     where Choice: RawRepresentable<String> & CaseIterable {

@@ -1,7 +1,7 @@
 extension NodeConfiguration {
     /// Where in the file a rule is broken.
     enum Place: Hashable {
-        case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int)
+        case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int), staleAfter(Int)
         case sealing, sealingItem(SealingDefaults.List, Int)
     }
 
@@ -52,6 +52,13 @@ extension NodeConfiguration {
                 return Problem(.community(index), "the community \(community.name) stands twice; merge the two")
             }
             if let problem = memberProblem(of: community, at: index) { return problem }
+            let range = CommunityConfiguration.staleAfterRange
+            guard range.contains(community.staleAfter) else {
+                return Problem(
+                    .staleAfter(index),
+                    "stale_after must be from \(TimeSpan.text(range.lowerBound)) to \(TimeSpan.text(range.upperBound)): "
+                        + "nodes date their logs once an hour")
+            }
         }
         return nil
     }

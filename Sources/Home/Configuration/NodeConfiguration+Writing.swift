@@ -25,11 +25,13 @@ extension NodeConfiguration {
             "",
             "# The groups this node shares records with. Members, this node among them, may hold its log there.",
             "# carry_sealed: recipients (sealed parts go only to those who can open them) or members (to all).",
+            "# stale_after: how old the owner's last dated signature on a log may be before `status` raises an alarm.",
         ]
         lines.append(communities.isEmpty ? "communities: []" : "communities:")
         for community in communities {
             lines.append("  - name: \(PlainScalar.write(community.name))")
             lines.append("    carry_sealed: \(community.carrySealed.rawValue)")
+            lines.append("    stale_after: \(TimeSpan.text(community.staleAfter))")
             lines += NodeConfiguration.list(community.members, key: "members", indentation: "    ")
         }
         return lines.joined(separator: "\n") + "\n"

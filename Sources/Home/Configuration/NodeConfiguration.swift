@@ -42,6 +42,10 @@ public struct NodeConfiguration: Sendable, Hashable {
 public struct CommunityConfiguration: Sendable, Hashable {
     /// The most members of a community.
     public static let maximumMemberCount = 1_024
+    /// Three times the hour after which a node dates its logs anew: one dating may be missed.
+    public static let defaultStaleAfter: UInt64 = 10_800
+    /// Less than two hours would take a node that works for one that does not.
+    public static let staleAfterRange: ClosedRange<UInt64> = 7_200...31_622_400
 
     /// Who keeps a copy of sealed parts.
     public enum CarrySealed: String, Sendable, Hashable, CaseIterable {
@@ -55,6 +59,8 @@ public struct CommunityConfiguration: Sendable, Hashable {
     /// The nodes that may hold this node's log of the community, this node among them.
     public var members: [String]
     public var carrySealed: CarrySealed
+    /// Seconds after which a log whose owner has not dated it anew is stale.
+    public var staleAfter: UInt64 = CommunityConfiguration.defaultStaleAfter
 
     public init(name: String, members: [String], carrySealed: CarrySealed = .recipients) {
         self.name = name

@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 3,
+        version: 4,
         steps: [
             """
             CREATE TABLE log (
@@ -200,6 +200,17 @@ extension NodeDatabase.Kind {
                 time INTEGER NOT NULL,
                 PRIMARY KEY (node, key_id)
             ) STRICT, WITHOUT ROWID;
+            """,
+            // Since when, and until when, the owner of a log was heard.
+            """
+            CREATE TABLE log_contact (
+                log INTEGER PRIMARY KEY REFERENCES log (id),
+                known INTEGER NOT NULL,
+                since INTEGER,
+                until INTEGER,
+                size INTEGER NOT NULL,
+                grown INTEGER NOT NULL
+            ) STRICT;
             """,
         ],
         isDurable: true,

@@ -149,7 +149,7 @@ extension Node {
         return try keystore.mirrorCardKey()
     }
 
-    func cosigner() throws -> Cosigner {
+    package func cosigner() throws -> Cosigner {
         if try isNextMirrorKeyInUse(), let next = try keystore.nextMirrorKey() {
             return try Cosigner(name: name, privateKey: next)
         }

@@ -372,6 +372,11 @@ public enum Clock {
         UInt64(clamping: time(nil))
     }
 
+    /// Unix seconds as records write a moment.
+    public static func moment(_ seconds: UInt64) -> String {
+        Timestamp(seconds: Int64(clamping: seconds))?.text ?? "an unreadable time"
+    }
+
     /// The moment as records write it.
     public static var timestamp: Timestamp {
         Timestamp(seconds: Int64(time(nil))) ?? Clock.epoch

@@ -29,6 +29,7 @@ public final class NodeRunner: Sendable {
     /// What is done now and then, and when it was done last (Unix seconds).
     private struct Chores: Sendable {
         var contacts: UInt64 = 0
+        var logContacts: UInt64 = 0
         var dating: UInt64 = 0
         var receipts: UInt64 = 0
         var problems: [String] = []
@@ -113,6 +114,7 @@ public final class NodeRunner: Sendable {
             partners.value = try now.partners()
             noteHeads()
             settleRecoveries(now)
+            try noteLogContacts(now)
         } catch {
             logger.error("the home cannot be read", metadata: ["error": "\(error)"])
         }
@@ -264,6 +266,17 @@ public final class NodeRunner: Sendable {
         for peer in context.sessions.peers where !peer.isEmpty {
             contacts.note(PeerContact(peer: peer, lastHeard: now))
         }
+    }
+
+    /// Notes once a minute whose logs' owners have been heard of.
+    private func noteLogContacts(_ node: Node) throws {
+        let now = Clock.now()
+        let isDue = chores.update { chores in
+            guard now < chores.logContacts || now - chores.logContacts >= 60 else { return false }
+            chores.logContacts = now
+            return true
+        }
+        if isDue { try node.noteLogContacts(now: now) }
     }
 
     // MARK: Connections
