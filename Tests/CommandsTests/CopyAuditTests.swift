@@ -136,6 +136,40 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
     }
 
+    /// An earlier release kept nothing apart of keys, grants and erasures; a partner of its time may have published some.
+    @Test(arguments: [
+        (2, ["seen_card", "card_mark", "foreign_cosigner"]),
+        (
+            1,
+            [
+                "seen_card", "card_mark", "foreign_cosigner", "published_key", "foreign_key", "sealed_grant", "erasure",
+            ]
+        ),
+    ]) func aDatabaseOfAnEarlierReleaseIsAuditedAsItLies(version: Int, lacks tables: [String]) throws {
+        let scene = try AuditScene()
+        try scene.place.must("us", "key", "rotate", "sealing")
+        let file = try scene.copy(of: "us", named: "copy")
+        let drops = tables.map { "DROP TABLE \($0); " }.joined()
+        try DatabaseFile(file).execute(
+            "\(drops) PRAGMA user_version = \(version); PRAGMA journal_mode = wal; VACUUM")
+        let folder = (file as NSString).deletingLastPathComponent
+        let before = try Data(contentsOf: URL(fileURLWithPath: file))
+        chmod(file, 0o444)
+        chmod(folder, 0o555)
+        defer { chmod(folder, 0o755) }
+        let outcome = try scene.verify(file, scene.keys)
+        #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
+        #expect(AuditScene.log(outcome)?["size"] as? Int == scene.size + 1)
+        #expect(AuditScene.unproved(outcome).contains { $0.contains("keys, grants and erasures") } == (version == 1))
+        #expect(try Self.names(in: folder) == ["node.sqlite"])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == before)
+        // Once it is at work again, a scrub keeps apart what that release did not.
+        let home = "\(scene.place.path)/us"
+        try DatabaseFile("\(home)/node.sqlite").execute("\(drops) PRAGMA user_version = \(version)")
+        try scene.place.must("us", "scrub")
+        try scene.place.expectSound("us")
+    }
+
     @Test func whatIsNoDatabaseOfANodeIsRefused() throws {
         let scene = try AuditScene()
         let signed = try scene.verify("\(scene.place.path)/us/signed.sqlite", scene.keys)

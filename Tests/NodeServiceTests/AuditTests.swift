@@ -39,6 +39,41 @@ import TransparencyLog
         #expect(try await session.0.error == nil)
     }
 
+    /// Checkpoints are read some at a time; one for every entry is none too many.
+    @Test func everyCheckpointIsHeldAgainstTheEntriesHoweverManyThereAre() throws {
+        let node = try TestNode("us.example", partners: [])
+        for _ in 0..<1_100 { try node.append(1) }
+        let sound = try audit(node)
+        #expect(sound.isSound && sound.logs.first?.checkpoints == 1_100, "\(sound.problems)")
+        let changes = [
+            "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 600",
+            "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 700) WHERE size = 701",
+            "UPDATE checkpoint SET note = replace(note, 'us.example/krus\n', 'us.example/kruz\n') WHERE size = 1100",
+            "INSERT INTO checkpoint SELECT log, size + 1, root, note FROM checkpoint WHERE size = 1100",
+        ]
+        try node.store.execute("CREATE TABLE kept AS SELECT * FROM checkpoint")
+        for change in changes {
+            try node.store.execute(change)
+            #expect(try audit(node).problems.isEmpty == false, "\(change)")
+            try node.store.execute("DELETE FROM checkpoint; INSERT INTO checkpoint SELECT * FROM kept")
+        }
+        #expect(try audit(node).isSound)
+    }
+
+    @Test func aCosignatureOnNoCheckpointIsFound() throws {
+        let node = try TestNode("us.example", partners: [])
+        let key = try Cosigner(name: "kr.example", privateKey: Ed25519.PrivateKey()).verifierKey
+        for _ in 0..<3 { try node.append(1) }
+        for size in [0, 2, 9] as [UInt64] {
+            try node.store.execute("DELETE FROM checkpoint WHERE size = 2")
+            let line = "\u{2014} kr.example AAAA"
+            try node.store.store(
+                StoredCosignature(cosigner: "kr.example", size: size, time: size, line: line), of: node.log.id)
+        }
+        let report = try LogAuditor(store: node.store, mirrorKeys: ["kr.example": key]).audit(node.store.logs())
+        #expect(report.problems.filter { $0.text.contains("which has no checkpoint") }.count == 3, "\(report.problems)")
+    }
+
     private static let members =
         #"{"v":1,"type":"members","time":"2026-01-01T00:00:00Z","author":"a","tlp":"green","members":["us.example"]}"#
 

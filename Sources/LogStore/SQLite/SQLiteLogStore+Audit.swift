@@ -9,9 +9,12 @@ import struct FoundationEssentials.Data
 /// The end of a log with all that is kept of the log as a whole, as of one moment: the log may grow while it is read.
 public struct LogEnd: Sendable {
     public let log: StoredLog
-    /// By size.
-    public let checkpoints: [SignedHead]
-    public let cosignatures: [StoredCosignature]
+    /// The checkpoints that were not read before; none where the bundles are not read either.
+    public let rest: CheckpointPage
+    /// How many checkpoints are kept.
+    public let checkpointCount: Int
+    /// Of each cosigner the cosignature on the largest size.
+    public let newestCosignatures: [StoredCosignature]
     /// The row that is kept as the newest of each cosigner.
     public let latestCosignatures: [StoredCosignature]
     public let membership: (entry: UInt64, Membership)?
@@ -24,6 +27,8 @@ public struct LogEnd: Sendable {
     public let bundles: [UInt64: StoredBundle]?
     /// The tiles at the end, by level and number.
     public let tiles: [Int: [UInt64: [UInt8]]]
+    /// Whether what records say of keys, grants and erasures is kept apart: an earlier release did not do that.
+    public let keepsRights: Bool
 }
 
 /// What the records of a bundle say of what lies beside the log.
@@ -80,8 +85,11 @@ extension SQLiteLogStore {
         )
     }
 
-    /// The end of a log from this bundle on, if that is at most `limit` bundles, and what is kept of the log as a whole.
-    public func end(of id: SHA256Digest, from number: UInt64, limit: UInt64) throws -> LogEnd {
+    /// The end of a log from this bundle on, if that is at most `limit` bundles, with the checkpoints of these sizes and
+    /// what is kept of the log as a whole.
+    public func end(
+        of id: SHA256Digest, from number: UInt64, limit: UInt64, checkpointsFrom size: UInt64
+    ) throws -> LogEnd {
         try database.read { db in
             let (row, log) = try Self.fetch(db, id)
             let width = UInt64(EntryBundle.maximumEntries)
@@ -94,8 +102,13 @@ extension SQLiteLogStore {
             }
             let rows = try Self.rowCounts(db, row: row)
             return LogEnd(
-                log: log, checkpoints: try Self.checkpoints(db, row: row),
-                cosignatures: try Self.cosignatures(db, row: row, from: "cosignature"),
+                log: log,
+                rest: isNear
+                    ? try Self.page(
+                        db, row: row, log: log, from: size, limit: Int(limit + 1) * EntryBundle.maximumEntries)
+                    : CheckpointPage(log: log, heads: [], cosignatures: [], isLast: false),
+                checkpointCount: try Self.checkpointCount(db, row: row),
+                newestCosignatures: try Self.newestCosignatures(db, row: row),
                 latestCosignatures: try Self.cosignatures(db, row: row, from: "latest_cosignature"),
                 membership: try Self.membershipRow(db, row: row), keys: try Self.publishedKeys(db, row: row),
                 bundleCount: rows.bundles, tileCount: rows.tiles,
@@ -104,7 +117,7 @@ extension SQLiteLogStore {
                         try Self.bundles(db, row: row, numbers: number..<(number + limit)).map { ($0.number, $0) },
                         uniquingKeysWith: { first, _ in first })
                     : nil,
-                tiles: tiles)
+                tiles: tiles, keepsRights: try Self.isKept(db, table: "published_key"))
         }
     }
 

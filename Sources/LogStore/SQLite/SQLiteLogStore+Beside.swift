@@ -6,6 +6,15 @@ import struct FoundationEssentials.Data
 
 // What lies beside the logs: who may hold them, who says to hold them, and sealed blobs.
 
+extension StoredCosignature {
+    /// From a row with the columns of either table of cosignatures.
+    init(from row: Row) throws {
+        self.init(
+            cosigner: try row.text("cosigner"), size: row.size("size"), time: row.size("time"),
+            line: try row.text("line"))
+    }
+}
+
 extension SQLiteLogStore {
     // MARK: Members
 
@@ -44,11 +53,7 @@ extension SQLiteLogStore {
         try Row.fetchAll(
             db, sql: "SELECT cosigner, size, time, line FROM \(table) WHERE log = ? ORDER BY cosigner, size",
             arguments: [row]
-        ).map {
-            StoredCosignature(
-                cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
-                line: try $0.text("line"))
-        }
+        ).map(StoredCosignature.init(from:))
     }
 
     /// A node's cosignature on the checkpoint of this size.

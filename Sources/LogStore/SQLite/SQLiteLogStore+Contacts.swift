@@ -74,11 +74,7 @@ extension SQLiteLogStore {
                 db.cachedStatement(
                     sql: "SELECT cosigner, size, time, line FROM latest_cosignature WHERE log = ? ORDER BY cosigner"),
                 arguments: [Self.rowID(db, log)]
-            ).map {
-                StoredCosignature(
-                    cosigner: try $0.text("cosigner"), size: $0.size("size"), time: $0.size("time"),
-                    line: try $0.text("line"))
-            }
+            ).map(StoredCosignature.init(from:))
         }
     }
 

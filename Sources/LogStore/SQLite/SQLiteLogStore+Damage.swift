@@ -150,23 +150,29 @@ extension SQLiteLogStore {
 
     // MARK: Sealed parts
 
-    /// Keeps again the grants and erasures of a bundle whose rows are gone.
+    /// Keeps again the keys, grants and erasures of a bundle whose rows are gone, or were never made: an earlier release
+    /// did not know them.
     package func restoreRights(in bundle: StoredBundle, of log: StoredLog) throws {
         let mentions = try mentions(inRaw: raw(bundle), number: bundle.number, of: log).mentions
-        let (grants, erasures) = mentions.reduce(into: ([SealedGrant](), [Erasure]())) { rights, mention in
+        var (keys, grants, erasures) = ([PublishedKey](), [SealedGrant](), [Erasure]())
+        for mention in mentions {
             switch mention {
-            case .grant(let grant): rights.0.append(grant)
-            case .erasure(let erasure): rights.1.append(erasure)
-            case .members, .sealed, .key: break
+            case .key(let key): keys.append(key)
+            case .grant(let grant): grants.append(grant)
+            case .erasure(let erasure): erasures.append(erasure)
+            case .members, .sealed: break
             }
         }
-        guard !grants.isEmpty || !erasures.isEmpty else { return }
+        guard !keys.isEmpty || !grants.isEmpty || !erasures.isEmpty else { return }
+        let published = try publishedKeys(of: log.id)
+        let unpublished = keys.filter { key in !published.contains { $0.saysSame(as: key) } }
         let kept = Set(try self.grants(of: log.id).flatMap { grant in grant.nodes.map { "\(grant.record) \($0)" } })
         let lost = grants.filter { grant in !grant.nodes.allSatisfy { kept.contains("\(grant.record) \($0)") } }
         let unknown = try erasures.filter { try erasure(of: log.id, at: $0.index, sha256: $0.sha256) == nil }
-        guard !lost.isEmpty || !unknown.isEmpty else { return }
+        guard !unpublished.isEmpty || !lost.isEmpty || !unknown.isEmpty else { return }
         try database.write { db in
             let row = try Self.rowID(db, log.id)
+            for key in unpublished { try Self.store(key, row: row, log: log, db) }
             for grant in lost { try store(grant, row: row, log: log, db) }
             for erasure in unknown { try Self.erase(erasure, row: row, db) }
         }

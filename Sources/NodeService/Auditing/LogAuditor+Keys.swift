@@ -4,7 +4,9 @@ import TransparencyLog
 extension LogAuditor {
     /// What the log says of keys is kept apart, so that checkpoints are judged without reading it all; and where a key
     /// took the place of another, both have signed the checkpoint there.
-    func checkKeys(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) {
+    func checkKeys(
+        _ end: LogEnd, in store: SQLiteLogStore, _ walk: inout LogWalk, _ report: inout AuditReport
+    ) throws {
         // Where entries cannot be read, one of them may be such a record.
         guard walk.problems.isEmpty else { return }
         let said = walk.keys
@@ -20,7 +22,7 @@ extension LogAuditor {
             walk.problem(change.size - 1, "it replaces a key that no chain leads to from the one this log is known by")
         }
         for change in keys.changes where change.size <= end.log.head?.size ?? 0 {
-            let stone = walk.checkpoints.first { $0.size == change.size }
+            let stone = try store.checkpoint(of: end.log.id, size: change.size)
             // A replica takes the stone with what it can judge, and gets the new key's line afterwards.
             let isComplete =
                 (try? stone.map { try keys.isComplete(SignedNote(parsing: $0.note), size: $0.size) }) ?? nil

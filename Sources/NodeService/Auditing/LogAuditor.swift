@@ -5,7 +5,8 @@ import Records
 public import TransparencyLog
 
 /// Reads a log again from its first byte and checks everything that it says of itself: every body against its leaf
-/// hash, every tile, every checkpoint with its signature, every cosignature, every blob. Memory stays constant.
+/// hash, every tile, every checkpoint with its signature, every cosignature, every blob. Memory stays constant, however
+/// many entries and checkpoints there are.
 public struct LogAuditor {
     private let store: SQLiteLogStore
     /// Keys that check cosignatures, by node.
@@ -73,7 +74,11 @@ public struct LogAuditor {
         _ start: StoredLog, into report: inout AuditReport, progress: (UInt64) -> Void
     ) throws {
         let beginning = try beginning(of: start, since, in: store, &report)
-        var walk = LogWalk(log: start, checkpoints: try store.checkpoints(of: start.id), start: beginning)
+        var walk = try LogWalk(
+            log: start,
+            checkpoints: CheckpointStream(
+                of: start, from: beginning?.edge.size ?? 0, in: store, mirrorKeys: mirrorKeys),
+            start: beginning)
         let width = UInt64(EntryBundle.maximumEntries)
         var number = walk.first / width
         var mark: Mark?
@@ -90,25 +95,31 @@ public struct LogAuditor {
             }
             // Before the end: a mark is raised after what it stands for is committed.
             mark = try readMark(of: start)
-            end = try store.end(of: start.id, from: number, limit: LogAuditor.end)
-            walk.goOn(to: end.log, checkpoints: end.checkpoints)
+            end = try store.end(
+                of: start.id, from: number, limit: LogAuditor.end, checkpointsFrom: walk.checkpoints.from)
+            try walk.goOn(to: end)
         } while end.bundles == nil
         let log = end.log
         let atEnd = BundleRows(bundles: end.bundles ?? [:], tiles: end.tiles[0] ?? [:])
         try check(number..<((log.size + width - 1) / width), &walk) { _ in atEnd }
-        walk.finish(end)
+        try walk.finish(end)
         progress(start.size)
         checkNames(log, &walk)
-        checkCheckpoints(log, &walk)
+        checkCheckpoints(end, &walk, &report)
         checkPending(log, &walk)
         let isAnchored = checkAnchor(log, &walk, &report)
-        let cosignatures = checkCosignatures(end, &walk, &report)
         checkMembership(end, &walk)
-        checkKeys(end, &walk, &report)
+        if end.keepsRights {
+            try checkKeys(end, in: store, &walk, &report)
+        } else {
+            report.unproved.append(
+                "\(log.origin): what its records say of keys, grants and erasures, of which a database of that release "
+                    + "keeps nothing apart")
+        }
         let blobs = try checkBlobs(log, &walk, &report)
-        let erased = try checkRights(of: log, in: store, &walk)
+        let erased = end.keepsRights ? try checkRights(of: log, in: store, &walk) : 0
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
-        check(mark, log, &walk)
+        try check(mark, log, &walk)
         report.entries += log.size - walk.first
         report.problems += walk.problems
         if !isAnchored { report.unanchored.append(log.origin) }
@@ -121,7 +132,8 @@ public struct LogAuditor {
         report.logs.append(
             AuditReport.LogResult(
                 origin: log.origin, size: log.size, root: walk.root.base64, isSound: walk.problems.isEmpty,
-                checkpoints: walk.checkpoints.count, cosignatures: cosignatures, blobs: blobs, erased: erased,
+                checkpoints: end.checkpointCount, cosignatures: walk.checkpoints.cosignatureCount, blobs: blobs,
+                erased: erased,
                 end: AuditReport.End(log, walk)))
     }
 
@@ -160,10 +172,10 @@ public struct LogAuditor {
         for reading in read {
             switch reading.content {
             case .success(let content):
-                walk.add(content, storedTile: reading.storedTile)
+                try walk.add(content, storedTile: reading.storedTile)
                 sealed += walk.add(content.mentions)
             case .failure(let error):
-                walk.skip(number: reading.number, error: error, storedTile: reading.storedTile)
+                try walk.skip(number: reading.number, error: error, storedTile: reading.storedTile)
             }
         }
         for reference in try store.missingBlobRows(among: sealed) {
@@ -176,62 +188,27 @@ public struct LogAuditor {
 
     // MARK: Signatures
 
-    private func checkCheckpoints(_ log: StoredLog, _ walk: inout LogWalk) {
-        guard let keys = try? log.keys else {
-            walk.problem(nil, "its key \(log.verifierKey) cannot be read")
-            return
-        }
-        for head in walk.checkpoints where head.size >= walk.first {
-            do {
-                let checkpoint = try keys.verify(SignedNote(parsing: head.note))
-                guard checkpoint.origin == log.origin, checkpoint.size == head.size, checkpoint.root == head.root else {
-                    walk.problem(nil, "the checkpoint kept for size \(head.size) says something else")
-                    continue
-                }
-            } catch {
-                walk.problem(nil, "the checkpoint of size \(head.size): \(error)")
-            }
-        }
-        if log.isOwn, log.recovering == nil, log.size > 0, walk.checkpoints.last?.size != log.size {
-            walk.problem(walk.checkpoints.last?.size, "entries behind the last signed checkpoint")
-        }
-    }
-
-    private func checkCosignatures(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) -> Int {
+    /// What is to be said of checkpoints and cosignatures as a whole; each by itself was judged on the way.
+    private func checkCheckpoints(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) {
         let log = end.log
-        let heads = Dictionary(walk.checkpoints.map { ($0.size, $0) }) { first, _ in first }
-        let newest = Dictionary(end.cosignatures.map { ($0.cosigner, $0) }) { $0.size > $1.size ? $0 : $1 }
-        for each in end.latestCosignatures where newest[each.cosigner] != each {
+        let signed = end.log.head?.size
+        if log.isOwn, log.recovering == nil, log.size > 0, signed != log.size {
+            walk.problem(signed, "entries behind the last signed checkpoint")
+        }
+        for each in end.latestCosignatures where !end.newestCosignatures.contains(each) {
             walk.problem(nil, "what is kept as the newest cosignature of \(each.cosigner) is not the newest one")
         }
-        for cosigner in Set(newest.keys).subtracting(end.latestCosignatures.map(\.cosigner)).sorted() {
-            walk.problem(nil, "the newest cosignature of \(cosigner) is not kept as such")
+        let known = Set(end.latestCosignatures.map(\.cosigner))
+        for each in end.newestCosignatures where !known.contains(each.cosigner) {
+            walk.problem(nil, "the newest cosignature of \(each.cosigner) is not kept as such")
         }
-        var count = 0
-        for each in end.cosignatures {
-            guard let keys = mirrorKeys[each.cosigner] else {
-                report.unproved.append("\(log.origin): no key of \(each.cosigner) to check its cosignature with")
-                continue
-            }
-            guard let head = heads[each.size] else {
-                walk.problem(nil, "a cosignature of \(each.cosigner) on size \(each.size), which has no checkpoint")
-                continue
-            }
-            do {
-                let cosignature = try Cosignature(parsing: each.line)
-                guard cosignature.time == each.time, cosignature.name == each.cosigner else {
-                    walk.problem(nil, "a cosignature that is not \(each.cosigner)'s of \(each.time)")
-                    continue
-                }
-                try cosignature.verify(
-                    Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                    by: keys.key(for: cosignature) ?? keys.newest)
-                count += 1
-            } catch {
-                walk.problem(nil, "the cosignature of \(each.cosigner) on size \(each.size): \(error)")
-            }
+        for cosigner in walk.checkpoints.unknownCosigners.sorted() {
+            report.unproved.append("\(log.origin): no key of \(cosigner) to check its cosignature with")
         }
-        return count
+        if let size = walk.late {
+            report.unproved.append(
+                "\(log.origin): the checkpoint of size \(size) came while this was read; its root was not compared")
+        }
     }
 
     // MARK: Blobs and marks
@@ -283,12 +260,12 @@ public struct LogAuditor {
         return try store.cosignedMark(of: log.id).map { Mark(size: $0.size, root: $0.root, deed: "cosigned") }
     }
 
-    private func check(_ mark: Mark?, _ log: StoredLog, _ walk: inout LogWalk) {
+    private func check(_ mark: Mark?, _ log: StoredLog, _ walk: inout LogWalk) throws {
         guard let mark else { return }
         if mark.size > log.size {
             walk.problem(
                 log.size, "\(mark.size) entries were \(mark.deed), \(log.size) are here: an older copy was restored")
-        } else if let head = walk.checkpoints.first(where: { $0.size == mark.size }), head.root != mark.root {
+        } else if let head = try store.checkpoint(of: log.id, size: mark.size), head.root != mark.root {
             walk.problem(nil, "another root was \(mark.deed) at size \(mark.size)")
         }
     }

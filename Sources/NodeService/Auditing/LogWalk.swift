@@ -5,8 +5,7 @@ import TransparencyLog
 /// A log on its way through an audit: its tree is grown anew from the bodies, and held against what is stored.
 struct LogWalk {
     private(set) var log: StoredLog
-    /// By size.
-    private(set) var checkpoints: [SignedHead]
+    let checkpoints: CheckpointStream
     /// Who may hold the log, as its newest record of that says so far.
     private(set) var membership: (entry: UInt64, Membership)?
     /// The keys that its records publish.
@@ -19,13 +18,17 @@ struct LogWalk {
     let first: UInt64
     private var edge = TreeEdge()
     private var pending: [Tile] = []
-    private var nextCheckpoint = 0
     private var tileCount = 0
+    /// The size of a checkpoint that was put in behind the walk.
+    private(set) var late: UInt64?
+    /// Problems with signatures, which are told after those with entries.
+    private var badSignatures: [String] = []
     private let hasher = MerkleHasher()
     /// Problems that are told one by one; more of one log are counted.
     private static let maximumProblems = 100
 
-    init(log: StoredLog, checkpoints: [SignedHead], start: AuditStart? = nil) {
+    /// - Parameter checkpoints: those from `start` on.
+    init(log: StoredLog, checkpoints: CheckpointStream, start: AuditStart? = nil) throws {
         self.log = log
         self.checkpoints = checkpoints
         first = start?.edge.size ?? 0
@@ -33,9 +36,7 @@ struct LogWalk {
         edge = start.edge
         membership = start.membership
         tileCount = (1...TreeEdge.levelCount).reduce(0) { $0 + Int(first >> (8 * $1)) }
-        // Roots of smaller sizes cannot be computed from here.
-        nextCheckpoint = checkpoints.firstIndex { $0.size >= first } ?? checkpoints.count
-        checkRoots()
+        try checkRoots()
     }
 
     /// The hashes of the perfect subtrees that the whole log is made of.
@@ -44,15 +45,10 @@ struct LogWalk {
     var root: SHA256Digest { edge.root(hasher: hasher) }
 
     /// The log as it is now, which may have grown since the walk began.
-    mutating func goOn(to log: StoredLog, checkpoints: [SignedHead]) {
-        let passed = self.checkpoints.prefix(nextCheckpoint)
-        if !checkpoints.starts(with: passed) { problem(nil, "checkpoints changed while they were read") }
-        self.log = log
-        self.checkpoints = checkpoints
-        nextCheckpoint =
-            checkpoints.firstIndex { $0.size >= first && ($0.size > passed.last?.size ?? 0 || passed.isEmpty) }
-            ?? checkpoints.count
-        checkRoots()
+    mutating func goOn(to end: LogEnd) throws {
+        log = end.log
+        checkpoints.goOn(to: end)
+        try checkRoots()
     }
 
     /// Takes in what a bundle's records say of what lies beside the log; answers the sealed parts to be held here.
@@ -83,53 +79,51 @@ struct LogWalk {
     }
 
     /// Adds one bundle that could be read.
-    mutating func add(_ content: BundleReading.Content, storedTile: [UInt8]?) {
+    mutating func add(_ content: BundleReading.Content, storedTile: [UInt8]?) throws {
         if !content.isTileSame { compare(content.hashes, storedTile) }
-        let next = nextCheckpoint < checkpoints.count ? checkpoints[nextCheckpoint].size : UInt64.max
-        if let root = content.root, edge.size + UInt64(content.hashes.count) <= next {
+        if let root = content.root, try edge.size + UInt64(content.hashes.count) <= checkpoints.nextSize {
             pending += edge.append(fullTile: content.hashes, root: root, hasher: hasher)
-            checkRoots()
+            try checkRoots()
         } else {
-            add(content.hashes)
+            try add(content.hashes)
         }
     }
 
-    private mutating func add(_ hashes: [SHA256Digest]) {
+    private mutating func add(_ hashes: [SHA256Digest]) throws {
         var rest = hashes[...]
         while !rest.isEmpty {
             // Up to the next checkpoint, to see whether its root is the one of these entries.
-            let stop = nextCheckpoint < checkpoints.count ? checkpoints[nextCheckpoint].size : UInt64.max
+            let stop = try checkpoints.nextSize
             let part = rest.prefix(Int(min(UInt64(rest.count), stop - edge.size)))
             pending += edge.append(leafHashes: part, hasher: hasher)
             rest = rest.dropFirst(part.count)
-            checkRoots()
+            try checkRoots()
         }
     }
 
     /// Holds the checkpoints of the size that is reached against the entries.
-    private mutating func checkRoots() {
-        while nextCheckpoint < checkpoints.count, checkpoints[nextCheckpoint].size <= edge.size {
-            let head = checkpoints[nextCheckpoint]
-            if head.size < edge.size {
-                problem(nil, "a checkpoint of size \(head.size) was put in while this was read")
-            } else if head.root != edge.root(hasher: hasher) {
+    private mutating func checkRoots() throws {
+        while try checkpoints.nextSize <= edge.size, let next = try checkpoints.take() {
+            if next.head.size < edge.size {
+                late = next.head.size
+            } else if next.head.root != edge.root(hasher: hasher) {
                 problem(nil, "its entries do not have the root that was signed at size \(edge.size)")
             }
-            nextCheckpoint += 1
+            if badSignatures.count < LogWalk.maximumProblems { badSignatures += next.problems }
         }
     }
 
     /// Goes on behind a bundle that cannot be read, with the hashes that its tile kept.
-    mutating func skip(number: UInt64, error: any Error, storedTile: [UInt8]?) {
+    mutating func skip(number: UInt64, error: any Error, storedTile: [UInt8]?) throws {
         let first = number * UInt64(EntryBundle.maximumEntries)
         let count = Int(min(UInt64(EntryBundle.maximumEntries), log.size - first))
         problem(first, "entries \(first) to \(first + UInt64(count) - 1) cannot be read: \(error)")
         guard let storedTile, storedTile.count == count * SHA256Digest.byteCount else {
             let hashes = [SHA256Digest](repeating: .zero, count: count)
             compare(hashes, nil)
-            return add(hashes)
+            return try add(hashes)
         }
-        add(storedTile.withUnsafeBytes { Tile.hashes(of: $0) })
+        try add(storedTile.withUnsafeBytes { Tile.hashes(of: $0) })
     }
 
     private mutating func compare(_ hashes: [SHA256Digest], _ storedTile: [UInt8]?) {
@@ -173,7 +167,7 @@ struct LogWalk {
     }
 
     /// Checks the partial tiles at the edge, and that nothing lies behind them.
-    mutating func finish(_ end: LogEnd) {
+    mutating func finish(_ end: LogEnd) throws {
         let partial = edge.tilesAtEdge
         for tile in partial where tile.coordinate.level > 0 {
             check(tile) { level, number in end.tiles[level]?[number] }
@@ -185,8 +179,10 @@ struct LogWalk {
         if end.tileCount != tileCount + partial.count {
             problem(nil, "\(end.tileCount) tiles where \(tileCount + partial.count) belong")
         }
-        for head in checkpoints[nextCheckpoint...] {
-            problem(edge.size, "a checkpoint of size \(head.size), but only \(edge.size) entries")
+        while problems.count < LogWalk.maximumProblems, let next = try checkpoints.take() {
+            problem(edge.size, "a checkpoint of size \(next.head.size), but only \(edge.size) entries")
+            badSignatures += next.problems
         }
+        for text in badSignatures + checkpoints.problems { problem(nil, text) }
     }
 }

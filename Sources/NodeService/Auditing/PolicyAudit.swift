@@ -27,21 +27,21 @@ public struct PolicyAudit: Sendable {
         _ log: StoredLog, _ policy: WitnessPolicy, _ store: SQLiteLogStore, _ now: UInt64
     ) throws -> OfLog? {
         guard let head = log.head else { return nil }
-        var lines: [UInt64: [NoteSignature]] = [:]
-        for cosignature in try store.cosignatures(of: log.id) {
-            guard let line = try? NoteSignature(parsing: cosignature.line) else { continue }
-            lines[cosignature.size, default: []].append(line)
-        }
         func judge(_ head: SignedHead) throws -> WitnessPolicy.Verdict {
             policy.judge(
                 try Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                cosignatures: lines[head.size] ?? [], now: now)
+                cosignatures: try store.cosignatures(of: log.id, sizes: head.size...head.size).compactMap {
+                    try? NoteSignature(parsing: $0.line)
+                }, now: now)
         }
         let verdict = try judge(head)
         var reached = verdict.isReached ? head.size : nil
-        for size in lines.keys.sorted(by: >) where reached == nil && size < head.size {
-            guard let earlier = try store.checkpoint(of: log.id, size: size) else { continue }
-            if try judge(earlier).isReached { reached = size }
+        var next = head.size
+        while reached == nil, next > 0 {
+            let heads = try store.checkpoints(of: log.id, upTo: next - 1, limit: 256)
+            reached = try heads.first { try judge($0).isReached }?.size
+            guard let last = heads.last else { break }
+            next = last.size
         }
         let keys = policy.logs.map(\.key).filter { $0.name == log.origin }
         let isSigned = (try? Checkpoint(verifying: SignedNote(parsing: head.note), logKeys: keys)) != nil

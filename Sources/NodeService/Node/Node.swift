@@ -357,7 +357,7 @@ public final class Node: Sendable {
             throw HomeError(.noInput, "no record \(reference.text) under a checkpoint here")
         }
         var note = try SignedNote(parsing: head.note)
-        for cosignature in try store.cosignatures(of: log.id) where cosignature.size == head.size {
+        for cosignature in try store.cosignatures(of: log.id, sizes: head.size...head.size) {
             try note.add(NoteSignature(parsing: cosignature.line))
         }
         return try TLogProof.make(

@@ -24,7 +24,7 @@ public struct Publication {
     public func checkpoint() throws -> (head: SignedHead, note: String)? {
         guard let head = log.head, head.size > 0 else { return nil }
         var note = try SignedNote(parsing: head.note)
-        let lines = try store.cosignatures(of: log.id).filter { $0.size == head.size }
+        let lines = try store.cosignatures(of: log.id, sizes: head.size...head.size)
         for cosignature in lines.prefix(SignedNote.maximumSignatures - note.signatures.count) {
             try note.add(NoteSignature(parsing: cosignature.line))
         }
