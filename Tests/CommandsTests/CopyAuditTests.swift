@@ -136,20 +136,19 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
     }
 
+    /// The tables of a node's database that came after its first version, with the version that brought each.
+    private static let tables: [(since: Int, name: String)] = [
+        (4, "log_contact"),
+        (3, "seen_card"), (3, "card_mark"), (3, "foreign_cosigner"),
+        (2, "published_key"), (2, "foreign_key"), (2, "sealed_grant"), (2, "erasure"),
+    ]
+
     /// An earlier release kept nothing apart of keys, grants and erasures; a partner of its time may have published some.
-    @Test(arguments: [
-        (2, ["seen_card", "card_mark", "foreign_cosigner"]),
-        (
-            1,
-            [
-                "seen_card", "card_mark", "foreign_cosigner", "published_key", "foreign_key", "sealed_grant", "erasure",
-            ]
-        ),
-    ]) func aDatabaseOfAnEarlierReleaseIsAuditedAsItLies(version: Int, lacks tables: [String]) throws {
+    @Test(arguments: [3, 2, 1]) func aDatabaseOfAnEarlierReleaseIsAuditedAsItLies(version: Int) throws {
         let scene = try AuditScene()
         try scene.place.must("us", "key", "rotate", "sealing")
         let file = try scene.copy(of: "us", named: "copy")
-        let drops = tables.map { "DROP TABLE \($0); " }.joined()
+        let drops = Self.tables.filter { $0.since > version }.map { "DROP TABLE \($0.name); " }.joined()
         try DatabaseFile(file).execute(
             "\(drops) PRAGMA user_version = \(version); PRAGMA journal_mode = wal; VACUUM")
         let folder = (file as NSString).deletingLastPathComponent
