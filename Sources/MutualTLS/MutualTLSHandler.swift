@@ -4,6 +4,8 @@ public import NIOCore
 public enum TLSEvent: Sendable, Hashable {
     /// The peer proved who it is. On a client the server may still refuse us: see `accepted`.
     case handshakeCompleted(peer: PeerIdentity, applicationProtocol: String?)
+    /// The handshake is over on a server that asks nobody who it is.
+    case anonymousHandshakeCompleted(applicationProtocol: String?)
     /// Clients only: the server's first bytes arrived, so it has accepted our certificate.
     case accepted
 }
@@ -85,7 +87,8 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
     /// - Parameters:
     ///   - context: identity, trust and limits.
     ///   - role: server, or client that expects a certain node.
-    ///   - handshakePromise: completed when the handshake is over or the connection is.
+    ///   - handshakePromise: completed when the handshake is over or the connection is. A server that asks for no
+    ///     certificate has nobody to tell of: there it fails.
     /// - Throws: `TLSError` with code `library` or `badConfiguration`; the promise is then left alone.
     public init(
         context: TLSContext, role: TLSRole, handshakePromise: EventLoopPromise<TLSHandshake>? = nil
@@ -161,7 +164,8 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
         case .failed(let error):
             fail(context, error)
         case .done:
-            guard let peer = connection.peer else {
+            let known = connection.peer
+            guard known != nil || !connection.asksForCertificate else {
                 return fail(context, TLSError(.noCertificate, "the peer sent no certificate"))
             }
             state = .active
@@ -170,6 +174,12 @@ public final class MutualTLSHandler: ChannelDuplexHandler {
             send(context)
             let promise = handshakePromise
             handshakePromise = nil
+            guard let peer = known else {
+                promise?.fail(TLSError(.noCertificate, "nobody was asked for a certificate"))
+                context.fireUserInboundEventTriggered(
+                    TLSEvent.anonymousHandshakeCompleted(applicationProtocol: connection.applicationProtocol))
+                return encrypt(context)
+            }
             let result = TLSHandshake(
                 peer: peer, applicationProtocol: connection.applicationProtocol, keyExchangeGroup: connection.group)
             handshake = result

@@ -53,6 +53,9 @@ public struct TLSConfiguration: Sendable {
     public var trust: PeerTrust
     /// Application protocols (ALPN), best first; with any, a peer must agree on one. Empty: none is negotiated.
     public var applicationProtocols: [String]
+    /// Whether a server asks its clients for a certificate and takes none without. Where it does not, whoever connects
+    /// stays unknown, and the context is none to connect with.
+    public var asksForClientCertificate = true
     /// A handshake that takes longer is refused, milliseconds.
     public var handshakeTimeout: Int64 = 10_000
     /// After our close_notify, how long the peer may take to answer it, milliseconds.

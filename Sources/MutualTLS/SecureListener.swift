@@ -145,8 +145,9 @@ private final class HandshakeWatch: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case TLSEvent.handshakeCompleted = event {
-            leave()
+        switch event as? TLSEvent {
+        case .handshakeCompleted, .anonymousHandshakeCompleted: leave()
+        case .accepted, nil: break
         }
         context.fireUserInboundEventTriggered(event)
     }

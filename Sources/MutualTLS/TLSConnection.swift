@@ -43,6 +43,9 @@ final class TLSConnection {
     private var recordsUnderKey = 0
 
     init(context: TLSContext, role: TLSRole) throws(TLSError) {
+        guard role == .server || context.configuration.asksForClientCertificate else {
+            throw TLSError(.badConfiguration, "a context that asks nobody for a certificate is one of servers only")
+        }
         OpenSSLQueue.clear()
         guard let ssl = SSL_new(context.pointer) else {
             throw OpenSSLQueue.failure(.library, "OpenSSL gave no connection")
@@ -91,7 +94,10 @@ final class TLSConnection {
         return establish()
     }
 
-    /// Who the peer proved to be; nil before the handshake is over.
+    /// Whether the peer has to prove who it is.
+    var asksForCertificate: Bool { role.isClient || context.configuration.asksForClientCertificate }
+
+    /// Who the peer proved to be; nil before the handshake is over, and where nobody is asked.
     var peer: PeerIdentity? {
         guard isEstablished, case .success(let peer) = verdict else { return nil }
         return peer
@@ -213,10 +219,12 @@ final class TLSConnection {
 
     /// After completion nothing is taken for granted: without certificate, verdict or protocol the handshake failed.
     private func establish() -> Outcome {
-        guard case .success = verdict, SSL_get_verify_result(ssl) == Int(X509_V_OK),
-            let certificate = SSL_get0_peer_certificate(ssl), X509_get0_notAfter(certificate) != nil
-        else {
-            return .failed(TLSError(.noCertificate, "the peer sent no certificate"))
+        if asksForCertificate {
+            guard case .success = verdict, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+                let certificate = SSL_get0_peer_certificate(ssl), X509_get0_notAfter(certificate) != nil
+            else {
+                return .failed(TLSError(.noCertificate, "the peer sent no certificate"))
+            }
         }
         guard SSL_version(ssl) == TLS1_3_VERSION else {
             return .failed(TLSError(.otherProtocolVersion, "the peer does not speak TLS 1.3"))

@@ -43,7 +43,10 @@ public final class TLSContext: @unchecked Sendable {
             throw error
         }
         self.pointer = pointer
-        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        SSL_CTX_set_verify(
+            pointer,
+            configuration.asksForClientCertificate
+                ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE, nil)
         SSL_CTX_set_cert_verify_callback(pointer, TLSCallbacks.judge, nil)
         SSL_CTX_set_msg_callback(pointer, TLSCallbacks.message)
         if !wireProtocols.isEmpty {

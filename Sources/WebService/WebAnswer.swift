@@ -21,7 +21,7 @@ package struct FileRequest: Sendable, Hashable {
 }
 
 /// What a request is answered with: status, header fields in their order, and the bytes.
-package struct FileAnswer: Sendable, Hashable {
+package struct WebAnswer: Sendable, Hashable {
     package var status: Int
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
@@ -33,21 +33,26 @@ package struct FileAnswer: Sendable, Hashable {
         to request: FileRequest, read: (String) throws -> (file: PublishedFile, content: PublishedContent)?
     ) {
         guard request.method != .other else {
-            self = FileAnswer.plain(405, "only GET and HEAD here", [("Allow", "GET, HEAD")])
+            self = WebAnswer.plain(405, "only GET and HEAD here", [("Allow", "GET, HEAD")])
             return
         }
         do {
             // Paths have one form each: nothing is decoded, nothing is tidied up.
             let found = try request.target.hasPrefix("/") ? read(String(request.target.dropFirst())) : nil
             switch found {
-            case nil, (_, .missing)?: self = FileAnswer.plain(404, "not found")
-            case (_, .unusable(let reason))?: self = FileAnswer.plain(503, reason)
-            case (let file, .bytes(let bytes))?: self = FileAnswer.file(file, bytes, request.ifNoneMatch)
+            case nil, (_, .missing)?: self = WebAnswer.plain(404, "not found")
+            case (_, .unusable(let reason))?: self = WebAnswer.plain(503, reason)
+            case (let file, .bytes(let bytes))?: self = WebAnswer.file(file, bytes, request.ifNoneMatch)
             }
         } catch {
-            self = FileAnswer.plain(500, "it cannot be read now")
+            self = WebAnswer.plain(500, "it cannot be read now")
         }
         if request.method == .head { body = [] }
+    }
+
+    /// The answer of a witness.
+    package init(_ answer: AddCheckpointAnswer) {
+        self = WebAnswer.text(answer.status, answer.body, type: answer.contentType)
     }
 
     private init(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
@@ -57,17 +62,17 @@ package struct FileAnswer: Sendable, Hashable {
         contentLength = body.count
     }
 
-    private static func file(_ file: PublishedFile, _ bytes: [UInt8], _ ifNoneMatch: String?) -> FileAnswer {
+    private static func file(_ file: PublishedFile, _ bytes: [UInt8], _ ifNoneMatch: String?) -> WebAnswer {
         let tag = "\"\(SHA256.hash(bytes).hex.prefix(32))\""
         var headers = [("ETag", tag), ("Cache-Control", cacheControl(file)), ("X-Content-Type-Options", "nosniff")]
         if let ifNoneMatch, matches(ifNoneMatch, tag) {
-            var answer = FileAnswer(status: 304, headers: headers, body: [])
+            var answer = WebAnswer(status: 304, headers: headers, body: [])
             answer.contentLength = nil
             return answer
         }
         headers.append(
             ("Content-Type", file == .checkpoint ? "text/plain; charset=utf-8" : "application/octet-stream"))
-        return FileAnswer(status: 200, headers: headers, body: bytes)
+        return WebAnswer(status: 200, headers: headers, body: bytes)
     }
 
     /// Private, since the certificate decides who gets it. A partial tile of one width never changes, but goes.
@@ -76,15 +81,20 @@ package struct FileAnswer: Sendable, Hashable {
         return file.full == nil ? "private, max-age=31536000, immutable" : "private, max-age=600, immutable"
     }
 
-    private static func plain(
+    static func plain(
         _ status: Int, _ text: String, _ headers: [(name: String, value: String)] = []
-    ) -> FileAnswer {
-        FileAnswer(
+    ) -> WebAnswer {
+        WebAnswer.text(status, "\(text)\n", type: "text/plain; charset=utf-8", headers)
+    }
+
+    private static func text(
+        _ status: Int, _ body: String, type: String, _ headers: [(name: String, value: String)] = []
+    ) -> WebAnswer {
+        WebAnswer(
             status: status,
             headers: headers + [
-                ("Cache-Control", "no-store"), ("Content-Type", "text/plain; charset=utf-8"),
-                ("X-Content-Type-Options", "nosniff"),
-            ], body: [UInt8]("\(text)\n".utf8))
+                ("Cache-Control", "no-store"), ("Content-Type", type), ("X-Content-Type-Options", "nosniff"),
+            ], body: [UInt8](body.utf8))
     }
 
     /// RFC 9110, section 13.1.2: a list of tags or a star, compared weakly.
@@ -96,7 +106,7 @@ package struct FileAnswer: Sendable, Hashable {
         }
     }
 
-    package static func == (left: FileAnswer, right: FileAnswer) -> Bool {
+    package static func == (left: WebAnswer, right: WebAnswer) -> Bool {
         left.status == right.status && left.body == right.body && left.contentLength == right.contentLength
             && left.headers.elementsEqual(right.headers) { $0 == $1 }
     }

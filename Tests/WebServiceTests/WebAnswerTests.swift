@@ -3,7 +3,7 @@ import TransparencyLog
 import WebService
 
 /// What a request is answered with, by what stands at its path.
-@Suite struct FileAnswerTests {
+@Suite struct WebAnswerTests {
     private static let files: [String: PublishedContent] = [
         "krus/checkpoint": .bytes([UInt8]("a note".utf8)), "krus/tile/0/000": .bytes([1]),
         "krus/tile/0/001.p/3": .bytes([2]), "krus/tile/entries/000": .bytes([3]),
@@ -12,14 +12,14 @@ import WebService
 
     private func answer(
         _ target: String, _ method: FileRequest.Method = .get, ifNoneMatch: String? = nil
-    ) -> FileAnswer {
-        FileAnswer(to: FileRequest(method: method, target: target, ifNoneMatch: ifNoneMatch)) { path in
+    ) -> WebAnswer {
+        WebAnswer(to: FileRequest(method: method, target: target, ifNoneMatch: ifNoneMatch)) { path in
             guard let content = Self.files[path] else { return nil }
             return (try PublishedFile(path: String(path.dropFirst(5))), content)
         }
     }
 
-    private func header(_ name: String, of answer: FileAnswer) -> String? {
+    private func header(_ name: String, of answer: WebAnswer) -> String? {
         answer.headers.first { $0.name == name }?.value
     }
 
@@ -71,7 +71,7 @@ import WebService
         #expect(refused.status == 405 && header("Allow", of: refused) == "GET, HEAD")
         #expect(header("Cache-Control", of: damaged) == "no-store")
         struct Trouble: Error {}
-        let failed = FileAnswer(to: FileRequest(method: .get, target: "/krus/checkpoint")) { _ in throw Trouble() }
+        let failed = WebAnswer(to: FileRequest(method: .get, target: "/krus/checkpoint")) { _ in throw Trouble() }
         #expect(failed.status == 500 && !String(decoding: failed.body, as: UTF8.self).contains("Trouble"))
     }
 }
