@@ -30,6 +30,7 @@ package struct EntenteCommand: AsyncParsableCommand {
             EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
             RecoverCommand.self, ProveCommand.self, ExportCommand.self, LogCommand.self, KeyCommand.self,
+            WitnessCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])
 

@@ -114,7 +114,7 @@ struct EvidenceCheck {
                 Style.green("\(reference) is what was signed") + ", under \(grouped(finding.checkpoint.size)) entries")
         }
         for cosignature in finding?.cosignatures ?? [] where known.contains(cosignature.key) {
-            Output.line("held by \(cosignature.key.name), \(moment(cosignature.time))")
+            Output.line("\(cosignerText(cosignature.key.name)), \(moment(cosignature.time))")
         }
         for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
     }

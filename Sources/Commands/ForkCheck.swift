@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import Home
 import LogStore
 import NodeService
 import Records
@@ -21,15 +22,18 @@ struct ForkCheck {
             throw CommandFailure(.badInput, "\(path): \(CommandFailure(error).description)")
         }
         self.keys =
-            try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.key.name, key: evidence.key.text, home: home) : keys
+            try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.origin, key: evidence.key.text, home: home) : keys
     }
 
     private static func knownKeys(of origin: String, key: String, home: String?) throws -> [String] {
         do {
-            return try Node.open(home).store.log(origin).map { log in
+            let node = try Node.open(home)
+            if let log = try node.store.log(origin) {
                 // Of the keys that the log has had, any may have signed two histories.
-                try log.keys.keys.contains { $0.text == key } ? [key] : [log.keys.current.text]
-            } ?? []
+                return try log.keys.keys.contains { $0.text == key } ? [key] : [log.keys.current.text]
+            }
+            let witnessed = node.configuration.witness?.log(origin)?.keys.map(\.text) ?? []
+            return witnessed.contains(key) ? [key] : witnessed
         } catch {
             // Nobody needs a home to check a file, but one that was named has to be there.
             if home != nil { throw error }
@@ -85,7 +89,7 @@ struct ForkCheck {
                     "problems",
                     .array([
                         .object([
-                            JSONMember("origin", .string(evidence.key.name)), JSONMember("text", .string(reason)),
+                            JSONMember("origin", .string(evidence.origin)), JSONMember("text", .string(reason)),
                         ])
                     ])),
                 JSONMember("unproved", .array([])),

@@ -31,15 +31,27 @@ struct RunCommand: AsyncParsableCommand {
         let runner = try NodeRunner(node: node, logger: logger)
         let isJSON = global.json
         let readers = try await TileServer.listen(for: runner, at: node.configuration.tiles, logger: logger)
+        let address = runner.witness.address()
+        var server: WitnessServer?
+        if let address {
+            server = try await WitnessServer.listen(at: address, witness: runner.witness, logger: logger)
+        }
+        let witness = address.map { Endpoint(host: $0.host, port: server?.port ?? $0.port) }
+        let witnessing = Task { [server] in
+            await WitnessServer.serve(runner.witness, first: server, logger: logger)
+        }
+        defer { witnessing.cancel() }
         let task = Task {
             try await runner.run { address in
                 if isJSON {
                     Output.json(
                         [JSONMember("listening", .string(address)), JSONMember("node", .string(node.name))]
-                            + (readers.map { [JSONMember("tiles", .string("https://\($0)/"))] } ?? []))
+                            + (readers.map { [JSONMember("tiles", .string("https://\($0)/"))] } ?? [])
+                            + (witness.map { [JSONMember("witness", .string("https://\($0)/"))] } ?? []))
                 } else {
                     Output.line("\(node.name) listens on \(address)")
                     if let readers { Output.line("its logs as tiles: https://\(readers)/") }
+                    if let witness { Output.line("as a witness: https://\(witness)/") }
                 }
             }
         }

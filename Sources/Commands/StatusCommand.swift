@@ -5,6 +5,7 @@ import LogStore
 import MutualTLS
 import NodeService
 import Records
+import TransparencyLog
 
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,8 +29,10 @@ struct StatusCommand: ParsableCommand {
         let forks = try node.forks(of: logs)
         let book = try FreshnessBook(node: node, now: now)
         let freshness = try logs.map { try book.freshness(of: $0) }
+        let witnessed = try node.witnessedLogs()
         let alarms =
             try alarms(of: node, logs, forks, now: now) + zip(logs, freshness).compactMap { book.alarm(of: $0, $1) }
+            + node.witnessAlarms(witnessed, now: now)
         let delivery = try Delivery(node: node, now: now)
         // Without a certificate there is an alarm.
         let announced = try? node.announcedTLSKey()
@@ -57,12 +60,23 @@ struct StatusCommand: ParsableCommand {
                 JSONMember("peers", .array(peers.map { $0.value(now: now) })),
                 JSONMember("alarms", .array(alarms.map { .string($0) })),
                 JSONMember("announced_tls_key", announced?.value ?? .null),
+                JSONMember("witness", try witness(of: node, witnessed)),
             ])
         } else {
-            show(node, Array(zip(held, freshness)), peers, alarms, now: now)
+            show(node, Array(zip(held, freshness)), peers, witnessed, alarms, now: now)
             if let announced { Output.line(Style.yellow(announced.text)) }
         }
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    /// What this node is as a witness; null where it is none.
+    private func witness(of node: Node, _ logs: [Node.Witnessed]) throws -> JSONValue {
+        guard let witness = node.configuration.witness else { return .null }
+        return .object([
+            JSONMember("listen", .string(witness.listen.description)),
+            JSONMember("vkey", try node.witnessKeyInPlace().map { .string($0.text) } ?? .null),
+            JSONMember("logs", .array(logs.map { .object($0.members) })),
+        ])
     }
 
     private func alarms(
@@ -107,7 +121,7 @@ struct StatusCommand: ParsableCommand {
 
     private func show(
         _ node: Node, _ logs: [((log: StoredLog, members: [Delivery.OfMember]), Freshness)],
-        _ peers: [Delivery.OfPeer], _ alarms: [String], now: UInt64
+        _ peers: [Delivery.OfPeer], _ witnessed: [Node.Witnessed], _ alarms: [String], now: UInt64
     ) {
         Output.line("\(Style.bold(node.name))  \(node.home.path)")
         var table = Table("LOG", "ENTRIES", "STATE", "DATED", "HELD BY")
@@ -124,6 +138,7 @@ struct StatusCommand: ParsableCommand {
                 peer.lag, peer.contact?.currentError ?? "-")
         }
         if !partners.isEmpty { partners.print() }
+        if !witnessed.isEmpty { witnessed.show() }
         for ((log, members), _) in logs {
             for member in members where member.obstacle?.endsEveryPath == true {
                 let reason = printable(member.obstacle?.text(now: now) ?? "")

@@ -1,3 +1,4 @@
+import Cryptography
 import Glibc
 
 /// A node's home folder: where everything stands, and who may touch it.
@@ -40,6 +41,12 @@ public struct HomeFolder: Sendable, Hashable {
     package static func evidenceFile(of origin: String, in folder: String) -> String {
         "\(folder)/\(origin.split(separator: "/").joined(separator: "_")).fork"
     }
+
+    /// Where the evidence against a log outside the communities is written, whose origin may be any line.
+    public func witnessEvidenceFile(of origin: String) -> String {
+        "\(evidenceFolder)/witness-\(SHA256.hash([UInt8](origin.utf8)).hex.prefix(16)).fork"
+    }
+
     /// Where a running node listens for commands.
     public var socket: String { "\(path)/node.sock" }
     /// Held by the running node.

@@ -148,6 +148,9 @@ final class Place {
         return process
     }
 
+    /// The `run` of a node that was started last.
+    func lastRun(of node: String) -> Process? { running.last { $0.node == node }?.process }
+
     /// A process to end with this place.
     func keep(_ node: String, _ process: Process) {
         running.append((node, process))

@@ -167,6 +167,29 @@ struct KeystoreTests {
         #expect(try #require(throws: HomeError.self) { try keys.sealingKey(epoch: 1) }.category == .noInput)
     }
 
+    @Test("has the witness key in a file of its own, under a name that no log has, until it is destroyed")
+    func witnessKey() throws {
+        #expect(try keys.witnessPublicKey() == nil && keys.witnessKeyVersion() == nil)
+        let key = try Ed25519.PrivateKey()
+        try keys.storeWitnessKey(key)
+        #expect(try keys.witnessKey().publicKey == key.publicKey)
+        #expect(
+            try #require(throws: HomeError.self) { try keys.storeWitnessKey(Ed25519.PrivateKey()) }.category == .exists)
+        #expect(keys.witnessName == "us.example/_witness")
+        // No community has that name, so no log of a node has that origin.
+        #expect(throws: HomeError.self) { try keys.createLogKey(community: "_witness") }
+        #expect(try keys.logGenerations().isEmpty)
+        // The two cosigning keys do not stand in for each other.
+        #expect(rename(path("witness.key"), path("mirror.key")) == 0)
+        #expect(throws: HomeError.self) { try keys.mirrorKey() }
+        #expect(rename(path("mirror.key"), path("witness.key")) == 0)
+        let version = try keys.witnessKeyVersion()
+        try keys.destroyWitnessKey()
+        #expect(!FileManager.default.fileExists(atPath: path("witness.key")))
+        try keys.storeWitnessKey(Ed25519.PrivateKey())
+        #expect(try keys.witnessKeyVersion() != version)
+    }
+
     @Test("takes no name that leads out of its folder", arguments: ["../x", "", "a/b", "A", "a.b"])
     func names(community: String) {
         #expect(throws: HomeError.self) { try keys.createLogKey(community: community) }

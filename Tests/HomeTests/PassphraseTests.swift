@@ -34,9 +34,16 @@ struct PassphraseTests {
         let secrets = [
             try keys.createLogKey(community: "krus").seed, try keys.createMirrorKey().seed,
             try keys.createSealingKey(epoch: 1).secret, try keys.createDoublesKey(),
+            try makeWitnessKey(keys).seed,
         ]
         try keys.storeTLSKey(pem: secret("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
         return secrets.map { $0.withUnsafeBytes { Base64.encode([UInt8]($0)) } } + ["PRIVATE KEY"]
+    }
+
+    private func makeWitnessKey(_ keys: Keystore) throws -> Ed25519.PrivateKey {
+        let key = try Ed25519.PrivateKey()
+        try keys.storeWitnessKey(key)
+        return key
     }
 
     private func expectReadable(_ keys: Keystore, at location: SourceLocation = #_sourceLocation) throws {
@@ -46,6 +53,8 @@ struct PassphraseTests {
         #expect(try keys.mirrorCardKey().publicKey == mirror.publicKey, sourceLocation: location)
         let sealing = try keys.sealingKey(epoch: 1)
         #expect(try keys.sealingPublicKey(epoch: 1) == sealing.publicKey, sourceLocation: location)
+        let witness = try keys.witnessKey()
+        #expect(try keys.witnessPublicKey() == witness.publicKey, sourceLocation: location)
         #expect(try keys.doublesKey().count == 32, sourceLocation: location)
         #expect(try keys.tlsKey().count == 59, sourceLocation: location)
     }

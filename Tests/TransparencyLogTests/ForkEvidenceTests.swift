@@ -52,6 +52,35 @@ struct ForkEvidenceTests {
             prefix: prefix, difference: difference)
     }
 
+    @Test("An outside log may have another origin than its key's name; the document says it then")
+    func otherOrigin() throws {
+        let origin = "go.sum database tree"
+        func note(_ seed: UInt64, origin: String) throws -> SignedNote {
+            let text = "\(origin)\n7\n\(NaiveTree(count: 7, seed: seed).root(size: 7).base64)\n"
+            return try SignedNote(text: text, signatures: [signer.sign(text)])
+        }
+        let evidence = try ForkEvidence(
+            key: signer.verifierKey, origin: origin, note(0, origin: origin), note(1, origin: origin), prefix: [],
+            difference: nil)
+        #expect(try evidence.verify().origin == origin)
+        let again = try ForkEvidence(parsing: [UInt8](evidence.serialized.utf8))
+        #expect(again == evidence && again.serialized.contains("\norigin \(origin)\n"))
+        // Without that line, or with another, the checkpoints are not of that log.
+        for line in ["", "origin other\n", "origin \(signer.verifierKey.name)\n"] {
+            let text = evidence.serialized.replacing("origin \(origin)\n", with: line)
+            #expect(throws: (any Error).self) { try ForkEvidence(parsing: [UInt8](text.utf8)).verify() }
+        }
+        #expect(throws: ForkError.differentLogs) {
+            try ForkEvidence(
+                key: signer.verifierKey, origin: origin, note(0, origin: origin), note(1, origin: "go.sum"), prefix: [],
+                difference: nil)
+        }
+        #expect(throws: (any Error).self) {
+            try ForkEvidence(
+                key: signer.verifierKey, note(0, origin: origin), note(1, origin: origin), prefix: [], difference: nil)
+        }
+    }
+
     @Test(
         "Every fork is proved, and the first entry that differs is found",
         arguments: [

@@ -37,7 +37,7 @@ def root_around(size, begin, end, inside, outside):
     return root
 
 
-def checkpoint(note, vkey):
+def checkpoint(note, vkey, log):
     """Size and root of a signed checkpoint (c2sp.org/tlog-checkpoint), once its signature is checked."""
     name, _, key = vkey.split("+", 2)
     key = base64.b64decode(key)
@@ -50,7 +50,7 @@ def checkpoint(note, vkey):
         if dash == "\u2014" and signer == name and data[:4] == key_id:
             Ed25519PublicKey.from_public_bytes(key[1:]).verify(data[4:], (text + "\n").encode())
             origin, size, root = text.split("\n")
-            assert origin == name, "another log's checkpoint"
+            assert origin == log, "another log's checkpoint"
             return int(size), base64.b64decode(root)
     raise AssertionError("not signed by the log's key")
 
@@ -72,6 +72,9 @@ def main(path, vkey=None):
     assert line() == ["entente-fork/1"], "not evidence of a fork"
     (key,) = line("key")
     assert vkey in (None, key), "another key than the log's"
+    log = key.split("+")[0]
+    if data.startswith(b"origin "):
+        log = " ".join(line("origin"))
     prefix = hashes(int(line("prefix")[0]))
     first = None
     if data.startswith(b"first "):
@@ -84,7 +87,7 @@ def main(path, vkey=None):
         data = data[count:]
     assert not data, "bytes behind the evidence"
 
-    (small, small_root), (large, large_root) = [checkpoint(note, key) for note in notes]
+    (small, small_root), (large, large_root) = [checkpoint(note, key, log) for note in notes]
     if small == large:
         assert small_root < large_root and not prefix, "no fork"
     else:
@@ -96,7 +99,7 @@ def main(path, vkey=None):
         while subtrees:
             root = node(subtrees.pop(), root)
         assert root != small_root, "no fork: the log only grew"
-    print(f"{key.split('+')[0]}: its key has signed two histories, of {small} and {large} entries")
+    print(f"{log}: its key has signed two histories, of {small} and {large} entries")
     if first:
         index, proofs = first
         for (leaf, *proof), size, root in zip(proofs, (small, large), (small_root, large_root)):

@@ -26,6 +26,10 @@ extension NodeConfiguration {
             lines[.tiles] = value.line
             tiles = try root.endpoint(value, "tiles")
         }
+        if let value = root.take("witness") {
+            lines[.witness] = value.line
+            witness = try WitnessConfiguration(parsing: value, of: source, &lines)
+        }
         if let value = root.take("sync_interval") {
             syncInterval = try root.number(value, "sync_interval", 1...NodeConfiguration.maximumSyncInterval)
         }

@@ -3,6 +3,7 @@ extension NodeConfiguration {
     enum Place: Hashable {
         case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int), staleAfter(Int)
         case sealing, sealingItem(SealingDefaults.List, Int)
+        case witness, witnessed(Int)
     }
 
     struct Problem {
@@ -31,11 +32,18 @@ extension NodeConfiguration {
         if let tiles, tiles.port != 0, tiles.port == listen.port, tiles.host == listen.host || listen.isWildcard {
             return Problem(.tiles, "tiles are served at another port than \(listen.port), where this node listens")
         }
+        if let witness, witness.listen.port != 0 {
+            for (name, taken) in [("where this node listens", listen), ("where it serves tiles", tiles ?? listen)]
+            where taken.port == witness.listen.port && (taken.host == witness.listen.host || taken.isWildcard) {
+                return Problem(.witness, "logs are witnessed at another port than \(taken.port), \(name)")
+            }
+        }
         guard 1...NodeConfiguration.maximumSyncInterval ~= syncInterval else {
             return Problem(
                 .syncInterval, "sync_interval must be from 1 to \(NodeConfiguration.maximumSyncInterval) seconds")
         }
         return communityProblem() ?? sealing.firstProblem(communities: communities)
+            ?? witness?.firstProblem(node: node)
     }
 
     private func communityProblem() -> Problem? {

@@ -13,6 +13,11 @@ extension NodeConfiguration {
             endpoint.map { "endpoint: \(PlainScalar.write($0.description))" } ?? "# endpoint: node.us.example:7962",
             "# Where partners and auditors read the logs as tiles over HTTPS. Without one, nowhere.",
             tiles.map { "tiles: \(PlainScalar.write($0.description))" } ?? "# tiles: 0.0.0.0:7963",
+            "# Whose logs outside the communities this node cosigns as their witness, and where it answers them over",
+            "# HTTPS; `entente witness add` adds one. Without this, nobody's.",
+        ]
+        lines += witness.map { ["witness:"] + $0.lines() } ?? ["# witness:", "#   listen: 0.0.0.0:7964"]
+        lines += [
             "",
             "# Seconds between attempts to reconcile with a partner that is not connected.",
             "sync_interval: \(syncInterval)",

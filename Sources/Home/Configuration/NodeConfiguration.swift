@@ -14,6 +14,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var endpoint: HostAndPort?
     /// Where this node serves its logs as tiles over HTTPS; without one it does not.
     public var tiles: HostAndPort?
+    /// Whose logs this node cosigns as a witness; `nil` for nobody's.
+    public var witness: WitnessConfiguration?
     /// Seconds between reconciliations with a partner that is not connected, 1 to 86,400.
     public var syncInterval: UInt64
     public var sealing: SealingDefaults

@@ -25,6 +25,8 @@ struct KeyFile {
         case log = "ed25519"
         /// Signs cosignatures.
         case mirror = "ed25519-cosignature"
+        /// Signs cosignatures on logs outside the communities.
+        case witness = "ed25519-witness"
         /// Opens sealed fields.
         case sealing = "x25519"
         /// Finds doubles by a keyed hash.
@@ -37,7 +39,7 @@ struct KeyFile {
         /// What anybody may know of the secret; `nil` where nothing is.
         func publicKey(of secret: SecretBytes) throws -> [UInt8]? {
             switch self {
-            case .log, .mirror: try Ed25519.PrivateKey(seed: secret).publicKey.bytes
+            case .log, .mirror, .witness: try Ed25519.PrivateKey(seed: secret).publicKey.bytes
             case .sealing: try SealedBox.PrivateKey(secret: secret).publicKey.bytes
             case .doubles, .blindIndex, .tls: nil
             }

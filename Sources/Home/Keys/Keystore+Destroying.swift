@@ -9,6 +9,11 @@ extension Keystore {
         // Whoever changes the passphrase meanwhile would write it again.
         try KeysLock.hold(home) { try SecretFile.destroy("\(home.keysFolder)/sealing-\(epoch).key") }
     }
+
+    /// Overwrites the witness key and removes it. What it has cosigned stays cosigned.
+    public func destroyWitnessKey() throws {
+        try KeysLock.hold(home) { try SecretFile.destroy(witnessFile.path) }
+    }
 }
 
 extension SecretFile {

@@ -220,7 +220,7 @@ extension NodeDatabase.Kind {
     /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
-        version: 2,
+        version: 3,
         steps: [
             """
             CREATE TABLE mark (
@@ -241,6 +241,22 @@ extension NodeDatabase.Kind {
                 sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
                 record INTEGER NOT NULL,
                 PRIMARY KEY (log_id, entry, sha256)
+            ) STRICT, WITHOUT ROWID;
+            """,
+            // What was cosigned of logs outside the communities, and with which keys.
+            """
+            CREATE TABLE witnessed (
+                origin TEXT PRIMARY KEY,
+                size INTEGER NOT NULL,
+                root BLOB NOT NULL CHECK (length(root) = 32),
+                time INTEGER NOT NULL,
+                -- The checkpoint with the log's own signatures.
+                note TEXT NOT NULL,
+                -- Once it has signed two histories.
+                evidence BLOB
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE witness_key (
+                public_key BLOB PRIMARY KEY CHECK (length(public_key) = 32)
             ) STRICT, WITHOUT ROWID;
             """,
         ],

@@ -64,6 +64,10 @@ struct AgentKeys: PrivateKeys {
         }
     }
 
+    func makeWitnessKey() throws {
+        guard case .done = try ask(.makeWitnessKey) else { throw unexpected }
+    }
+
     /// Sends one request and takes its answer. Throws what the node refuses as its own commands would say it.
     private func ask(_ request: AgentRequest) throws -> AgentAnswer {
         guard case .connected(let socket) = AgentSocket.connect(home.socket, isWaiting: true),

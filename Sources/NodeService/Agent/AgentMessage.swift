@@ -19,6 +19,7 @@ package enum AgentRequest: Sendable, Hashable {
     case doublesKey
     case blindIndexKey
     case makeLogKey(community: String, generation: UInt64)
+    case makeWitnessKey
 
     package static let version: UInt8 = 1
     package static let maximumByteCount = 65_536
@@ -38,12 +39,13 @@ package enum AgentRequest: Sendable, Hashable {
         case .doublesKey: 5
         case .blindIndexKey: 6
         case .makeLogKey: 7
+        case .makeWitnessKey: 8
         }
     }
 
     private var payload: [UInt8] {
         switch self {
-        case .ring, .check, .doublesKey, .blindIndexKey: []
+        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey: []
         case .sign(let checkpoint, let publicKey): publicKey + Array(checkpoint.utf8)
         case .open(let boxes): boxes.flatMap { $0.keyID + $0.box }
         case .makeLogKey(let community, let generation): BigEndian.bytes(generation) + Array(community.utf8)
@@ -82,6 +84,7 @@ package enum AgentRequest: Sendable, Hashable {
                 let community = String(validating: payload.dropFirst(8), as: UTF8.self)
             else { return nil }
             self = .makeLogKey(community: community, generation: BigEndian.number(payload.prefix(8)))
+        case 8 where payload.isEmpty: self = .makeWitnessKey
         default: return nil
         }
     }

@@ -40,7 +40,7 @@ package struct KeyAgent: Sendable {
     }
 
     private func allowed(_ request: AgentRequest, to peer: Journal.Reader) throws -> AgentAnswer {
-        let keys = OwnKeys(keystore)
+        let keys = OwnKeys(keystore, store)
         switch request {
         case .ring, .check: return .done
         case .sign(let text, let publicKey):
@@ -53,6 +53,9 @@ package struct KeyAgent: Sendable {
         case .blindIndexKey: return .key(try keys.blindIndexKey())
         case .makeLogKey(let community, let generation):
             try keys.makeLogKey(community: community, generation: generation)
+            return .done
+        case .makeWitnessKey:
+            try keys.makeWitnessKey()
             return .done
         }
     }

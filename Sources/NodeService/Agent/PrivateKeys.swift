@@ -1,5 +1,6 @@
 package import Cryptography
 import Home
+import LogStore
 package import Sealing
 package import TransparencyLog
 
@@ -17,15 +18,19 @@ package protocol PrivateKeys: Sendable {
     func blindIndexKey() throws -> SecretBytes
     /// Makes the key of an own log. Throws `exists` where there is one.
     func makeLogKey(community: String, generation: UInt64) throws
+    /// Makes the key that cosigns as a witness. Throws `exists` where there is one.
+    func makeWitnessKey() throws
 }
 
 /// The keys in `keys/`, for which the passphrase is asked when the first of them is needed.
 struct OwnKeys: PrivateKeys {
     let keystore: Keystore
+    private let store: SQLiteLogStore
     private let sealing = Guarded<[[UInt8]: SealedBox.PrivateKey]?>(nil)
 
-    init(_ keystore: Keystore) {
+    init(_ keystore: Keystore, _ store: SQLiteLogStore) {
         self.keystore = keystore
+        self.store = store
     }
 
     func check() throws { try keystore.checkPassphrase() }
@@ -62,6 +67,13 @@ struct OwnKeys: PrivateKeys {
 
     func makeLogKey(community: String, generation: UInt64) throws {
         _ = try keystore.createLogKey(community: community, generation: generation)
+    }
+
+    func makeWitnessKey() throws {
+        let key = try Ed25519.PrivateKey()
+        // A crash in between leaves a note of a key that nobody has.
+        try store.noteWitnessKey(key.publicKey)
+        try keystore.storeWitnessKey(key)
     }
 }
 

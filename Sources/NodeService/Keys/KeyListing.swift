@@ -2,7 +2,6 @@ public import Cryptography
 import Home
 import LogStore
 import MutualTLS
-public import Records
 import TransparencyLog
 
 /// One key of this node, for the operator.
@@ -22,7 +21,12 @@ public struct ListedKey: Sendable {
         case overlap
     }
 
-    public let role: KeyRecord.Role
+    /// What a key is for.
+    public enum Role: String, Sendable {
+        case log, mirror, sealing, tls, witness
+    }
+
+    public let role: Role
     /// A log's origin, an epoch, or the node's name.
     public let name: String
     public let keyID: SHA256Digest
@@ -40,7 +44,16 @@ extension ListedKey {
 extension Node {
     /// The keys of this node that are in use, or still good for something.
     public func listKeys() throws -> [ListedKey] {
-        try logKeys() + mirrorKeyList() + sealingKeyList() + tlsKeys()
+        try logKeys() + mirrorKeyList() + sealingKeyList() + tlsKeys() + witnessKeyList()
+    }
+
+    private func witnessKeyList() throws -> [ListedKey] {
+        guard let key = try witnessKeyInPlace() else { return [] }
+        return [
+            ListedKey(
+                role: .witness, name: key.name, keyID: SHA256.hash(key.publicKey.bytes), publicKey: key.text,
+                state: .current)
+        ]
     }
 
     private func logKeys() throws -> [ListedKey] {

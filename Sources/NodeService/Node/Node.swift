@@ -93,7 +93,7 @@ public final class Node: Sendable {
         get throws {
             if let keys = chosenKeys.value { return keys }
             let keys: any PrivateKeys =
-                if try !keystore.isUnlocked, let agent = AgentKeys(home) { agent } else { OwnKeys(keystore) }
+                if try !keystore.isUnlocked, let agent = AgentKeys(home) { agent } else { OwnKeys(keystore, store) }
             chosenKeys.value = keys
             return keys
         }

@@ -25,6 +25,8 @@ public final class NodeRunner: Sendable {
     private let logger: Logger
     private let contacts: ContactBook
     private let chores = Guarded(Chores())
+    /// What this node answers as a witness while it runs, by its configuration as it is at each moment.
+    public let witness: WitnessService
 
     /// What is done now and then, and when it was done last (Unix seconds).
     private struct Chores: Sendable {
@@ -61,7 +63,10 @@ public final class NodeRunner: Sendable {
         context = try node.synchronisation()
         contacts = ContactBook(store: node.store, logger: logger)
         known = Guarded(try Known(node))
-        tls = Guarded(try node.tls())
+        let tls = Guarded(try node.tls())
+        self.tls = tls
+        witness = WitnessService(node, tls: { tls.value }, logger: logger)
+        witness.obey(node)
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -109,6 +114,7 @@ public final class NodeRunner: Sendable {
     private func refresh() {
         do {
             let now = try node.refreshed()
+            witness.obey(now)
             try obey(now)
             if try finishRotation(now) { try obey(now) }
             partners.value = try now.partners()

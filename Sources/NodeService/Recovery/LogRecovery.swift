@@ -32,6 +32,8 @@ extension Node {
             try Self.makeLostLog(key, keystore, node: name, store)
         }
         guard isRestored else { return }
+        // What was cosigned last as a witness is not known any more, and no partner knows it.
+        try store.forgetWitnessKeys()
         for log in try store.logs() where log.isOwn && log.frozen == nil {
             let mark = try store.signedMark(of: log.id)?.size ?? 0
             try store.beginRecovery(of: log.id, signed: max(mark, log.head?.size ?? 0), again: true)

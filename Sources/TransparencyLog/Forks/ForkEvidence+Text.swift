@@ -4,6 +4,7 @@ import Cryptography
 //
 //     entente-fork/1
 //     key <vkey of the log>
+//     origin <first line of its checkpoints>     left out where it is the name of the key
 //     prefix <n>
 //     <base64 hash>                              n times
 //     first <index> <n> <m>                      left out where it is not known
@@ -22,7 +23,9 @@ extension ForkEvidence {
 
     /// The document.
     public var serialized: String {
-        var text = "\(ForkEvidence.header)\nkey \(key.text)\nprefix \(prefix.count)\n"
+        var text = "\(ForkEvidence.header)\nkey \(key.text)\n"
+        if !KeyName.same(origin, key.name) { text += "origin \(origin)\n" }
+        text += "prefix \(prefix.count)\n"
         for hash in prefix { text += hash.base64 + "\n" }
         if let difference {
             text +=
@@ -49,6 +52,7 @@ extension ForkEvidence {
         var reader = DocumentReader(bytes)
         guard try reader.line() == ForkEvidence.header else { throw reader.failure }
         let key = try VerifierKey(parsing: reader.value(of: "key"))
+        let origin = reader.isNext("origin ") ? try reader.value(of: "origin") : key.name
         let prefix = try reader.hashes(reader.number(of: "prefix", maximum: RangeProof.maximumLength + 64))
         var difference: Difference?
         if reader.isNext("first ") {
@@ -68,7 +72,7 @@ extension ForkEvidence {
                 parsing: reader.text(reader.number(of: "checkpoint", maximum: ForkEvidence.maximumNote)))
         }
         guard reader.isAtEnd else { throw reader.failure }
-        self.init(key: key, smaller: notes[0], larger: notes[1], prefix: prefix, difference: difference)
+        self.init(key: key, origin: origin, smaller: notes[0], larger: notes[1], prefix: prefix, difference: difference)
         guard Array(serialized.utf8) == bytes else { throw ForkError.badDocument(line: 1) }
     }
 }

@@ -31,6 +31,8 @@ public struct ForkEvidence: Sendable, Hashable {
     }
 
     public let key: VerifierKey
+    /// The log: the name of its key, unless it is an outside one whose key is named otherwise.
+    public let origin: String
     /// The checkpoint of the smaller size; of the smaller root where the sizes are equal.
     public let smaller: SignedNote
     public let larger: SignedNote
@@ -41,12 +43,15 @@ public struct ForkEvidence: Sendable, Hashable {
 
     /// Evidence from two checkpoints in either order; throws where it proves nothing.
     public init(
-        key: VerifierKey, _ first: SignedNote, _ second: SignedNote, prefix: [SHA256Digest], difference: Difference?
+        key: VerifierKey, origin: String? = nil, _ first: SignedNote, _ second: SignedNote, prefix: [SHA256Digest],
+        difference: Difference?
     ) throws {
-        let one = try Checkpoint(verifying: first, logKey: key)
-        let other = try Checkpoint(verifying: second, logKey: key)
+        let origin = origin ?? key.name
+        let one = try ForkEvidence.checkpoint(first, key: key, origin: origin)
+        let other = try ForkEvidence.checkpoint(second, key: key, origin: origin)
         let isOrdered = one.size != other.size ? one.size < other.size : one.root < other.root
         self.key = key
+        self.origin = origin
         smaller = isOrdered ? first : second
         larger = isOrdered ? second : first
         self.prefix = one.size == other.size ? [] : prefix
@@ -58,9 +63,11 @@ public struct ForkEvidence: Sendable, Hashable {
 
     /// For a document that was read; ``verify()`` judges it.
     init(
-        key: VerifierKey, smaller: SignedNote, larger: SignedNote, prefix: [SHA256Digest], difference: Difference?
+        key: VerifierKey, origin: String, smaller: SignedNote, larger: SignedNote, prefix: [SHA256Digest],
+        difference: Difference?
     ) {
         self.key = key
+        self.origin = origin
         self.smaller = smaller
         self.larger = larger
         self.prefix = prefix
@@ -72,9 +79,8 @@ public struct ForkEvidence: Sendable, Hashable {
     @discardableResult
     public func verify() throws -> Finding {
         let hasher = MerkleHasher()
-        let one = try Checkpoint(verifying: smaller, logKey: key)
-        let other = try Checkpoint(verifying: larger, logKey: key)
-        guard one.origin == other.origin, one.origin == key.name else { throw ForkError.differentLogs }
+        let one = try ForkEvidence.checkpoint(smaller, key: key, origin: origin)
+        let other = try ForkEvidence.checkpoint(larger, key: key, origin: origin)
         guard one.size > 0, one.size <= other.size else { throw ForkError.wrongOrder }
         if one.size == other.size {
             guard prefix.isEmpty, one.root < other.root else { throw ForkError.noContradiction }
@@ -87,6 +93,20 @@ public struct ForkEvidence: Sendable, Hashable {
         return Finding(
             origin: one.origin, sizes: [one.size, other.size], roots: [one.root, other.root],
             firstDifference: difference?.index)
+    }
+
+    /// The checkpoint of a note that the key has signed for this log.
+    private static func checkpoint(_ note: SignedNote, key: VerifierKey, origin: String) throws -> Checkpoint {
+        let checkpoint: Checkpoint
+        if KeyName.same(key.name, origin) {
+            checkpoint = try Checkpoint(verifying: note, logKey: key)
+        } else {
+            guard key.algorithm == .ed25519 else { throw NoteError.wrongKeyType }
+            _ = try note.verifiedKeys(among: [key])
+            checkpoint = try Checkpoint(parsingForeign: note.text)
+        }
+        guard KeyName.same(checkpoint.origin, origin) else { throw ForkError.differentLogs }
+        return checkpoint
     }
 
     /// The root of the first `size` entries that these hashes prove under the root of a larger tree, or of the same.

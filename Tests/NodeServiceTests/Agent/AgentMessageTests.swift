@@ -10,7 +10,7 @@ import Testing
         .ring, .check, .doublesKey, .blindIndexKey, .open([box]),
         .open([AgentBox](repeating: box, count: AgentRequest.maximumBoxCount)),
         .sign(checkpoint: "us.example/krus\n1\nAAAA\n", publicKey: [UInt8](repeating: 3, count: 32)),
-        .makeLogKey(community: "krus", generation: 1 << 40),
+        .makeLogKey(community: "krus", generation: 1 << 40), .makeWitnessKey,
     ]
 
     @Test func everyRequestIsReadAsItWasWritten() {
@@ -28,7 +28,7 @@ import Testing
             }
             if let longer = AgentRequest(bytes + [0]) { #expect(longer.encoded() == bytes + [0]) }
             for version: UInt8 in [0, 2, 255] { #expect(AgentRequest([version] + bytes.dropFirst()) == nil) }
-            for kind: UInt8 in [0, 8, 9, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
+            for kind: UInt8 in [0, 9, 10, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
         }
         #expect(AgentRequest([]) == nil)
         #expect(AgentRequest(AgentRequest.open([]).encoded()) == nil)
