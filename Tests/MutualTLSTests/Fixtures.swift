@@ -49,6 +49,7 @@ final class Recorder: Sendable {
         var byteCount = 0
         var handshake: PeerIdentity?
         var applicationProtocol: String?
+        var isAnonymous = false
         var isAccepted = false
         var inputClosed = 0
         var errors: [TLSError] = []
@@ -126,6 +127,8 @@ final class RecorderHandler: ChannelInboundHandler {
                 $0.handshake = peer
                 $0.applicationProtocol = name
             }
+        case TLSEvent.anonymousHandshakeCompleted:
+            recorder.update { $0.isAnonymous = true }
         case TLSEvent.accepted:
             recorder.update { $0.isAccepted = true }
         case ChannelEvent.inputClosed:
