@@ -52,6 +52,22 @@ import Testing
 
     private func journal() throws -> [[String: Any]] { try run("journal", "--json").objects }
 
+    @Test func theRunningNodeMakesTheWitnessKeyToo() throws {
+        #expect(try run("witness", "key").status == 77)
+        try place.serve("us", under: phrase)
+        let foo = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+        let added = try must("witness", "add", foo, "--listen", "127.0.0.1:0", "--json").objects.first
+        let key = try #require(added?["witness"] as? String)
+        let file = "\(place.path)/us/keys/witness.key"
+        #expect(
+            try String(contentsOfFile: file, encoding: .utf8).hasPrefix("entente-key/1 passphrase ed25519-witness "))
+        let other = try must("witness", "key", "--replace").output
+        #expect(other.hasPrefix("us.example/_witness+") && other != key + "\n")
+        #expect(
+            try String(contentsOfFile: file, encoding: .utf8).hasPrefix("entente-key/1 passphrase ed25519-witness "))
+        #expect(try must("witness", "key").output == other)
+    }
+
     @Test func whileTheNodeRunsNobodyIsAskedAndOnceItIsKilledEverybodyIs() throws {
         let node = try place.serve("us", under: phrase)
         let first = try submit("thief", "--field", "case_number=2023-0417", "--field", "victim=Alice")

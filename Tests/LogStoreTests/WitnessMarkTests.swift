@@ -59,6 +59,7 @@ struct WitnessMarkTests {
         #expect(try witness(store, 8, old: 0) == .refused(.conflict(size: 8)))
         #expect(try witness(store, 4, old: 4) == .refused(.conflict(size: 8)))
         #expect(try witness(store, 16, old: 8) == .cosigned(time: 1_000))
+        #expect(try witness(store, 16, old: 16) == .cosigned(time: 1_000))
         #expect(try witness(store, 8, old: 8) == .refused(.conflict(size: 16)))
         #expect(try store.witnessed().map(\.size) == [16])
     }

@@ -58,9 +58,10 @@ struct AnonymousClientTests {
     func client() async throws {
         let us = try Node("us.example")
         let server = try await TestServer.start(us.context(trusting: [us]))
-        await #expect(throws: TLSError.self) {
+        let refusal = await #expect(throws: TLSError.self) {
             _ = try await connect(server.port, anonymous(us), expecting: "us.example")
         }
+        #expect(refusal?.code == .badConfiguration)
         #expect(server.recorder.seen.handshake == nil)
         await server.stop()
     }

@@ -121,6 +121,13 @@ import TransparencyLog
             return #expect(Bool(false), "it is signed")
         }
         #expect(admitted.note.signatures == Array(note.signatures[1...]))
+        // However often it is there.
+        let often = try SignedNote(
+            text: note.text, signatures: Array(repeating: note.signatures[1], count: 99) + [note.signatures[0]])
+        guard case .admitted(let once) = try admit(often, log: Self.log()) else {
+            return #expect(Bool(false), "it is signed often")
+        }
+        #expect(once.note.signatures == [note.signatures[1]])
         guard case .refused(.notSigned) = try admit(Self.note(7, keys: [9]), log: Self.log()) else {
             return #expect(Bool(false), "nobody known has signed")
         }

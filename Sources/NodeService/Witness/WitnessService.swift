@@ -147,7 +147,8 @@ public final class WitnessService: Sendable {
         for key in log.keys {
             guard
                 let evidence = try? ForkEvidence(
-                    key: key, origin: log.origin, last, note, prefix: [], difference: nil)
+                    key: key, origin: log.origin, last.signedOnly(by: [key]), note.signedOnly(by: [key]), prefix: [],
+                    difference: nil)
             else { continue }
             return Array(evidence.serialized.utf8)
         }

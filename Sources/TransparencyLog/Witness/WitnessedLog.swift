@@ -34,7 +34,12 @@ public struct WitnessedLog: Sendable, Hashable {
         }
         let note: SignedNote
         do {
-            note = try request.note.signedOnly(by: request.note.verifiedKeys(among: log.keys))
+            let keys = try request.note.verifiedKeys(among: log.keys)
+            // One line a key: what is kept of a log stays small, however often it repeats itself.
+            let lines = keys.compactMap { key in
+                request.note.signatures.first { SignedNote.verifies($0, of: request.note.text, by: key) }
+            }
+            note = try SignedNote(text: request.note.text, signatures: lines)
         } catch NoteError.badSignature {
             return .refused(.notSigned(reason: "a signature under a known key of this log does not verify"))
         } catch {
@@ -58,7 +63,7 @@ public struct WitnessedLog: Sendable, Hashable {
 /// A checkpoint that its log has signed, with what its sender says of the one cosigned before.
 public struct AdmittedCheckpoint: Sendable, Hashable {
     public let checkpoint: Checkpoint
-    /// The checkpoint with the lines of the log's own keys only, all of which verify.
+    /// The checkpoint with the lines of the log's own keys only, one each, all of which verify.
     public let note: SignedNote
     public let oldSize: UInt64
     public let proof: ConsistencyProof
