@@ -69,7 +69,7 @@ let package = Package(
             ] + nio),
         library(
             "WebService",
-            ["Cryptography", "TransparencyLog", "MutualTLS", "NodeService", http, logging] + nio),
+            ["Cryptography", "TransparencyLog", "MutualTLS", "Home", "NodeService", http, logging] + nio),
         library(
             "Commands",
             [

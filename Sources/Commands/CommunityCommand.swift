@@ -8,7 +8,8 @@ struct CommunityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "community",
         abstract: "The communities that this node is in.",
-        subcommands: [Add.self, List.self, Remove.self, Successor.self], defaultSubcommand: List.self)
+        subcommands: [Add.self, List.self, Remove.self, Successor.self, CommunityWitnessCommand.self],
+        defaultSubcommand: List.self)
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -28,7 +28,7 @@ struct RunCommand: AsyncParsableCommand {
         var logger = Logger(label: "entente") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = verbose ? .debug : .notice
         let node = try global.open(logger: logger)
-        let runner = try NodeRunner(node: node, logger: logger)
+        let runner = try NodeRunner(node: node, logger: logger, transport: WitnessClient())
         let isJSON = global.json
         let readers = try await TileServer.listen(for: runner, at: node.configuration.tiles, logger: logger)
         let address = runner.witness.address()

@@ -27,43 +27,37 @@ struct StatusCommand: ParsableCommand {
         let logs = try node.store.logs()
         let now = Clock.now()
         let forks = try node.forks(of: logs)
-        let book = try FreshnessBook(node: node, now: now)
-        let freshness = try logs.map { try book.freshness(of: $0) }
         let witnessed = try node.witnessedLogs()
-        let alarms =
-            try alarms(of: node, logs, forks, now: now) + zip(logs, freshness).compactMap { book.alarm(of: $0, $1) }
-            + node.witnessAlarms(witnessed, now: now)
         let delivery = try Delivery(node: node, now: now)
+        let freshness = try FreshnessBook(node: node, now: now)
+        let witnesses = WitnessBook(node: node, now: now)
+        let views = try logs.map { log in
+            let newest = try node.store.newestCosignatures(of: log.id)
+            let head = log.head?.size ?? 0
+            return LogView(
+                log: log, fork: forks[log.id], members: try delivery.members(of: log),
+                cosigners: newest.filter { $0.size == head && head > 0 && $0.cosigner != log.node }.map(\.cosigner),
+                freshness: try freshness.freshness(of: log, cosignatures: newest),
+                witnesses: try witnesses.witnesses(of: log))
+        }
+        var alarms = try alarms(of: node, logs, forks, now: now)
+        alarms += views.compactMap { freshness.alarm(of: $0.log, $0.freshness) }
+        alarms += views.flatMap { view in view.witnesses.map { witnesses.alarms(of: view.log, $0) } ?? [] }
+        alarms += try node.witnessAlarms(witnessed, now: now)
         // Without a certificate there is an alarm.
         let announced = try? node.announcedTLSKey()
-        let held = try logs.map { (log: $0, members: try delivery.members(of: $0)) }
-        let peers = delivery.peers(held)
-        let cosigners = try logs.map { log in
-            let head = log.head?.size ?? 0
-            return try node.store.newestCosignatures(of: log.id)
-                .filter { $0.size == head && head > 0 && $0.cosigner != log.node }.map(\.cosigner)
-        }
+        let peers = delivery.peers(views.map { ($0.log, $0.members) })
         if global.json {
             Output.json([
                 JSONMember("node", .string(node.name)), JSONMember("home", .string(node.home.path)),
-                JSONMember(
-                    "logs",
-                    .array(
-                        zip(zip(held, freshness), cosigners).map { each, cosigners in
-                            let (held, freshness) = each
-                            return .object(
-                                held.log.members(cosigners: cosigners) + held.log.members(of: forks[held.log.id])
-                                    + freshness.members + [
-                                        JSONMember("holders", .array(held.members.map { $0.value(now: now) }))
-                                    ])
-                        })),
+                JSONMember("logs", .array(views.map { .object($0.jsonMembers(now: now)) })),
                 JSONMember("peers", .array(peers.map { $0.value(now: now) })),
                 JSONMember("alarms", .array(alarms.map { .string($0) })),
                 JSONMember("announced_tls_key", announced?.value ?? .null),
                 JSONMember("witness", try witness(of: node, witnessed)),
             ])
         } else {
-            show(node, Array(zip(held, freshness)), peers, witnessed, alarms, now: now)
+            show(node, views, peers, witnessed, alarms, now: now)
             if let announced { Output.line(Style.yellow(announced.text)) }
         }
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
@@ -119,18 +113,45 @@ struct StatusCommand: ParsableCommand {
         return alarms
     }
 
+    /// What is said of one log.
+    private struct LogView {
+        let log: StoredLog
+        let fork: KnownFork?
+        let members: [Delivery.OfMember]
+        let cosigners: [String]
+        let freshness: Freshness
+        let witnesses: WitnessBook.OfLog?
+
+        func jsonMembers(now: UInt64) -> [JSONMember] {
+            log.members(cosigners: cosigners) + log.members(of: fork) + freshness.members
+                + [JSONMember("holders", .array(members.map { $0.value(now: now) }))]
+                + (log.isOwn ? WitnessBook.OfLog.members(witnesses) : [])
+        }
+    }
+
     private func show(
-        _ node: Node, _ logs: [((log: StoredLog, members: [Delivery.OfMember]), Freshness)],
-        _ peers: [Delivery.OfPeer], _ witnessed: [Node.Witnessed], _ alarms: [String], now: UInt64
+        _ node: Node, _ logs: [LogView], _ peers: [Delivery.OfPeer], _ witnessed: [Node.Witnessed],
+        _ alarms: [String], now: UInt64
     ) {
         Output.line("\(Style.bold(node.name))  \(node.home.path)")
         var table = Table("LOG", "ENTRIES", "STATE", "DATED", "HELD BY")
-        for ((log, members), freshness) in logs {
+        for view in logs {
             table.add(
-                log.origin, grouped(log.size), log.stateText, freshness.cell,
-                members.map(\.cell).joined(separator: ", "))
+                view.log.origin, grouped(view.log.size), view.log.stateText, view.freshness.cell,
+                view.members.map(\.cell).joined(separator: ", "))
         }
         table.print()
+        for view in logs {
+            guard let witnesses = view.witnesses else { continue }
+            Output.line(
+                witnesses.quorum.isMet
+                    ? witnesses.line(of: view.log.origin)
+                    : Style.yellow(witnesses.line(of: view.log.origin)))
+            for each in witnesses.witnesses {
+                guard let problem = each.asked?.problem else { continue }
+                Output.line(Style.yellow("  \(each.configuration.key.name): \(printable(problem.text))"))
+            }
+        }
         var partners = Table("PARTNER", "ENDPOINT", "COMMUNITIES", "LAST HEARD", "LAG", "LAST ERROR")
         for peer in peers {
             partners.add(
@@ -139,10 +160,10 @@ struct StatusCommand: ParsableCommand {
         }
         if !partners.isEmpty { partners.print() }
         if !witnessed.isEmpty { witnessed.show() }
-        for ((log, members), _) in logs {
-            for member in members where member.obstacle?.endsEveryPath == true {
+        for view in logs {
+            for member in view.members where member.obstacle?.endsEveryPath == true {
                 let reason = printable(member.obstacle?.text(now: now) ?? "")
-                Output.line(Style.yellow("NO PATH  \(log.origin) to \(member.node): \(reason)"))
+                Output.line(Style.yellow("NO PATH  \(view.log.origin) to \(member.node): \(reason)"))
             }
         }
         for alarm in alarms { Output.line(Style.red("ALARM  \(printable(alarm))")) }

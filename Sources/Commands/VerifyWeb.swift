@@ -18,8 +18,6 @@ struct WebAccess {
 
     /// What trust calls the server, whoever it turns out to be.
     private static let server = "server"
-    /// Where Debian and Ubuntu have the authorities of the web.
-    private static let systemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
 
     static func isAddress(_ text: String) -> Bool { text.contains("://") }
 
@@ -82,7 +80,7 @@ struct WebAccess {
             }
             return trust
         }
-        let file = authority ?? WebAccess.systemAuthorities
+        let file = authority ?? SystemAuthorities.path
         return PeerTrust(
             authority: .init(
                 certificatesPEM: try InputFile.read(file, limit: HomeFolder.maximumCertificateByteCount),

@@ -41,5 +41,8 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
         return port == 443 ? name : "\(name):\(port)"
     }
 
+    /// Whether the host is a name, which a server may be told of.
+    var isName: Bool { !host.contains(":") && !host.allSatisfy { $0.isNumber || $0 == "." } }
+
     public var description: String { "https://\(authority)\(path)" }
 }

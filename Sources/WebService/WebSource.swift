@@ -106,10 +106,9 @@ private final class WebConnection: Sendable {
         Task.detached {
             let result: Result<any Channel, any Error>
             do {
-                let isName = !address.host.contains(":") && !address.host.allSatisfy { $0.isNumber || $0 == "." }
                 let connection = try await SecureConnector.connect(
                     host: address.host, port: address.port, context: context, expecting: server,
-                    serverName: isName ? address.host : nil
+                    serverName: address.isName ? address.host : nil
                 ) { channel in
                     var limits = NIOHTTPDecoderLimitConfiguration()
                     limits.maxHeaderFieldSize = 16 << 10

@@ -1,6 +1,8 @@
+import Cryptography
 import Home
 import Records
 import Testing
+import TransparencyLog
 
 @Suite("node.yaml")
 struct NodeConfigurationTests {
@@ -168,6 +170,69 @@ struct NodeConfigurationTests {
             [0, 59, 60, 5_400, 7_200, 129_600, 172_800].map(TimeSpan.text) == [
                 "0s", "59s", "1min", "90min", "2h", "36h", "2d",
             ])
+    }
+
+    /// A witness of which there is one in the tests of notes, and one with a pin.
+    static let witnesses = sample.replacing(
+        "    carry_sealed: members\n",
+        with: """
+                quorum: 1
+                witnesses:
+                  - url: https://w.example/a
+                    vkey: KEY1
+                  - url: https://192.0.2.7:7964/
+                    vkey: KEY2
+                    pin: sha256:\(String(repeating: "0a", count: 32))
+
+            """
+    ).replacing("KEY1", with: key(1)).replacing("KEY2", with: key(2))
+
+    private static func key(_ seed: UInt8) -> String {
+        var seed = [UInt8](repeating: seed, count: 32)
+        let key = try? Cosigner(
+            name: "w.example", privateKey: Ed25519.PrivateKey(seed: SecretBytes(wiping: &seed))
+        ).verifierKey
+        return key?.text ?? "none"
+    }
+
+    @Test("names the witnesses of a community, and how many must have cosigned")
+    func readingWitnesses() throws {
+        let configuration = try Self.parsed(Self.witnesses)
+        let community = try #require(configuration.communities.first)
+        #expect(community.witnesses.map(\.url) == ["https://w.example/a", "https://192.0.2.7:7964/"])
+        #expect(community.witnesses.map(\.key.text) == [Self.key(1), Self.key(2)])
+        #expect(community.witnesses.map { $0.pin?.hex } == [nil, String(repeating: "0a", count: 32)])
+        #expect(community.quorum == 1 && community.neededWitnesses == 1)
+        #expect(try Self.parsed(configuration.text()) == configuration)
+        // None unless named; all of them unless said.
+        #expect(configuration.communities.last?.witnesses.isEmpty == true)
+        #expect(try Self.parsed().communities.allSatisfy { $0.witnesses.isEmpty && $0.quorum == nil })
+        let all = Self.witnesses.replacing("    quorum: 1\n", with: "")
+        #expect(try Self.parsed(all).communities.first?.neededWitnesses == 2)
+    }
+
+    static let badWitnesses: [BadText] = [
+        BadText("quorum of nobody", "quorum: 1", "quorum: 0", line: 15, "from 1 to 16"),
+        BadText("quorum of too many", "quorum: 1", "quorum: 3", line: 15, "from 1 to 2"),
+        BadText(
+            "quorum without witnesses", "  - name: swap\n", "  - name: swap\n    quorum: 1\n", line: 23,
+            "needs witnesses"),
+        BadText("no TLS", "https://w.example/a", "http://w.example/a", line: 17, "https://HOST"),
+        BadText("twice", "https://192.0.2.7:7964/", "https://w.example/a", line: 19, "stands twice"),
+        BadText("one key twice", key(2), key(1), line: 19, "stands twice"),
+        BadText("bad key", key(1), "w.example+00000000+AAAA", line: 18, "vkey of a witness is refused"),
+        BadText("pin", "sha256:0a", "sha1:0a", line: 21, "a pin must read sha256:"),
+        BadText("no key", "        vkey: \(key(1))\n", "", line: 17, "\"vkey\" is missing"),
+        BadText("unknown key", "        pin:", "        ca:", line: 21, "unknown key \"ca\""),
+    ]
+
+    @Test("with witnesses that are wrong is refused with file and line", arguments: badWitnesses)
+    func witnessesRefused(_ bad: BadText) throws {
+        let bytes = try bad.applied(to: Self.witnesses)
+        let error = try #require(throws: HomeError.self) { try NodeConfiguration(parsing: bytes, path: "node.yaml") }
+        #expect(error.category == .configuration)
+        #expect(error.line == bad.line, "\(error)")
+        #expect(error.message.contains(bad.message), "\(error)")
     }
 
     static let bad: [BadText] = [

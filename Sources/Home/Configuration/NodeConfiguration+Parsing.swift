@@ -69,6 +69,19 @@ extension CommunityConfiguration {
             lines[.staleAfter(index)] = value.line
             staleAfter = try mapping.span(value, "stale_after")
         }
+        if let value = mapping.take("witnesses") {
+            lines[.askedWitnesses(index)] = value.line
+            let limit = CommunityConfiguration.maximumWitnessCount
+            for item in try mapping.list(value, "witnesses", limit: limit) {
+                lines[.askedWitness(index, witnesses.count)] = item.line
+                witnesses.append(try CommunityWitness(parsing: item, of: source))
+            }
+        }
+        if let value = mapping.take("quorum") {
+            lines[.askedWitnesses(index)] = value.line
+            let range = 1...UInt64(CommunityConfiguration.maximumWitnessCount)
+            quorum = Int(try mapping.number(value, "quorum", range))
+        }
         try mapping.finish()
     }
 }

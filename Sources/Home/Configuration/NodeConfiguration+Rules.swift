@@ -2,6 +2,7 @@ extension NodeConfiguration {
     /// Where in the file a rule is broken.
     enum Place: Hashable {
         case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int), staleAfter(Int)
+        case askedWitnesses(Int), askedWitness(Int, Int)
         case sealing, sealingItem(SealingDefaults.List, Int)
         case witness, witnessed(Int)
     }
@@ -66,6 +67,9 @@ extension NodeConfiguration {
                     .staleAfter(index),
                     "stale_after must be from \(TimeSpan.text(range.lowerBound)) to \(TimeSpan.text(range.upperBound)): "
                         + "nodes date their logs once an hour")
+            }
+            if let (position, message) = community.witnessProblem() {
+                return Problem(position.map { .askedWitness(index, $0) } ?? .askedWitnesses(index), message)
             }
         }
         return nil

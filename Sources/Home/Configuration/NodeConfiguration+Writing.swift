@@ -31,6 +31,7 @@ extension NodeConfiguration {
             "# The groups this node shares records with. Members, this node among them, may hold its log there.",
             "# carry_sealed: recipients (sealed parts go only to those who can open them) or members (to all).",
             "# stale_after: how old the owner's last dated signature on a log may be before `status` raises an alarm.",
+            "# witnesses: who is asked to cosign this node's log, by `entente community witness`; quorum: how many must.",
         ]
         lines.append(communities.isEmpty ? "communities: []" : "communities:")
         for community in communities {
@@ -38,6 +39,11 @@ extension NodeConfiguration {
             lines.append("    carry_sealed: \(community.carrySealed.rawValue)")
             lines.append("    stale_after: \(TimeSpan.text(community.staleAfter))")
             lines += NodeConfiguration.list(community.members, key: "members", indentation: "    ")
+            if !community.witnesses.isEmpty {
+                lines.append("    witnesses:")
+                lines += community.witnesses.flatMap { $0.lines(indentation: "      ") }
+            }
+            if let quorum = community.quorum { lines.append("    quorum: \(quorum)") }
         }
         return lines.joined(separator: "\n") + "\n"
     }

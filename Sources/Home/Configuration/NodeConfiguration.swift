@@ -63,6 +63,10 @@ public struct CommunityConfiguration: Sendable, Hashable {
     public var carrySealed: CarrySealed
     /// Seconds after which a log whose owner has not dated it anew is stale.
     public var staleAfter: UInt64 = CommunityConfiguration.defaultStaleAfter
+    /// Who is asked to cosign this node's log of the community.
+    public var witnesses: [CommunityWitness] = []
+    /// How many of them are to have cosigned; `nil` for all.
+    public var quorum: Int?
 
     public init(name: String, members: [String], carrySealed: CarrySealed = .recipients) {
         self.name = name

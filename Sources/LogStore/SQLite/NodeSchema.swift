@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 4,
+        version: 5,
         steps: [
             """
             CREATE TABLE log (
@@ -211,6 +211,28 @@ extension NodeDatabase.Kind {
                 size INTEGER NOT NULL,
                 grown INTEGER NOT NULL
             ) STRICT;
+            """,
+            // How witnesses were asked to cosign own logs, and what they have cosigned.
+            """
+            CREATE TABLE asked_witness (
+                log INTEGER NOT NULL REFERENCES log (id),
+                vkey TEXT NOT NULL,
+                since INTEGER NOT NULL,
+                asked INTEGER NOT NULL,
+                size INTEGER NOT NULL,
+                error TEXT,
+                error_kind TEXT,
+                error_since INTEGER,
+                PRIMARY KEY (log, vkey)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE witness_cosignature (
+                log INTEGER NOT NULL REFERENCES log (id),
+                size INTEGER NOT NULL,
+                vkey TEXT NOT NULL,
+                time INTEGER NOT NULL,
+                line TEXT NOT NULL,
+                PRIMARY KEY (log, size, vkey)
+            ) STRICT, WITHOUT ROWID;
             """,
         ],
         isDurable: true,

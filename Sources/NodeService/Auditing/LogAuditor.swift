@@ -108,6 +108,7 @@ public struct LogAuditor {
         checkCheckpoints(end, &walk, &report)
         checkPending(log, &walk)
         let isAnchored = checkAnchor(log, &walk, &report)
+        if log.isOwn { try checkWitnesses(log, in: store, &walk) }
         checkMembership(end, &walk)
         if end.keepsRights {
             try checkKeys(end, in: store, &walk, &report)

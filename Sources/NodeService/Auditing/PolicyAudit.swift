@@ -28,11 +28,11 @@ public struct PolicyAudit: Sendable {
     ) throws -> OfLog? {
         guard let head = log.head else { return nil }
         func judge(_ head: SignedHead) throws -> WitnessPolicy.Verdict {
-            policy.judge(
+            let members = try store.cosignatures(of: log.id, sizes: head.size...head.size).map(\.line)
+            let witnesses = try store.witnessCosignatures(of: log.id, at: head.size).map(\.line)
+            return policy.judge(
                 try Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                cosignatures: try store.cosignatures(of: log.id, sizes: head.size...head.size).compactMap {
-                    try? NoteSignature(parsing: $0.line)
-                }, now: now)
+                cosignatures: (members + witnesses).compactMap { try? NoteSignature(parsing: $0) }, now: now)
         }
         let verdict = try judge(head)
         var reached = verdict.isReached ? head.size : nil

@@ -39,16 +39,22 @@ extension Node {
         }
         let others = kept.filter { $0.size == held.size && $0.time <= time }
         return DatedProof(
-            proof: try proof(at: reference.index, of: log, under: head, others), size: held.size, heldAt: held.time,
+            proof: try proof(at: reference.index, of: log, under: head, others, asOf: time), size: held.size,
+            heldAt: held.time,
             cosigners: others.map { ($0.cosigner, $0.time) })
     }
 
-    /// The proof for an entry under a checkpoint that covers it, with these cosignatures on it.
+    /// The proof for an entry under a checkpoint that covers it, with these cosignatures on it, and those of witnesses
+    /// that are not younger than a moment.
     func proof(
-        at index: UInt64, of log: StoredLog, under head: SignedHead, _ cosignatures: [StoredCosignature]
+        at index: UInt64, of log: StoredLog, under head: SignedHead, _ cosignatures: [StoredCosignature],
+        asOf time: UInt64 = .max
     ) throws -> TLogProof {
         var note = try SignedNote(parsing: head.note)
         for cosignature in cosignatures { try note.add(NoteSignature(parsing: cosignature.line)) }
+        for witness in try store.witnessCosignatures(of: log.id, at: head.size) where witness.time <= time {
+            try note.add(NoteSignature(parsing: witness.line))
+        }
         return try TLogProof.make(
             index: index, note: note, from: StoredNodes(store: store, log: log.id), hasher: MerkleHasher())
     }

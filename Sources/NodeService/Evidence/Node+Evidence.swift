@@ -28,7 +28,8 @@ extension Node {
             }
             guard let body = try store.body(of: log.id, at: index) else { continue }
             records.append(
-                RecordEvidence.KeyRecord(body: body, proof: try self.proof(at: index, of: log, under: head, [])))
+                RecordEvidence.KeyRecord(
+                    body: body, proof: try self.proof(at: index, of: log, under: head, [], asOf: 0)))
         }
         return RecordEvidence(
             reference: reference, body: body, proof: proof, logKey: logKey,

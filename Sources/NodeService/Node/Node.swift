@@ -356,12 +356,9 @@ public final class Node: Sendable {
         guard let log = try store.log(reference.origin.text), let head = log.head, reference.index < head.size else {
             throw HomeError(.noInput, "no record \(reference.text) under a checkpoint here")
         }
-        var note = try SignedNote(parsing: head.note)
-        for cosignature in try store.cosignatures(of: log.id, sizes: head.size...head.size) {
-            try note.add(NoteSignature(parsing: cosignature.line))
-        }
-        return try TLogProof.make(
-            index: reference.index, note: note, from: StoredNodes(store: store, log: log.id), hasher: MerkleHasher())
+        return try proof(
+            at: reference.index, of: log, under: head,
+            try store.cosignatures(of: log.id, sizes: head.size...head.size))
     }
 }
 

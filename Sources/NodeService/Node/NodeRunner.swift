@@ -24,6 +24,7 @@ public final class NodeRunner: Sendable {
     private let waker: AsyncStream<Void>.Continuation
     private let logger: Logger
     private let contacts: ContactBook
+    private let asking: WitnessAsking?
     private let chores = Guarded(Chores())
     /// What this node answers as a witness while it runs, by its configuration as it is at each moment.
     public let witness: WitnessService
@@ -56,12 +57,15 @@ public final class NodeRunner: Sendable {
     }
 
     /// Takes the lock of the home; `busy` where it is run already.
-    public init(node: Node, logger: Logger) throws {
+    ///
+    /// - Parameter transport: brings checkpoints to the witnesses that node.yaml names; without one none is asked.
+    public init(node: Node, logger: Logger, transport: (any WitnessTransport)? = nil) throws {
         self.node = node
         self.logger = logger
         lock = try RunLock(node.home)
         context = try node.synchronisation()
         contacts = ContactBook(store: node.store, logger: logger)
+        asking = transport.map { WitnessAsking(transport: $0, logger: logger) }
         known = Guarded(try Known(node))
         let tls = Guarded(try node.tls())
         self.tls = tls
@@ -121,6 +125,7 @@ public final class NodeRunner: Sendable {
             noteHeads()
             settleRecoveries(now)
             try noteLogContacts(now)
+            try asking?.look(now)
         } catch {
             logger.error("the home cannot be read", metadata: ["error": "\(error)"])
         }

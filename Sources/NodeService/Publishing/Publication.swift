@@ -28,6 +28,10 @@ public struct Publication {
         for cosignature in lines.prefix(SignedNote.maximumSignatures - note.signatures.count) {
             try note.add(NoteSignature(parsing: cosignature.line))
         }
+        let witnesses = try store.witnessCosignatures(of: log.id, at: head.size)
+        for cosignature in witnesses.prefix(SignedNote.maximumSignatures - note.signatures.count) {
+            try note.add(NoteSignature(parsing: cosignature.line))
+        }
         return (head, note.serialized)
     }
 }
