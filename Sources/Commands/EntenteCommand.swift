@@ -29,8 +29,8 @@ package struct EntenteCommand: AsyncParsableCommand {
             ImportCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self,
             EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
-            RecoverCommand.self, ProveCommand.self, ExportCommand.self, LogCommand.self, KeyCommand.self,
-            WitnessCommand.self,
+            BackupCommand.self, RestoreCommand.self, RecoverCommand.self, ProveCommand.self, ExportCommand.self,
+            LogCommand.self, KeyCommand.self, WitnessCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])
 

@@ -36,6 +36,8 @@ struct ShowCommand: ParsableCommand {
             throw CommandFailure(.answerIsNo, "no record \(reference.text) here")
         }
         if raw { return Output.bytes(view.found.body) }
+        // Its author may have had it erased since, and this node would not know.
+        let restored = view.sealedPart == .opened ? try node.store.log(view.found.origin)?.restoredText : nil
         let proofText = proof ? try node.proof(of: reference).serialized : nil
         if global.json {
             Output.json(
@@ -43,6 +45,7 @@ struct ShowCommand: ParsableCommand {
                     JSONMember(
                         "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
                     JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
+                    JSONMember("may_be_erased", .bool(restored != nil)),
                     JSONMember(
                         "opinions",
                         .array(
@@ -56,6 +59,7 @@ struct ShowCommand: ParsableCommand {
             return
         }
         print(view, proofText)
+        if let restored { Output.note("entente: \(view.found.origin) \(restored)") }
     }
 
     private func print(_ view: RecordView, _ proofText: String?) {

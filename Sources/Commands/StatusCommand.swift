@@ -82,6 +82,13 @@ struct StatusCommand: ParsableCommand {
             if !logs.contains(where: { $0.origin == origin }) { alarms.append(node.lostLog(origin).description) }
         }
         alarms += node.cardProblems.map(\.description)
+        let partners = Set(node.cards.map(\.node))
+        alarms += logs.compactMap { log in
+            guard let text = log.restoredText, !log.isOwn, log.frozen == nil, partners.contains(log.node) else {
+                return nil
+            }
+            return "\(log.origin) \(text): run `entente sync`"
+        }
         alarms += logs.compactMap { $0.forkAlarm(forks[$0.id], node) }
         for log in logs {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }

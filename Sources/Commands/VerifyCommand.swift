@@ -13,8 +13,13 @@ struct VerifyCommand: ParsableCommand {
             Exit status 0: all of it is as it was signed. 1: something is not, and the first bad entry is named, or no \
             known key vouches for a log. What could not be proved is always listed.
 
-            With the folder of a home, or a copied node.sqlite, that is audited: nothing is written, not even beside it, \
-            and no private key is needed. The logs' keys are those of the cards in the folder and of --vkey.
+            With the folder of a home, a copied node.sqlite or a backup, that is audited: nothing is written, not even \
+            beside it, and no private key is needed. The logs' keys are those of the cards in the folder or backup and \
+            of --vkey, and for a backup of this home's own node those of this home. Of a backup every file in it is held \
+            against its manifest, too.
+
+            The index of a home is derived: what in it does not say what the logs say is named, and the file can be \
+            deleted.
 
             With --since, entries that the audit of that report has read are not read again, once it is proved that \
             the log goes on from them.
@@ -28,6 +33,7 @@ struct VerifyCommand: ParsableCommand {
               entente verify --log us.example/krus --json > 2026-11.json
               entente verify --since 2026-11.json --json > 2026-12.json
               entente verify --policy agencies.policy
+              entente verify /mnt/backup/us.example-2026-11-30.entente
               entente verify /mnt/seized/home --vkey us.example/krus+5b1a6c0d+AfR…
               entente show us.example/krus#1042 --raw > 1042.json
               entente prove us.example/krus#1042 > 1042.tlog-proof
@@ -45,7 +51,8 @@ struct VerifyCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A home, a copied node.sqlite, a tlog-proof or an evidence file; - for standard input.", valueName: "path"))
+            "A home, a copied node.sqlite, a backup, a tlog-proof or an evidence file; - for standard input.",
+            valueName: "path"))
     var path: String?
 
     @Option(
@@ -66,6 +73,9 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Begin where the audit ended that printed this with --json.", valueName: "report"))
     var since: String?
 
+    @Flag(help: "Do not hold the home's index against the logs.")
+    var noIndex = false
+
     @Flag(help: "Read everything again, also with --since.")
     var full = false
 
@@ -81,6 +91,14 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         Interruption.exitsWith130()
+        if let path, path != "-", StoredBackup.isBackup(path) {
+            guard body == nil else { throw CommandFailure(.usage, "--body goes with a proof file, not with a backup") }
+            let home = try? HomeFolder.open(global.home ?? HomeFolder.defaultPath())
+            return try audit(
+                LogAudit(
+                    backup: BackupSource(
+                        path: path, keys: LogAudit.keys(vkey) + policyFile().map(\.keys).joined(), home: home)))
+        }
         if let path, let databases = path == "-" ? nil : AuditSource.databases(at: path) {
             guard body == nil else { throw CommandFailure(.usage, "--body goes with a proof file, not with a home") }
             let source = try AuditSource(
@@ -88,7 +106,8 @@ struct VerifyCommand: ParsableCommand {
             return try audit(
                 LogAudit(
                     name: databases.database, store: source.store, mirrorKeys: source.mirrorKeys,
-                    logKeys: source.logKeys, source: source))
+                    logKeys: source.logKeys, source: source,
+                    index: noIndex ? nil : AuditSource.index(beside: databases.database, at: path)))
         }
         if let path {
             guard origins.isEmpty, since == nil else {
@@ -127,7 +146,7 @@ struct VerifyCommand: ParsableCommand {
         try audit(
             LogAudit(
                 name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
-                logKeys: node.knownLogKeys))
+                logKeys: node.knownLogKeys, index: noIndex ? nil : node.home.indexDatabase))
     }
 
     /// The policy, if there is one.
@@ -148,7 +167,7 @@ struct VerifyCommand: ParsableCommand {
                 policy, logs: audit.store.logs().filter { logs.contains($0.origin) }, in: audit.store, now: Clock.now())
         }
         if let judged { report.add(judged) }
-        let isProved = report.isSound && (audit.source == nil || report.unanchored.isEmpty)
+        let isProved = report.isSound && (!audit.isForeign || report.unanchored.isEmpty)
         if global.json {
             Output.json(audit.header + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
         } else {
@@ -174,9 +193,9 @@ struct VerifyCommand: ParsableCommand {
         }
         for problem in report.problems {
             let place = problem.entry.map { "#\($0)" } ?? ""
-            Output.line(Style.red("\(problem.origin)\(place): \(problem.text)"))
+            Output.line(Style.red(printable("\(problem.origin)\(place): \(problem.text)")))
         }
-        for text in Set(report.unproved).sorted() { Output.line(Style.yellow("not proved: \(text)")) }
+        for text in Set(report.unproved).sorted() { Output.line(Style.yellow(printable("not proved: \(text)"))) }
         if !report.isSound {
             Output.line(Style.red("\(report.problems.count) problems"))
         } else if !isProved {
@@ -196,6 +215,7 @@ extension AuditReport {
         [
             JSONMember("ok", .bool(isProved)),
             JSONMember("entries", .integer(Int64(clamping: entries))),
+            JSONMember("indexed", indexed.map { .integer(Int64(clamping: $0)) } ?? .null),
             JSONMember(
                 "logs",
                 .array(

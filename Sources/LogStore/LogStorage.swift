@@ -39,6 +39,9 @@ public struct StoredLog: Sendable, Hashable {
     /// The largest size that partners have shown of this own log while it is being recovered from them; `nil` where it
     /// is not. Such a log grows like a replica, and takes no entries of this node's.
     public let recovering: UInt64?
+    /// When the backup was made that this log came back with, in Unix seconds; `nil` once its owner has been asked, or
+    /// where it was never restored. What was erased since may still be here, and nobody gets a sealed part of it.
+    public let restored: UInt64?
 }
 
 extension StoredLog {

@@ -138,6 +138,7 @@ import Testing
 
     /// The tables of a node's database that came after its first version, with the version that brought each.
     private static let tables: [(since: Int, name: String)] = [
+        (6, "restored"),
         (5, "asked_witness"), (5, "witness_cosignature"),
         (4, "log_contact"),
         (3, "seen_card"), (3, "card_mark"), (3, "foreign_cosigner"),

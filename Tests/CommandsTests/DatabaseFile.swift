@@ -56,8 +56,8 @@ final class SmallDisk {
 
     private struct NoMount: Error {}
 
-    init(at place: Place, size: String) throws {
-        path = "\(place.path)/disk"
+    init(at place: Place, size: String, named name: String = "disk") throws {
+        path = "\(place.path)/\(name)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         guard SmallDisk.run("mount", "-t", "tmpfs", "-o", "size=\(size),mode=700", "tmpfs", path) else {
             throw NoMount()

@@ -61,6 +61,32 @@ import Testing
         #expect(try store.bundles(of: Self.log, entries: 0..<1_500) == sound)
     }
 
+    /// A sealed part that is damaged is asked for, and no more once its author has had it erased.
+    @Test func whatWasErasedIsNotMended() throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        let reference = try place.submitSealed("us", "Incheon branch", to: "kr.example")
+        try place.must("us", "grant", reference, "--to", "jp.example")
+        try place.serve("us")
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        let index = try #require(UInt64(reference.split(separator: "#").last ?? ""))
+        try store("kr", in: place).flip(.blob(entry: index), of: Self.log, byte: 100)
+        let found = try place.run("kr", "scrub", "--json")
+        #expect(found.status == 1 && (found.objects.first?["damaged"] as? [String])?.count == 1)
+        try place.must("us", "erase", reference)
+        try place.must("kr", "sync", "us.example")
+        place.stop("us")
+        // jp has it whole, and has not heard.
+        #expect(try place.sealedBytesLie(in: ["jp"]) == ["jp"])
+        try place.serve("jp")
+        let mended = try place.must("kr", "scrub", "--repair", "--json").objects.first
+        #expect(mended?["damaged"] as? [String] == [])
+        let view = try place.must("kr", "show", reference, "--json").objects.first
+        #expect(view?["sealed_part"] as? String == "erased")
+        #expect(try place.sealedBytesLie(in: ["us", "kr"]) == [])
+        try place.expectSound("kr")
+    }
+
     @Test func theNextSyncMendsWhatAScrubHasFound() throws {
         let place = try partners()
         place.stop()

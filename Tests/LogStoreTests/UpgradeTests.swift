@@ -35,7 +35,7 @@ struct UpgradeTests {
             folder.database,
             tables: [
                 "published_key", "foreign_key", "sealed_grant", "erasure", "seen_card", "card_mark", "foreign_cosigner",
-                "log_contact", "asked_witness", "witness_cosignature",
+                "log_contact", "asked_witness", "witness_cosignature", "restored",
             ])
         try takeBack(folder.marks, tables: ["erased", "witnessed", "witness_key"])
         do {

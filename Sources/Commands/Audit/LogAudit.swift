@@ -11,8 +11,15 @@ struct LogAudit {
     let store: SQLiteLogStore
     let mirrorKeys: [String: MirrorKeys]
     let logKeys: [String: [VerifierKey]]
-    /// Where this is no home of the user's own: keys that stand in the database alone then prove nothing.
+    /// Where it is a home or a database that was found somewhere.
     var source: AuditSource?
+    /// Where it is a backup that is audited.
+    var backup: BackupSource?
+    /// Where the index is, if it is to be held against the logs.
+    var index: String?
+
+    /// Whether this is no home of the user's own: keys that stand in the database alone then prove nothing.
+    var isForeign: Bool { source != nil || backup != nil }
 
     static func keys(_ texts: [String]) throws -> [VerifierKey] {
         try texts.map { text in
@@ -46,13 +53,24 @@ struct LogAudit {
             try LogAuditor(store: store, keys: mirrorKeys, logKeys: logKeys, since: since)
                 .audit(logs, progress: progress)
         }
-        report.unproved += source?.unproved ?? []
+        report.unproved += source?.unproved ?? backup?.unproved ?? []
+        try backup?.add(to: &report)
+        if let index { try report.add(audit(index, of: logs, since, progress), path: index) }
         if logs.isEmpty { report.unproved.append("anything: there is no log in \(name)") }
-        if let changed = source?.changedFiles, !changed.isEmpty {
+        let changed = source?.changedFiles ?? (backup?.hasChanged == true ? [name] : [])
+        if !changed.isEmpty {
             throw CommandFailure(
                 .busy, "\(changed.joined(separator: ", ")) changed while it was read; verify a copy, or try again")
         }
         return report
+    }
+
+    /// The index says what the logs say, or is deleted. What an earlier audit has read is not read again.
+    private func audit(
+        _ path: String, of logs: [StoredLog], _ since: AuditRecord?, _ progress: (UInt64, UInt64) -> Void
+    ) throws -> IndexAudit {
+        let earlier = (since?.logs ?? [:]).filter { $0.value.isSound }.mapValues(\.size)
+        return try RecordIndex.audit(FoundDatabase(path), of: store, logs: logs, since: earlier, progress: progress)
     }
 
     /// What stands at the head of a report, so that it can be archived.
@@ -63,7 +81,11 @@ struct LogAudit {
             JSONMember("program", .string("entente \(EntenteCommand.configuration.version)")),
             JSONMember("audited", .string(name)),
             JSONMember("node", store.node.isEmpty ? .null : .string(store.node)),
-            JSONMember("checked", .array(LogAudit.checked.map { .string($0) })),
+            JSONMember(
+                "checked",
+                .array(
+                    (LogAudit.checked + (backup == nil ? [] : LogAudit.checkedOfBackups)
+                        + (index == nil ? [] : [LogAudit.checkedOfIndex])).map { .string($0) })),
         ]
     }
 
@@ -76,6 +98,36 @@ struct LogAudit {
         "the hash and size of every sealed part that is here",
         "who may hold the log, and what this node has signed last, where that is kept beside it",
     ]
+
+    private static let checkedOfIndex =
+        "the index, where there is one: every term, time and effect against the entries that it is made of"
+
+    /// What is held against a backup's manifest beside that.
+    private static let checkedOfBackups = [
+        "the SHA-256 of the manifest and of every file in the backup",
+        "the size and newest checkpoint of every log in the manifest",
+        "that tables and their indexes lie in the file as SQLite wrote them",
+    ]
+}
+
+extension LogAudit {
+    init(backup: BackupSource) {
+        self.init(
+            name: backup.backup.path, store: backup.backup.store, mirrorKeys: backup.mirrorKeys,
+            logKeys: backup.logKeys, backup: backup)
+    }
+}
+
+extension AuditReport {
+    fileprivate mutating func add(_ index: IndexAudit, path: String) {
+        indexed = index.entries
+        unproved += index.unproved
+        problems += index.problems.map {
+            Problem(
+                origin: "index.sqlite", entry: nil,
+                text: "\($0); delete \(path), it is made again from the logs")
+        }
+    }
 }
 
 extension AuditReport.End {

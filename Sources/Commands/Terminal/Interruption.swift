@@ -1,4 +1,5 @@
 import Glibc
+import Home
 import NodeService
 import Synchronization
 
@@ -12,9 +13,35 @@ enum Interruption {
             var status = stat()
             let isTerminal = fstat(STDERR_FILENO, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
             let skipped = isTerminal ? 0 : 1
+            Interruption.removeUnfinished()
             write(STDERR_FILENO, text.utf8Start + skipped, text.utf8CodeUnitCount - skipped)
             _exit(130)
         }
+    }
+
+    /// The addresses of the names of a file that is being written, and of its journal.
+    private static let unfinished = Atomic<UInt>(0)
+    private static let journal = Atomic<UInt>(0)
+
+    /// From now on Ctrl-C, and being told to end, take this file away: what would be left of it is of no use.
+    static func removes(_ path: String) {
+        journal.store(UInt(bitPattern: strdup(PartialFile.journal(of: path))), ordering: .releasing)
+        unfinished.store(UInt(bitPattern: strdup(path)), ordering: .releasing)
+        signal(SIGTERM) { number in
+            Interruption.removeUnfinished()
+            _exit(128 + number)
+        }
+    }
+
+    /// What was being written is whole, or gone.
+    static func keepsAll() {
+        unfinished.store(0, ordering: .releasing)
+        journal.store(0, ordering: .releasing)
+    }
+
+    private static func removeUnfinished() {
+        if let name = UnsafePointer<CChar>(bitPattern: unfinished.load(ordering: .acquiring)) { unlink(name) }
+        if let name = UnsafePointer<CChar>(bitPattern: journal.load(ordering: .acquiring)) { unlink(name) }
     }
 }
 

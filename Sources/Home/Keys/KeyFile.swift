@@ -159,6 +159,11 @@ struct KeyFile {
         return (KeyFile(path: path, purpose: purpose, name: fields[3]), fields[1] == protected)
     }
 
+    /// Whether a file is a key under a passphrase.
+    static func isProtected(_ text: SecretBytes) -> Bool {
+        text.withUnsafeBytes { $0.starts(with: "\(format) \(protected) ".utf8) }
+    }
+
     /// Whose key it is, which can be read whatever protects the secret. The file must have this one's purpose.
     func readName() throws -> String {
         let text = try SecretFile.read(path, limit: KeyFile.maximumByteCount)

@@ -16,13 +16,19 @@ public final class RecordIndex: Sendable {
     let store: SQLiteLogStore
 
     /// Entries that one transaction indexes.
-    private static let batch: UInt64 = 65_536
+    static let batch: UInt64 = 65_536
     /// Entries that are read and parsed in one piece, next to others.
     private static let slice: UInt64 = 16_384
 
     /// - Parameter busySeconds: how long a call waits for another process that writes.
     public init(path: String, store: SQLiteLogStore, busySeconds: Double = 20) throws {
         database = try NodeDatabase(path: path, kind: .index, busySeconds: busySeconds)
+        self.store = store
+    }
+
+    /// For a database that is open already.
+    init(database: NodeDatabase, store: SQLiteLogStore) {
+        self.database = database
         self.store = store
     }
 
@@ -66,7 +72,7 @@ public final class RecordIndex: Sendable {
     }
 
     /// Reads and parses the entries, on all cores.
-    private func read(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> [RecordTerms] {
+    func read(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> [RecordTerms] {
         let starts = Array(
             stride(from: range.lowerBound / Self.slice, through: (range.upperBound - 1) / Self.slice, by: 1))
         let results = Mutex<[Int: Result<RecordTerms, any Error>]>([:])

@@ -73,7 +73,7 @@ enum TermRun {
     }
 
     /// Where an entry stands in its run. Keys have no zero byte, so these sort as keys do, then by record.
-    private static func position(_ key: [UInt8], _ record: Int64) -> [UInt8] {
+    static func position(_ key: [UInt8], _ record: Int64) -> [UInt8] {
         key + [0] + withUnsafeBytes(of: record.bigEndian) { Array($0) }
     }
 
@@ -164,7 +164,7 @@ private struct ArraySource: TermSource {
 }
 
 /// The entries of one block.
-private struct BlockReader: TermSource {
+struct BlockReader: TermSource {
     private let bytes: [UInt8]
     private var offset = 0
     private var key: [UInt8] = []

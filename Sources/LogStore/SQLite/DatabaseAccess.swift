@@ -23,7 +23,7 @@ public enum DatabaseAccess: Sendable, Hashable {
     }
 
     /// The path as SQLite's own kind of URI.
-    private static func address(of path: String) -> String {
+    static func address(of path: String) -> String {
         "file:"
             + path.utf8.map { byte in
                 let isPlain = (0x21...0x7E).contains(byte) && !"%?#".utf8.contains(byte)

@@ -19,7 +19,7 @@ final class NodeDatabase: @unchecked Sendable {
 
         /// The steps that a file of this version lacks.
         func steps(after version: Int) -> ArraySlice<String> {
-            isDurable ? steps.dropFirst(max(version, 0)) : steps[...]
+            isDurable ? steps.dropFirst(max(version, 0)) : version == self.version ? [] : steps[...]
         }
     }
 
@@ -148,7 +148,12 @@ final class NodeDatabase: @unchecked Sendable {
             let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
             let hasWriteAheadLog = try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal"
             guard application == kind.applicationID || (application == 0 && hasWriteAheadLog) else {
-                throw StoreError.cannotOpen(path: path, reason: "it is another kind of database")
+                let isBackup = application == Kind.backup.applicationID
+                throw StoreError.cannotOpen(
+                    path: path,
+                    reason: isBackup
+                        ? "it is a backup; move it out of the home, and `entente restore` it"
+                        : "it is another kind of database")
             }
             let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
             if application == kind.applicationID, version > kind.version {

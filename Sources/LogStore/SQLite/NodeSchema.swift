@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 5,
+        version: 6,
         steps: [
             """
             CREATE TABLE log (
@@ -233,6 +233,13 @@ extension NodeDatabase.Kind {
                 line TEXT NOT NULL,
                 PRIMARY KEY (log, size, vkey)
             ) STRICT, WITHOUT ROWID;
+            """,
+            // Logs that came back with a backup of that time, until it is known what was erased since.
+            """
+            CREATE TABLE restored (
+                log INTEGER PRIMARY KEY REFERENCES log (id),
+                time INTEGER NOT NULL
+            ) STRICT;
             """,
         ],
         isDurable: true,

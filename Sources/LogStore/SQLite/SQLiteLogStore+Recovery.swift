@@ -96,7 +96,8 @@ extension SQLiteLogStore {
             arguments: [Int64(clamping: size) + 1, row])
     }
 
-    /// Notes what a member holds of an own log that is being recovered.
+    /// Notes what a member holds of an own log that is being recovered, or of its own log where that came back here with
+    /// a backup.
     ///
     /// - Parameters:
     ///   - size: the size of its head, and `root` the root there: an answer only once the entries up to there are here
@@ -107,7 +108,15 @@ extension SQLiteLogStore {
     ) throws -> RecoveryNote {
         try database.write { db in
             let (row, log) = try Self.fetch(db, id)
-            guard log.isOwn, log.recovering != nil else { return .notRecovering }
+            guard log.isOwn else {
+                // A replica that came back with a backup: only its owner knows all that was erased.
+                guard member == log.node, size > 0, size == log.head?.size, log.head?.root == root else {
+                    return .notYet
+                }
+                try Self.confirm(row: row, db)
+                return .noted
+            }
+            guard log.recovering != nil else { return .notRecovering }
             guard size <= log.size else { return .notYet }
             if size > 0, try Self.root(db, row: row, log: log, size: size) != root { return .contradicts }
             try db.execute(
@@ -153,9 +162,10 @@ extension SQLiteLogStore {
                 state.missing(of: members).isEmpty
             else { return false }
             // Raises the mark to the head. A crash behind it leaves the log recovering: the next attempt ends it.
-            try checkMark(of: log, in: db)
+            try checkMark(of: log, in: db, isRecovered: true)
             try db.execute(sql: "UPDATE log SET recovering = 0 WHERE id = ?", arguments: [row])
             try db.execute(sql: "DELETE FROM recovery WHERE log = ?", arguments: [row])
+            try Self.confirm(row: row, db)
             return true
         }
     }

@@ -39,9 +39,13 @@ public final class SQLiteLogStore: Sendable {
     ///
     /// Throws where the log is behind: ``StoreError/rolledBack(origin:signed:held:)``, or holds something else than
     /// was signed: ``StoreError/contradictsSigned(origin:size:)``.
-    func checkMark(of log: StoredLog, in db: Database) throws {
+    ///
+    /// - Parameter isRecovered: what is here is all that was signed. Of a log that is being recovered nobody knows that,
+    ///   and a mark would say so.
+    func checkMark(of log: StoredLog, in db: Database, isRecovered: Bool = false) throws {
+        let isKnown = log.recovering == nil || isRecovered
         guard let mark = try marks.mark(.own, log: log.id) else {
-            if let head = log.head { try raiseMark(of: log, to: head) }
+            if isKnown, let head = log.head { try raiseMark(of: log, to: head) }
             return
         }
         guard mark.size <= log.size else {
@@ -57,7 +61,7 @@ public final class SQLiteLogStore: Sendable {
         guard root == mark.root else {
             throw StoreError.contradictsSigned(origin: log.origin, size: mark.size)
         }
-        if let head = log.head, head.size > mark.size { try raiseMark(of: log, to: head) }
+        if isKnown, let head = log.head, head.size > mark.size { try raiseMark(of: log, to: head) }
     }
 
     static func checkNotRecovering(_ log: StoredLog) throws {
@@ -123,7 +127,8 @@ extension SQLiteLogStore: LogStorage {
         SELECT log.*, head.size AS head_size, head.root AS head_root, head.note AS head_note,
             pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note,
             (SELECT group_concat(entry || ' ' || previous_key || ' ' || public_key, char(10)) FROM published_key
-                WHERE log = log.id AND role = 'log') AS key_changes
+                WHERE log = log.id AND role = 'log') AS key_changes,
+            (SELECT time FROM restored WHERE log = log.id) AS restored
         FROM log
         LEFT JOIN checkpoint AS head
             ON head.log = log.id AND head.size = (SELECT max(size) FROM checkpoint WHERE log = log.id)
@@ -180,7 +185,8 @@ extension SQLiteLogStore: LogStorage {
             keyChanges: keyChanges(String.fromDatabaseValue(row["key_changes"])), size: row.size("size"),
             head: try head("head"),
             pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]),
-            recovering: row.size("recovering") > 0 ? row.size("recovering") - 1 : nil)
+            recovering: row.size("recovering") > 0 ? row.size("recovering") - 1 : nil,
+            restored: Int64.fromDatabaseValue(row["restored"]).map { UInt64(clamping: $0) })
     }
 
     @discardableResult

@@ -51,6 +51,8 @@ public struct AuditReport: Sendable {
     public var unanchored: [String] = []
     /// Entries that were read.
     public var entries: UInt64 = 0
+    /// Entries of which the index says what the logs say; `nil` where it was not looked at.
+    public var indexed: UInt64?
 
     public var isSound: Bool { problems.isEmpty }
 

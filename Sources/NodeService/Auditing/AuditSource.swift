@@ -34,6 +34,12 @@ public struct AuditSource: Sendable {
         return (path, folder + "signed.sqlite")
     }
 
+    /// The index in the folder of a home; `nil` of a single file, beside which any index may lie.
+    public static func index(beside database: String, at path: String) -> String? {
+        guard database != path, let slash = database.lastIndex(of: "/") else { return nil }
+        return "\(database[..<slash])/index.sqlite"
+    }
+
     /// Opens what ``databases(at:)`` has found.
     ///
     /// - Parameter keys: of logs (0x01) and of cosigners (0x04), beside those of the cards in the folder.
@@ -61,49 +67,13 @@ public struct AuditSource: Sendable {
         let node = home.foundNode
         store = try SQLiteLogStore(reading: database, marks: marks, node: node)
 
-        var mirrorKeys: [String: MirrorKeys] = [:]
-        var logKeys: [String: [VerifierKey]] = [:]
-        for card in (try? PeerDirectory(home).all())?.cards ?? [] {
-            if let key = try? VerifierKey(parsing: card.mirrorKey.text) {
-                mirrorKeys[card.node] = MirrorKeys(key, origins: Set(card.logs.map(\.origin)))
-            }
-            for log in card.logs {
-                if let key = try? VerifierKey(parsing: log.key.text) { logKeys[log.origin, default: []].append(key) }
-            }
-        }
-        AuditSource.addOwnKeys(of: home, node, &mirrorKeys, &logKeys)
-        // What was said on the command line counts more than what lies beside the database.
-        for key in keys where key.algorithm == .ed25519 { logKeys[key.name] = [] }
-        for key in keys {
-            switch key.algorithm {
-            case .ed25519: logKeys[key.name, default: []].append(key)
-            case .cosignature: mirrorKeys[key.name] = MirrorKeys(key)
-            }
-        }
-        let published = Dictionary(grouping: (try? store.publishedKeys(role: .mirror)) ?? [], by: \.node)
-        self.mirrorKeys = Dictionary(
-            uniqueKeysWithValues: mirrorKeys.map { node, keys in
-                (node, keys.led(by: (published[node] ?? []).map { ($0.origin, $0.key) }))
-            })
-        self.logKeys = logKeys
-    }
-
-    /// The keys of the node itself, where this is a home of the user's own.
-    private static func addOwnKeys(
-        of home: HomeFolder, _ node: String?, _ mirrorKeys: inout [String: MirrorKeys],
-        _ logKeys: inout [String: [VerifierKey]]
-    ) {
-        guard let node, let home = try? HomeFolder.open(home.path), let keystore = try? Keystore(home, node: node)
-        else {
-            return
-        }
-        if let own = try? VerifierKey(parsing: keystore.mirrorCardKey().text) { mirrorKeys[node] = MirrorKeys(own) }
-        for (community, generation) in (try? keystore.logGenerations()) ?? [] {
-            guard let own = try? keystore.logCardKey(community: community, generation: generation),
-                let key = try? VerifierKey(parsing: own.text)
-            else { continue }
-            logKeys[key.name, default: []].append(key)
-        }
+        var known = KnownKeys()
+        for card in (try? PeerDirectory(home).all())?.cards ?? [] { known.add(card) }
+        // The keys of the node itself, where this is a home of the user's own.
+        if let node, let own = try? HomeFolder.open(home.path) { known.addOwn(of: own, node) }
+        known.add(keys)
+        mirrorKeys = known.mirrorKeys(ledBy: store)
+        logKeys = known.logKeys
     }
 
     /// The files that were written while they were read as ones that nobody changes.

@@ -146,7 +146,9 @@ public final class SyncContext: Sendable {
             wantedBlobs: surroundings.wantedBlobs.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
             },
-            damaged: surroundings.damaged, isRecovering: log.recovering != nil)
+            damaged: surroundings.damaged,
+            // What its owner says of a log that came back with a backup is to be heard, too.
+            isRecovering: log.recovering != nil || (log.restored != nil && peer == log.node))
     }
 
     /// An own log that is being recovered, to a peer that its newest record here does not admit: it may have been
