@@ -37,6 +37,8 @@ extension RecordIndex {
         } catch StoreError.damaged(_, let reason) {
             // The cure is said of every problem.
             audit.problems.append("it cannot be read: \(reason.prefix { $0 != ";" })")
+        } catch StoreError.newerVersion {
+            audit.unproved.append("what \(found.path) says: a newer release wrote it")
         } catch StoreError.cannotOpen(_, let reason) {
             audit.problems.append("it cannot be opened: \(reason)")
         } catch StoreError.io(_, let reason) {

@@ -109,6 +109,7 @@ extension SQLiteLogStore {
         try database.write { db in
             let (row, log) = try Self.fetch(db, id)
             guard log.isOwn else {
+                guard log.restored != nil else { return .notRecovering }
                 // A replica that came back with a backup: only its owner knows all that was erased.
                 guard member == log.node, size > 0, size == log.head?.size, log.head?.root == root else {
                     return .notYet
