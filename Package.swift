@@ -101,7 +101,7 @@ let package = Package(
             "WebServiceTests",
             ["WebService", "TransparencyLog", "Cryptography", "LogStore", "MutualTLS", "NodeService", logging] + nio),
         tests(
-            "CommandsTests", ["entente", "NodeService", "LogStore", "TransparencyLog", "Cryptography"],
+            "CommandsTests", ["entente", "NodeService", "LogStore", "Home", "TransparencyLog", "Cryptography"],
             exclude: ["Independent"]),
     ]
 )

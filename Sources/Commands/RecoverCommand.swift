@@ -41,7 +41,7 @@ struct RecoverCommand: AsyncParsableCommand {
         let unlocker = global.unlocker
         let wasRebuilt = try rebuildIfLost(unlocker)
         let opened = try global.open(unlocker: unlocker)
-        try opened.keystore.checkPassphrase()
+        try opened.checkKeys()
         try opened.beginRecovery(isRestored: restored)
         let reports = try await ask(opened)
         let before = try opened.recoveries()
@@ -70,27 +70,24 @@ struct RecoverCommand: AsyncParsableCommand {
 
     /// One session with each partner; a second one with those that were asked before what they hold had come.
     private func ask(_ node: Node) async throws -> [SessionReport] {
-        let context = try node.synchronisation()
-        let client = PeerClient(context: context, tls: try node.tls(), logger: node.logger)
+        let synchroniser = try node.synchroniser()
         let partners = try node.partners()
         var reports: [String: SessionReport] = [:]
         for round in 0..<2 {
             for partner in partners {
                 let isMissing = try node.recoveries().contains { $0.missing.contains(partner.node) }
                 if round > 0, !isMissing || reports[partner.node]?.error != nil { continue }
-                reports[partner.node] = await ask(partner, client)
+                reports[partner.node] = await ask(partner, synchroniser)
             }
         }
         return partners.compactMap { reports[$0.node] }
     }
 
-    private func ask(_ partner: Node.Partner, _ client: PeerClient) async -> SessionReport {
+    private func ask(_ partner: Node.Partner, _ synchroniser: any Synchroniser) async -> SessionReport {
         let bar = ProgressBar(partner.node, isQuiet: global.json)
         let targets = Targets()
         defer { bar.finish() }
-        return await client.synchronise(
-            with: partner.node, at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)), once: true
-        ) { progress in
+        return await synchroniser.synchronise(with: partner) { progress in
             let (done, total) = targets.take(progress)
             bar.update(done, of: total)
         }

@@ -47,15 +47,12 @@ struct ScrubCommand: AsyncParsableCommand {
     private func askPartners(_ node: Node, _ report: inout ScrubReport) async throws -> [String] {
         let partners = try node.partners()
         guard !partners.isEmpty else { return ["no partner with an endpoint to ask for what is damaged"] }
-        let client = PeerClient(context: try node.synchronisation(), tls: try node.tls(), logger: node.logger)
+        let synchroniser = try node.synchroniser()
         var notes: [String] = []
         for partner in partners where !report.damaged.isEmpty {
             let bar = ProgressBar(partner.node, isQuiet: global.json)
             let targets = Targets()
-            let session = await client.synchronise(
-                with: partner.node, at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)),
-                once: true
-            ) { progress in
+            let session = await synchroniser.synchronise(with: partner) { progress in
                 let (done, total) = targets.take(progress)
                 bar.update(done, of: total)
             }

@@ -46,6 +46,7 @@ struct StatusCommand: ParsableCommand {
         alarms += try node.witnessAlarms(witnessed, now: now)
         // Without a certificate there is an alarm.
         let announced = try? node.announcedTLSKey()
+        let warnings = node.warningsOfRunningNode()
         let peers = delivery.peers(views.map { ($0.log, $0.members) })
         if global.json {
             Output.json([
@@ -53,11 +54,13 @@ struct StatusCommand: ParsableCommand {
                 JSONMember("logs", .array(views.map { .object($0.jsonMembers(now: now)) })),
                 JSONMember("peers", .array(peers.map { $0.value(now: now) })),
                 JSONMember("alarms", .array(alarms.map { .string($0) })),
+                JSONMember("warnings", .array(warnings.map { .string($0) })),
                 JSONMember("announced_tls_key", announced?.value ?? .null),
                 JSONMember("witness", try witness(of: node, witnessed)),
             ])
         } else {
             show(node, views, peers, witnessed, alarms, now: now)
+            for warning in warnings { Output.line(Style.yellow("WARNING  \(printable(warning))")) }
             if let announced { Output.line(Style.yellow(announced.text)) }
         }
         if check, !alarms.isEmpty { throw ExitCode(ExitStatus.answerIsNo.rawValue) }

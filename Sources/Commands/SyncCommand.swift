@@ -9,7 +9,8 @@ struct SyncCommand: AsyncParsableCommand {
         abstract: "Exchange what is new with partners, once.",
         discussion: """
             Without names, with every partner that has an endpoint. A transfer that breaks off goes on where it was \
-            the next time.
+            the next time. Where the private keys are under a passphrase and `entente run` runs on the same home, that one \
+            exchanges it, and nobody is asked.
 
             EXAMPLES
               entente sync
@@ -28,18 +29,13 @@ struct SyncCommand: AsyncParsableCommand {
         guard !partners.isEmpty else {
             throw CommandFailure(.noInput, "no partner with an endpoint; add one with `entente peer add`")
         }
-        let context = try node.synchronisation()
-        try context.giveMissingReceipts()
-        for problem in try context.dateOwnHeads().problems { Output.note("entente: \(problem)") }
-        let client = PeerClient(context: context, tls: try node.tls(), logger: node.logger)
+        let synchroniser = try node.synchroniser()
+        for problem in try synchroniser.prepare() { Output.note("entente: \(problem)") }
         var worst = ExitStatus.done
         for partner in partners {
             let bar = ProgressBar(partner.node, isQuiet: global.json)
             let targets = Targets()
-            let report = await client.synchronise(
-                with: partner.node, at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)),
-                once: true
-            ) { progress in
+            let report = await synchroniser.synchronise(with: partner) { progress in
                 let (done, total) = targets.take(progress)
                 bar.update(done, of: total)
             }

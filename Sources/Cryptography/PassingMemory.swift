@@ -52,6 +52,7 @@ final class PassingMemory: Sendable {
 
     private static func grow(_ state: inout State) {
         guard state.slabCount < maximumSlabCount, let slab = sodium_malloc(stride * slotsPerSlab) else { return }
+        ProcessMemory.checkLock(of: slab, count: stride * slotsPerSlab)
         // Fresh guarded memory is filled with a pattern.
         sodium_memzero(slab, stride * slotsPerSlab)
         state.slabCount += 1

@@ -21,6 +21,7 @@ public final class SecretBytes: @unchecked Sendable {
         guard let pointer = slot ?? sodium_malloc(max(count, 1)) else {
             throw CryptographyError.outOfSecretMemory
         }
+        if slot == nil { ProcessMemory.checkLock(of: pointer, count: max(count, 1)) }
         self.pointer = pointer
         self.count = count
         isInSlot = slot != nil

@@ -22,24 +22,7 @@ import Testing
         try run(Self.submission.map { $0.replacing("thief", with: label) } + more)
     }
 
-    /// Without a terminal, on which the passphrase would be asked for.
-    private func run(_ arguments: [String]) throws -> Entente.Outcome {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/setsid")
-        process.arguments = ["-w", Entente.path, "--home", "\(place.path)/us"] + arguments
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no"]
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let out = output.fileHandleForReading.readDataToEndOfFile()
-        let err = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Entente.Outcome(
-            status: process.terminationStatus, output: String(decoding: out, as: UTF8.self),
-            errors: String(decoding: err, as: UTF8.self))
-    }
+    private func run(_ arguments: [String]) throws -> Entente.Outcome { try place.detached("us", arguments) }
 
     private func run(_ arguments: String...) throws -> Entente.Outcome { try run(arguments) }
 
@@ -201,39 +184,5 @@ import Testing
         let refused = try answer(to: "65534")
         #expect(refused == "0" || refused.contains("Error"), "\(refused)")
         #expect(node.isRunning)
-    }
-}
-
-extension Place {
-    /// Makes a home whose keys are under the passphrase in a file.
-    fileprivate func found(_ node: String, under phrase: String) throws {
-        let made = try shell("us", "init --node \(node).example --community krus --listen 127.0.0.1:0", phrase)
-        made.waitUntilExit()
-        #expect(made.terminationStatus == 0)
-    }
-
-    /// Starts `run` with the passphrase, and waits until it listens.
-    @discardableResult
-    fileprivate func serve(_ node: String, under phrase: String) throws -> Process {
-        let output = Pipe()
-        let process = try shell(node, "run --json", phrase, output: output)
-        keep(node, process)
-        let first = output.fileHandleForReading.availableData
-        #expect(String(decoding: first, as: UTF8.self).contains("listening"))
-        return process
-    }
-
-    private func shell(_ node: String, _ command: String, _ phrase: String, output: Pipe? = nil) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = [
-            "-c", "exec '\(Entente.path)' --home '\(path)/\(node)' \(command) --passphrase-fd 3 3<'\(phrase)'",
-        ]
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no"]
-        process.standardInput = FileHandle.nullDevice
-        if let output { process.standardOutput = output } else { process.standardOutput = FileHandle.nullDevice }
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        return process
     }
 }

@@ -40,6 +40,11 @@ package struct BundleMentions: Sendable {
         case key(PublishedKey)
         case grant(SealedGrant)
         case erasure(Erasure)
+
+        /// Whether rows of their own keep it.
+        var isKeptApart: Bool {
+            if case .sealed = self { false } else { true }
+        }
     }
 
     package let mentions: [Mention]

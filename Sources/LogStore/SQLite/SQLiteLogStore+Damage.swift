@@ -150,33 +150,42 @@ extension SQLiteLogStore {
 
     // MARK: Sealed parts
 
-    /// Keeps again the keys, grants and erasures of a bundle whose rows are gone, or were never made: an earlier release
-    /// did not know them.
+    /// Keeps again what the records of a bundle say of grants, erasures, keys and members, and whose rows are gone or say
+    /// something else.
     package func restoreRights(in bundle: StoredBundle, of log: StoredLog) throws {
-        let mentions = try mentions(inRaw: raw(bundle), number: bundle.number, of: log).mentions
-        var (keys, grants, erasures) = ([PublishedKey](), [SealedGrant](), [Erasure]())
-        for mention in mentions {
+        let said = try mentions(inRaw: raw(bundle), number: bundle.number, of: log).mentions
+        guard said.contains(where: \.isKeptApart) else { return }
+        let kept = Set(try grants(of: log.id).flatMap { grant in grant.nodes.map { "\(grant.record) \($0)" } })
+        let keys = try publishedKeys(of: log.id)
+        let members = try membershipRow(of: log.id)
+        let lost = try said.filter { mention in
             switch mention {
-            case .key(let key): keys.append(key)
-            case .grant(let grant): grants.append(grant)
-            case .erasure(let erasure): erasures.append(erasure)
-            case .members, .sealed: break
+            case .grant(let grant): !grant.nodes.allSatisfy { kept.contains("\(grant.record) \($0)") }
+            case .erasure(let erasure): try self.erasure(of: log.id, at: erasure.index, sha256: erasure.sha256) == nil
+            case .key(let key): !keys.contains { $0.saysSame(as: key) }
+            case .members(let entry, let membership):
+                // Of several the last one says.
+                members.map { $0.entry < entry || ($0.entry == entry && $0.1 != membership) } ?? true
+            case .sealed: false
             }
         }
-        guard !keys.isEmpty || !grants.isEmpty || !erasures.isEmpty else { return }
-        let published = try publishedKeys(of: log.id)
-        let unpublished = keys.filter { key in !published.contains { $0.saysSame(as: key) } }
-        let kept = Set(try self.grants(of: log.id).flatMap { grant in grant.nodes.map { "\(grant.record) \($0)" } })
-        let lost = grants.filter { grant in !grant.nodes.allSatisfy { kept.contains("\(grant.record) \($0)") } }
-        let unknown = try erasures.filter { try erasure(of: log.id, at: $0.index, sha256: $0.sha256) == nil }
-        guard !unpublished.isEmpty || !lost.isEmpty || !unknown.isEmpty else { return }
+        guard !lost.isEmpty else { return }
+        var isErased = false
         try database.write { db in
             let row = try Self.rowID(db, log.id)
-            for key in unpublished { try Self.store(key, row: row, log: log, db) }
-            for grant in lost { try store(grant, row: row, log: log, db) }
-            for erasure in unknown { try Self.erase(erasure, row: row, db) }
+            for mention in lost {
+                switch mention {
+                case .grant(let grant): try store(grant, row: row, log: log, db)
+                case .erasure(let erasure):
+                    try Self.erase(erasure, row: row, db)
+                    isErased = true
+                case .key(let key): try Self.store(key, row: row, log: log, db)
+                case .members(let entry, let membership): try Self.store(membership, at: entry, row: row, db)
+                case .sealed: break
+                }
+            }
         }
-        if !unknown.isEmpty { settleErasuresIfPossible() }
+        if isErased { settleErasuresIfPossible() }
     }
 
     /// The sealed parts that the records of a bundle name and that this node is to hold beside the log.

@@ -1,6 +1,7 @@
 import Cryptography
 import Glibc
 import Home
+import Records
 import Sealing
 import TransparencyLog
 
@@ -9,10 +10,24 @@ import TransparencyLog
 struct AgentKeys: PrivateKeys {
     private let home: HomeFolder
 
+    private init(asking home: HomeFolder) {
+        self.home = home
+    }
+
     /// `nil` where no node is running that can use the keys of this home.
     init?(_ home: HomeFolder) {
-        self.home = home
+        self.init(asking: home)
         guard case .done = try? ask(.check) else { return nil }
+    }
+
+    /// What the running node says of itself; nothing where none is, or an older release.
+    static func warnings(of home: HomeFolder) -> [String] {
+        // Whoever asks has other things to say, too.
+        guard
+            case .said(let value)? = try? AgentKeys(asking: home).ask(
+                .warnings, limit: AgentAnswer.maximumTextByteCount + 2, seconds: 5)
+        else { return [] }
+        return value.array?.compactMap(\.string) ?? []
     }
 
     func check() throws {
@@ -68,16 +83,64 @@ struct AgentKeys: PrivateKeys {
         guard case .done = try ask(.makeWitnessKey) else { throw unexpected }
     }
 
-    /// Sends one request and takes its answer. Throws what the node refuses as its own commands would say it.
-    private func ask(_ request: AgentRequest) throws -> AgentAnswer {
-        guard case .connected(let socket) = AgentSocket.connect(home.socket, isWaiting: true),
+    func replace<Result: KeyReplacementResult>(_ replacement: KeyReplacement) throws -> Result {
+        guard case .said(let value) = try ask(.replaceKey(replacement), limit: AgentAnswer.maximumTextByteCount + 2),
+            let result = Result(value)
+        else { throw unexpected }
+        return result
+    }
+
+    /// Has the node synchronise with a partner, and follows that to its end.
+    func follow(_ partner: String, progress: (SyncProgress) -> Void) throws -> SessionReport {
+        let socket = try send(.synchronise(partner))
+        // A session may be silent for as long as the node lives.
+        socket.limit(seconds: 0)
+        var report = SessionReport(peer: partner)
+        var buffer = [UInt8](repeating: 0, count: SessionNews.maximumByteCount)
+        while true {
+            var received: Int?
+            buffer.withUnsafeMutableBytes { received = socket.receive(into: $0) }
+            guard let count = received else {
+                report.error = SessionFailure(.unreachable, gone.description)
+                return report
+            }
+            switch SessionNews(buffer[..<count]) {
+            case .progress(let state): progress(state)
+            case .log(let log): report.logs.append(log)
+            case .refused(let text): report.refused.append(text)
+            case .ended(var ended):
+                (ended.logs, ended.refused) = (report.logs, report.refused)
+                return ended
+            case nil:
+                var answer: AgentAnswer?
+                try buffer.withUnsafeBytes { answer = try AgentAnswer(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+                _ = try granted(answer)
+                throw unexpected
+            }
+        }
+    }
+
+    private func send(_ request: AgentRequest, seconds: Int = 60) throws -> AgentSocket {
+        guard case .connected(let socket) = AgentSocket.connect(home.socket, waiting: seconds),
             socket.peer?.user == geteuid(), request.encoded().withUnsafeBytes({ socket.send($0) })
         else { throw gone }
+        return socket
+    }
+
+    /// Sends one request and takes its answer. Throws what the node refuses as its own commands would say it.
+    private func ask(
+        _ request: AgentRequest, limit: Int = AgentAnswer.maximumByteCount, seconds: Int = 60
+    ) throws -> AgentAnswer {
+        let socket = try send(request, seconds: seconds)
         var answer: AgentAnswer?
         var received: Int?
-        let buffer = try SecretBytes(count: AgentAnswer.maximumByteCount) { received = socket.receive(into: $0) }
+        let buffer = try SecretBytes(count: limit) { received = socket.receive(into: $0) }
         guard let count = received else { throw gone }
         try buffer.withUnsafeBytes { answer = try AgentAnswer(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        return try granted(answer)
+    }
+
+    private func granted(_ answer: AgentAnswer?) throws -> AgentAnswer {
         switch answer {
         case .refused(let category, let text): throw HomeError(category, text)
         case .locked: throw HomeError(.busy, "the running node cannot use the keys; start it again", path: home.path)

@@ -1,5 +1,6 @@
 package import Cryptography
 package import Home
+package import Records
 import Sealing
 
 /// What a command asks of the running node: one message, on a connection of its own.
@@ -20,6 +21,12 @@ package enum AgentRequest: Sendable, Hashable {
     case blindIndexKey
     case makeLogKey(community: String, generation: UInt64)
     case makeWitnessKey
+    /// Synchronise with this partner once. Answered by ``SessionNews``.
+    case synchronise(String)
+    /// Replace a key. Answered by a text: what came of it.
+    case replaceKey(KeyReplacement)
+    /// What is wrong with the node while it runs and stands in none of its files. Answered by a text.
+    case warnings
 
     package static let version: UInt8 = 1
     package static let maximumByteCount = 65_536
@@ -39,16 +46,21 @@ package enum AgentRequest: Sendable, Hashable {
         case .doublesKey: 5
         case .blindIndexKey: 6
         case .makeLogKey: 7
-        case .makeWitnessKey: 8
+        case .synchronise: 8
+        case .replaceKey: 9
+        case .warnings: 10
+        case .makeWitnessKey: 11
         }
     }
 
     private var payload: [UInt8] {
         switch self {
-        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey: []
+        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey, .warnings: []
         case .sign(let checkpoint, let publicKey): publicKey + Array(checkpoint.utf8)
         case .open(let boxes): boxes.flatMap { $0.keyID + $0.box }
         case .makeLogKey(let community, let generation): BigEndian.bytes(generation) + Array(community.utf8)
+        case .synchronise(let partner): Array(partner.utf8)
+        case .replaceKey(let replacement): Array(replacement.text.utf8)
         }
     }
 
@@ -84,9 +96,20 @@ package enum AgentRequest: Sendable, Hashable {
                 let community = String(validating: payload.dropFirst(8), as: UTF8.self)
             else { return nil }
             self = .makeLogKey(community: community, generation: BigEndian.number(payload.prefix(8)))
-        case 8 where payload.isEmpty: self = .makeWitnessKey
+        case 8:
+            guard let partner = AgentRequest.text(payload), !partner.isEmpty else { return nil }
+            self = .synchronise(partner)
+        case 9:
+            guard let replacement = AgentRequest.text(payload).flatMap({ KeyReplacement(text: $0) }) else { return nil }
+            self = .replaceKey(replacement)
+        case 10 where payload.isEmpty: self = .warnings
+        case 11 where payload.isEmpty: self = .makeWitnessKey
         default: return nil
         }
+    }
+
+    private static func text(_ payload: ArraySlice<UInt8>) -> String? {
+        payload.count <= maximumTextByteCount ? String(validating: payload, as: UTF8.self) : nil
     }
 }
 
@@ -121,11 +144,15 @@ package enum AgentAnswer: Sendable {
     case key(SecretBytes)
     /// The content of each box, `nil` where one does not open.
     case opened([SecretBytes?])
+    /// What there is to say of what was done, as JSON.
+    case said(JSONValue)
 
     private static let keyByteCount = 32
     /// A byte that says whether the box opened, and the key, or zeros.
     private static let openedByteCount = 1 + keyByteCount
     package static let maximumByteCount = 2 + AgentRequest.maximumBoxCount * openedByteCount
+    /// Of an answer that is text.
+    static let maximumTextByteCount = 60_000
     private static let categories: [HomeError.Category] = [
         .usage, .badInput, .noInput, .exists, .io, .busy, .notPermitted, .configuration,
     ]
@@ -140,7 +167,19 @@ package enum AgentAnswer: Sendable {
         case .signature(let bytes): try Self.plain(4, bytes)
         case .key(let key): try Self.secret(5, [key], isMarked: false)
         case .opened(let keys): try Self.secret(6, keys, isMarked: true)
+        case .said(let value):
+            if let text = Self.text(value) {
+                try Self.plain(7, text)
+            } else {
+                try AgentAnswer.refused(.io, "it was done, and there is more to say of it than fits an answer")
+                    .encoded()
+            }
         }
+    }
+
+    private static func text(_ value: JSONValue) -> [UInt8]? {
+        let text = JSONWriter.write(value)
+        return text.count <= maximumTextByteCount ? text : nil
     }
 
     private static func plain(_ kind: UInt8, _ payload: [UInt8]) throws -> SecretBytes {
@@ -187,6 +226,9 @@ package enum AgentAnswer: Sendable {
                 keys.append(payload[start] == 0 ? nil : try Self.copy(place, isPassing: true))
             }
             self = .opened(keys)
+        case 7:
+            guard let value = try? JSONScanner.scan(Array(payload)) else { return nil }
+            self = .said(value)
         default: return nil
         }
     }

@@ -22,21 +22,21 @@ struct AgentSocket: ~Copyable {
         case nobody
     }
 
-    /// Connects to whoever listens at the path.
-    static func connect(_ path: String, isWaiting: Bool) -> Connecting {
+    /// Connects to whoever listens at the path. Nothing takes longer than so many seconds; without them, nothing waits.
+    static func connect(_ path: String, waiting seconds: Int?) -> Connecting {
         let kind =
             Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-            | (isWaiting ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+            | (seconds != nil ? 0 : Int32(SOCK_NONBLOCK.rawValue))
         let descriptor = Glibc.socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { return .nobody }
         let socket = AgentSocket(owning: descriptor)
-        if isWaiting { socket.limit(seconds: 60) }
+        if let seconds { socket.limit(seconds: seconds) }
         let connected = withAddress(path) { address, length in Glibc.connect(descriptor, address, length) }
         if connected == 0 { return .connected(socket) }
         return errno == EAGAIN ? .full : .nobody
     }
 
-    /// Neither sending nor receiving takes longer than this.
+    /// Neither sending nor receiving takes longer than this; 0 is no limit.
     func limit(seconds: Int) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         let length = socklen_t(MemoryLayout<timeval>.size)
@@ -53,10 +53,11 @@ struct AgentSocket: ~Copyable {
         return Journal.Reader(user: numbers[1], process: numbers[0])
     }
 
-    /// Sends one message; false where the other side does not take it.
-    func send(_ message: UnsafeRawBufferPointer) -> Bool {
+    /// Sends one message; false where the other side does not take it, or, without waiting, not at once.
+    func send(_ message: UnsafeRawBufferPointer, isWaiting: Bool = true) -> Bool {
+        let flags = Int32(MSG_NOSIGNAL) | (isWaiting ? 0 : Int32(MSG_DONTWAIT))
         while true {
-            let count = Glibc.send(descriptor, message.baseAddress, message.count, Int32(MSG_NOSIGNAL))
+            let count = Glibc.send(descriptor, message.baseAddress, message.count, flags)
             if count == message.count { return true }
             guard count < 0, errno == EINTR else { return false }
         }

@@ -8,24 +8,26 @@ import TransparencyLog
 /// What the running node does for commands with its private keys, which stay where they are. It asks nobody for a
 /// passphrase: what it cannot do with the keys as it has them, commands do themselves.
 package struct KeyAgent: Sendable {
-    private let keystore: Keystore
-    private let store: SQLiteLogStore
-    private let journal: Journal
+    private let node: Node
+    private var keystore: Keystore { node.keystore }
+    private var store: SQLiteLogStore { node.store }
+    private var journal: Journal { node.journal }
 
     package init(_ node: Node) {
-        keystore = node.keystore
-        store = node.store
-        journal = node.journal
+        self.node = node
     }
 
     package func answer(_ request: AgentRequest, to peer: Journal.Reader) -> AgentAnswer {
+        if case .warnings = request {
+            return .said(.array(NodeWarnings.now.map { .string($0) }))
+        }
         guard canUseKeys else { return .locked }
         do {
             return try allowed(request, to: peer)
         } catch let error as HomeError {
             return .refused(error.category, error.description)
         } catch let error as StoreError {
-            return .refused(.notPermitted, error.description)
+            return .refused(error.isPassing ? .busy : .notPermitted, error.description)
         } catch let error as NoteError {
             return .refused(.badInput, error.description)
         } catch {
@@ -42,7 +44,7 @@ package struct KeyAgent: Sendable {
     private func allowed(_ request: AgentRequest, to peer: Journal.Reader) throws -> AgentAnswer {
         let keys = OwnKeys(keystore, store)
         switch request {
-        case .ring, .check: return .done
+        case .ring, .check, .warnings, .synchronise: return .done
         case .sign(let text, let publicKey):
             return .signature(try sign(text, with: Ed25519.PublicKey(publicKey)))
         case .open(let boxes):
@@ -57,6 +59,8 @@ package struct KeyAgent: Sendable {
         case .makeWitnessKey:
             try keys.makeWitnessKey()
             return .done
+        // Communities and partners may be others than when the node was started.
+        case .replaceKey(let replacement): return .said(try node.refreshed().replace(replacement))
         }
     }
 
@@ -65,5 +69,15 @@ package struct KeyAgent: Sendable {
         let checkpoint = try Checkpoint(parsing: text)
         try store.checkSignable(checkpoint, publicKey: publicKey)
         return try keystore.logKey(origin: checkpoint.origin, publicKey: publicKey).sign(Array(text.utf8))
+    }
+}
+
+extension StoreError {
+    /// Whether the same may be done when it is tried again.
+    fileprivate var isPassing: Bool {
+        switch self {
+        case .busy, .keyReplaced: true
+        default: false
+        }
     }
 }

@@ -75,7 +75,7 @@ public struct DeliveryWait: Sendable {
         _ = try context.dateOwnHeads()
         let client = PeerClient(context: context, tls: try node.tls(), logger: node.logger)
         return try node.partners().map { partner in
-            let endpoint = Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port))
+            let endpoint = Endpoint(partner.endpoint)
             return Task { [node] in
                 var pause = 1.0
                 while !Task.isCancelled {

@@ -40,6 +40,12 @@ extension Node {
     ///    stepping stone, is signed by both.
     /// 3. The new key takes the old one's place. The old one is gone.
     public func rotateLogKey(community: String, author: String, time: Timestamp) throws -> LogKeyRotation {
+        try replacing(.log(community: community)) {
+            try rotateOwnLogKey(community: community, author: author, time: time)
+        }
+    }
+
+    private func rotateOwnLogKey(community: String, author: String, time: Timestamp) throws -> LogKeyRotation {
         let origin = origin(of: community)
         let generation = generation(of: community)
         guard let log = try store.log(origin) else { throw lostLog(origin) }
@@ -59,7 +65,7 @@ extension Node {
             return LogKeyRotation(
                 origin: origin, old: last.old, new: last.new, size: last.size, isCompleted: true)
         }
-        // The running node signs checkpoints only, and the new key is made here: the keys have to be open here anyway.
+        // For commands the running node signs checkpoints only; this is done where the keys are.
         let oldSigner = try NoteSigner(name: origin, privateKey: logKey(community: community))
         let newSigner = try NoteSigner(
             name: origin, privateKey: keystore.makeNextLogKey(community: community, generation: generation))

@@ -158,6 +158,12 @@ extension Node {
 
     /// Replaces the mirror key. Broken off at any point and called again, it completes what was begun.
     public func rotateMirrorKey(isStolen: Bool = false, author: String, time: Timestamp) throws -> MirrorKeyRotation {
+        try replacing(.mirror(isStolen: isStolen)) {
+            try rotateOwnMirrorKey(isStolen: isStolen, author: author, time: time)
+        }
+    }
+
+    private func rotateOwnMirrorKey(isStolen: Bool, author: String, time: Timestamp) throws -> MirrorKeyRotation {
         try keystore.whileRotating {
             let isBegun = try isNextMirrorKeyInUse() || !logsWithoutStatements(.mirror).isEmpty
             let previous = try isBegun ? nil : VerifierKey(parsing: keystore.mirrorCardKey().text)

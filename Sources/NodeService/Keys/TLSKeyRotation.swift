@@ -72,6 +72,10 @@ extension Node {
     /// The first call makes a key and publishes it, the next one takes it into use once every partner has confirmed that
     /// it holds the record, or at once where it is to `finish`. Broken off at any point and called again, it goes on.
     public func rotateTLSKey(finish: Bool, author: String, time: Timestamp) throws -> TLSKeyRotation {
+        try replacing(.tls(finish: finish)) { try rotateOwnTLSKey(finish: finish, author: author, time: time) }
+    }
+
+    private func rotateOwnTLSKey(finish: Bool, author: String, time: Timestamp) throws -> TLSKeyRotation {
         try keystore.whileRotating {
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
@@ -103,6 +107,10 @@ extension Node {
 
     /// After a theft: a new key, used at once; the one before, and one that was announced, are retired in the same step.
     public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
+        try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
+    }
+
+    private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         try keystore.whileRotating {
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }

@@ -14,6 +14,8 @@ extension Node {
         of community: String, abandoning: Bool, stolen: Bool = false, author: String, time: Timestamp
     ) throws -> Node {
         _ = try self.community(community)
+        // Nothing is looked at, and the operator told of it, that could not be done then.
+        try checkKeys()
         var node = self
         let log = try store.log(origin(of: community))
         // A successor that is not written yet was broken off here before. One that has a key and is not in the database

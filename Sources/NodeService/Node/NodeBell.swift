@@ -6,7 +6,7 @@ public enum NodeBell {
     /// Rings if a node is running, and answers whether one is; does nothing otherwise.
     @discardableResult
     public static func ring(_ home: HomeFolder) -> Bool {
-        switch AgentSocket.connect(home.socket, isWaiting: false) {
+        switch AgentSocket.connect(home.socket, waiting: nil) {
         case .connected(let socket): AgentRequest.ring.encoded().withUnsafeBytes { socket.send($0) }
         // Rings wait to be heard already.
         case .full: true

@@ -36,6 +36,7 @@ public final class NodeRunner: Sendable {
         var dating: UInt64 = 0
         var receipts: UInt64 = 0
         var problems: [String] = []
+        var warnings: Set<String> = []
         /// The last one that the index was told of.
         var erasure: RightMark?
     }
@@ -89,7 +90,11 @@ public final class NodeRunner: Sendable {
             at: Endpoint(host: listen.host, port: Int(listen.port)), context: context, tls: { [tls] in tls.value },
             logger: logger, onRefusal: { [contacts] in contacts.note($0, now: Clock.now()) }
         ) { [weak self] report in self?.ended(report, dialled: false) }
-        let agent = try AgentServer(node.home, agent: KeyAgent(node)) { [waker] in waker.yield() }
+        let agent = try AgentServer(node.home, agent: KeyAgent(node)) { [weak self] partner, progress in
+            await self?.synchronise(with: partner, progress: progress) ?? SessionReport(peer: partner)
+        } onRing: { [waker] in
+            waker.yield()
+        }
         defer { agent.stop() }
         onListening(server.address.map { "\($0.ipAddress ?? listen.host):\($0.port ?? 0)" } ?? listen.description)
         await withTaskGroup(of: Void.self) { group in
@@ -116,6 +121,7 @@ public final class NodeRunner: Sendable {
 
     /// Reads again what commands may have changed: cards, members, logs.
     private func refresh() {
+        warn()
         do {
             let now = try node.refreshed()
             witness.obey(now)
@@ -128,6 +134,13 @@ public final class NodeRunner: Sendable {
             try asking?.look(now)
         } catch {
             logger.error("the home cannot be read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Says each warning once.
+    private func warn() {
+        for warning in NodeWarnings.now where chores.update({ $0.warnings.insert(warning).inserted }) {
+            logger.warning("\(warning)")
         }
     }
 
@@ -301,10 +314,29 @@ public final class NodeRunner: Sendable {
             Task { [weak self] in
                 let report = await client.synchronise(
                     with: partner.node,
-                    at: Endpoint(host: partner.endpoint.host, port: Int(partner.endpoint.port)), once: false)
+                    at: Endpoint(partner.endpoint), once: false)
                 self?.ended(report, dialled: true)
             }
         }
+    }
+
+    /// One session for a command, beside those that stay: as in a process of its own, but with the keys of this one.
+    private func synchronise(
+        with name: String, progress: @escaping @Sendable (SyncProgress) -> Void
+    ) async -> SessionReport {
+        var report = SessionReport(peer: name)
+        do {
+            let now = try node.refreshed()
+            guard let partner = try now.partners(named: [name]).first else { return report }
+            let client = PeerClient(context: try now.synchronisation(), tls: { [tls] in tls.value }, logger: logger)
+            report = await client.synchronise(
+                with: name, at: Endpoint(partner.endpoint), once: true, progress: progress)
+            // What came goes on to the other partners.
+            waker.yield()
+        } catch {
+            report.error = SessionFailure(error, peer: name)
+        }
+        return report
     }
 
     /// A session is over that this node has dialled, or that the partner has opened.

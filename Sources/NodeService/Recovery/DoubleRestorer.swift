@@ -15,8 +15,9 @@ struct DoubleRestorer {
     private static let batch: UInt64 = 4_096
 
     func restore() throws {
-        let doublesKey = try node.keystore.doublesKey()
-        let keys = BoxOpener(try node.keystore.sealingEpochs().map { try node.keystore.sealingKey(epoch: $0) })
+        let doublesKey = try node.privateKeys.doublesKey()
+        let keys = try node.privateKeys.boxOpener(
+            keyIDs: node.keystore.sealingEpochs().map { try node.keystore.sealingPublicKey(epoch: $0).sealingKeyID })
         var start: UInt64 = 0
         while start < log.size {
             let range = start..<min(log.size, start + Self.batch)

@@ -24,6 +24,12 @@ public struct SessionReport: Sendable {
         public let size: UInt64
         /// Standard base64.
         public let root: String
+
+        package init(origin: String, size: UInt64, root: String) {
+            self.origin = origin
+            self.size = size
+            self.root = root
+        }
     }
 
     public init(peer: String) {
@@ -33,7 +39,7 @@ public struct SessionReport: Sendable {
 
 /// Why a session ended early, and which exit status that is.
 public struct SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
-    public enum Kind: Sendable, Hashable {
+    public enum Kind: String, Sendable {
         case unreachable
         case violation
         case fork

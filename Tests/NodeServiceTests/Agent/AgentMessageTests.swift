@@ -10,7 +10,10 @@ import Testing
         .ring, .check, .doublesKey, .blindIndexKey, .open([box]),
         .open([AgentBox](repeating: box, count: AgentRequest.maximumBoxCount)),
         .sign(checkpoint: "us.example/krus\n1\nAAAA\n", publicKey: [UInt8](repeating: 3, count: 32)),
-        .makeLogKey(community: "krus", generation: 1 << 40), .makeWitnessKey,
+        .makeLogKey(community: "krus", generation: 1 << 40), .synchronise("kr.example"), .warnings, .makeWitnessKey,
+        .replaceKey(.sealing), .replaceKey(.log(community: "krus")), .replaceKey(.mirror(isStolen: false)),
+        .replaceKey(.mirror(isStolen: true)), .replaceKey(.tls(finish: false)), .replaceKey(.tls(finish: true)),
+        .replaceKey(.stolenTLS),
     ]
 
     @Test func everyRequestIsReadAsItWasWritten() {
@@ -28,7 +31,7 @@ import Testing
             }
             if let longer = AgentRequest(bytes + [0]) { #expect(longer.encoded() == bytes + [0]) }
             for version: UInt8 in [0, 2, 255] { #expect(AgentRequest([version] + bytes.dropFirst()) == nil) }
-            for kind: UInt8 in [0, 9, 10, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
+            for kind: UInt8 in [0, 12, 16, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
         }
         #expect(AgentRequest([]) == nil)
         #expect(AgentRequest(AgentRequest.open([]).encoded()) == nil)
@@ -52,7 +55,38 @@ import Testing
             }
             if let request = AgentRequest(bytes) { #expect(request.encoded() == bytes) }
             _ = try answer(bytes)
+            if let news = SessionNews(bytes) { #expect(SessionNews(news.encoded()) != nil) }
         }
+    }
+
+    @Test func aReportIsReadAsItWasWritten() throws {
+        var report = SessionReport(peer: "kr.example")
+        report.error = SessionFailure(.fork, "it \"forked\"")
+        (report.received, report.sent, report.repaired) = (1, 2, 3)
+        (report.bytesIn, report.bytesOut, report.roundTrips, report.seconds) = (1 << 40, 5, 6, 7.25)
+        guard case .ended(let read) = SessionNews(SessionNews.ended(report).encoded()) else {
+            Issue.record("no report")
+            return
+        }
+        #expect(read.peer == report.peer && read.error == report.error && read.seconds == 7.25)
+        #expect(read.received == 1 && read.sent == 2 && read.repaired == 3)
+        #expect(read.bytesIn == 1 << 40 && read.bytesOut == 5 && read.roundTrips == 6)
+        guard
+            case .progress(.began("a/b", 3, 9)) = SessionNews(
+                SessionNews.progress(.began(origin: "a/b", held: 3, target: 9)).encoded()),
+            case .progress(.committed("a/b", 4)) = SessionNews(
+                SessionNews.progress(.committed(origin: "a/b", held: 4)).encoded()),
+            case .refused("no") = SessionNews(SessionNews.refused("no").encoded()),
+            case .log(let log) = SessionNews(
+                SessionNews.log(SessionReport.LogState(origin: "a/b", size: 8, root: "AAAA")).encoded())
+        else {
+            Issue.record("progress")
+            return
+        }
+        #expect(log.origin == "a/b" && log.size == 8 && log.root == "AAAA")
+        let bytes = SessionNews.ended(report).encoded()
+        for cut in 0..<bytes.count { #expect(SessionNews(bytes.prefix(cut)) == nil) }
+        #expect(SessionNews(Array("\u{1}\u{10}{}".utf8)) == nil)
     }
 
     private func answer(_ bytes: [UInt8]) throws -> AgentAnswer? {

@@ -97,7 +97,10 @@ import TransparencyLog
         var phrase = Array("the new passphrase".utf8)
         try other.protect(
             with: SecretBytes(wiping: &phrase), cost: PasswordHash.Cost(passes: 1, memoryByteCount: 8_192))
-        for request in [AgentRequest.check, .doublesKey, .makeLogKey(community: "asia", generation: 1)] {
+        for request in [
+            AgentRequest.check, .doublesKey, .makeLogKey(community: "asia", generation: 1), .replaceKey(.sealing),
+            .synchronise("kr.example"),
+        ] {
             guard case .locked = ask(request) else {
                 Issue.record("\(request)")
                 continue
@@ -107,13 +110,18 @@ import TransparencyLog
 
     @Test func aConnectionThatBringsNoRequestEndsAndNoOtherDoes() throws {
         let rings = Rings()
-        let server = try AgentServer(scene.node.home, agent: agent) { rings.note() }
+        let server = try AgentServer(scene.node.home, agent: agent) { partner, _ in
+            SessionReport(peer: partner)
+        } onRing: {
+            rings.note()
+        }
         defer { server.stop() }
         let path = scene.node.home.socket
         var status = stat()
         #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
         for bad: [UInt8] in [
-            [0], [1], [1, 0], [1, 9], [2, 2], [1, 2, 0], [1, 4], [1, 4] + [UInt8](repeating: 0, count: 111),
+            [0], [1], [1, 0], [1, 9], [1, 8], [1, 11], [1, 10, 0], [2, 2], [1, 2, 0], [1, 4],
+            [1, 4] + [UInt8](repeating: 0, count: 111),
             [UInt8](repeating: 1, count: AgentRequest.maximumByteCount + 1), [UInt8](repeating: 1, count: 100_000),
         ] {
             #expect(try Wire.ask(path, bad) == [], "\(bad.count) bytes")
