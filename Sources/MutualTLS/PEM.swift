@@ -23,6 +23,7 @@ enum PEM {
 
     /// One unencrypted private key. The caller frees it.
     static func privateKey(_ bytes: UnsafeRawBufferPointer) throws(TLSError) -> OpaquePointer {
+        SecureHeap.start()
         OpenSSLQueue.clear()
         guard bytes.count > 0, bytes.count <= maximumBytes, let start = bytes.baseAddress,
             let input = BIO_new_mem_buf(start, Int32(bytes.count))

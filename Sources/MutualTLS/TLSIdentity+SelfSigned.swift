@@ -16,6 +16,7 @@ extension TLSIdentity {
     ///   - validUntil: Unix time of the last valid second, before the year 10000.
     /// - Throws: `TLSError` with code `badIdentity` for a bad name or bad dates, `library` if OpenSSL fails.
     public static func selfSigned(dns: String, validFrom: Int64, validUntil: Int64) throws(TLSError) -> Generated {
+        SecureHeap.start()
         OpenSSLQueue.clear()
         guard let rawKey = entente_generate_P256() else {
             throw OpenSSLQueue.failure(.library, "OpenSSL could not make a P-256 key")

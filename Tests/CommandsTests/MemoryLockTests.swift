@@ -17,7 +17,8 @@ import Testing
     private static func limited(to kibibytes: Int) -> String? {
         guard geteuid() == 0 else { return "bash -c 'ulimit -l \(kibibytes); exec \"$@\"' bash" }
         guard access("/usr/bin/setpriv", X_OK) == 0 else { return nil }
-        return "setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock bash -c 'ulimit -l \(kibibytes); exec \"$@\"' bash"
+        return
+            "setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock bash -c 'ulimit -l \(kibibytes); exec \"$@\"' bash"
     }
 
     private func warnings() throws -> [String] {

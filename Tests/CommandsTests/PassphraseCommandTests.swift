@@ -193,6 +193,22 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: "\(place.path)/us/keys/sealing-1.key"))
     }
 
+    /// Before it is looked at whether there is anything to do, and before anything is changed.
+    @Test func aSuccessorIsOpenedWithThePassphraseOrNotAtAll() throws {
+        try found("us")
+        for phrase in [nil, "new"] {
+            for command in ["community successor krus", "community successor krus --abandon", "key stolen log --yes"] {
+                let refused = try run("us", command, phrase)
+                #expect(refused.status == 77)
+                #expect(refused.text.contains(phrase == nil ? "--passphrase-fd" : "the passphrase is wrong"))
+            }
+        }
+        #expect(!FileManager.default.fileExists(atPath: "\(place.path)/us/keys/log-krus.2.key"))
+        #expect(try run("us", "community successor krus", "old").text.contains("did not fork"))
+        #expect(try run("us", "key stolen log --yes", "old").status == 0)
+        #expect(FileManager.default.fileExists(atPath: "\(place.path)/us/keys/log-krus.2.key"))
+    }
+
     @Test func theRunningProgramLeavesNoCoreAndNoMemoryToOthers() throws {
         try place.found("us")
         let running = try place.serve("us")

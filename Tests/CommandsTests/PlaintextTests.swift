@@ -23,7 +23,7 @@ import Testing
             forms = ([text, text.lowercased(), normalised, hex] + encoded).map { Data($0.utf8) }
         }
 
-        func stands(in data: Data) -> Bool { forms.contains { data.range(of: $0) != nil } }
+        func stands(in data: Data) -> Bool { forms.contains { MemoryImage.stands([UInt8]($0), in: data) } }
         func stands(in text: String) -> Bool { stands(in: Data(text.utf8)) }
     }
 
@@ -58,21 +58,9 @@ import Testing
         return process
     }
 
-    /// What a process may read and write, as far as it lets itself be read; guarded pages do not.
-    private func memory(of process: Process) -> [Data] {
-        let pid = process.processIdentifier
-        guard let maps = try? String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8) else { return [] }
-        let file = open("/proc/\(pid)/mem", O_RDONLY)
-        guard file >= 0 else { return [] }
-        defer { close(file) }
-        return maps.split(separator: "\n").compactMap { line in
-            let parts = line.split(separator: " ")
-            let ends = parts[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
-            guard parts[1].hasPrefix("rw"), ends.count == 2, ends[1] - ends[0] <= 256 << 20 else { return nil }
-            var bytes = Data(count: Int(ends[1] - ends[0]))
-            let count = bytes.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, off_t(ends[0])) }
-            return count > 0 ? bytes.prefix(count) : nil
-        }
+    /// What a process may read and write, as far as it lets itself be read.
+    private func memory(of process: Process) -> [MemoryImage.Region] {
+        MemoryImage(of: process)?.regions.filter(\.isWritable) ?? []
     }
 
     @Test func theSearchItselfFindsWhatIsThere() throws {
@@ -87,7 +75,7 @@ import Testing
         try place.found("us")
         let regions = memory(of: try place.serve("us"))
         // A process that may not be read has no regions to look at.
-        #expect(regions.isEmpty || regions.contains { $0.range(of: Data("us.example".utf8)) != nil })
+        #expect(regions.isEmpty || regions.contains { $0.contains(Array("us.example".utf8)) })
     }
 
     @Test func aSealedValueIsLeftNowhere() throws {
@@ -148,7 +136,7 @@ import Testing
         try expectNone(of: marker, under: place.path, except: ["secret.txt", "rows.jsonl"])
         // Running nodes pass envelopes on and open none.
         for process in running {
-            for region in memory(of: process) { #expect(!marker.stands(in: region)) }
+            for region in memory(of: process) { #expect(!marker.stands(in: region.bytes)) }
             for name in ["cmdline", "environ"] {
                 let data = FileManager.default.contents(atPath: "/proc/\(process.processIdentifier)/\(name)") ?? Data()
                 #expect(!marker.stands(in: data))

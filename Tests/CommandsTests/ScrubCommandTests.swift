@@ -111,4 +111,40 @@ import Testing
         #expect(isMended)
         #expect(try place.must("kr", "verify", "--json").objects.first?["ok"] as? Bool == true)
     }
+
+    /// Rows that a log can be read without, but not trusted: which keys sign it, and who may hold it.
+    @Test(arguments: ["us", "kr"])
+    func whatTheLogSaysOfKeysAndMembersIsKeptAgainWhereItIsGone(node: String) throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.serve("us")
+        for command in [["sealing"], ["log"], ["mirror"], ["tls", "--finish"], ["log"]] {
+            let rotated = try Entente.run(["--home", "\(place.path)/us", "key", "rotate"] + command)
+            #expect(rotated.status == 0, "\(rotated.errors)")
+            // A new TLS key is refused until the record of it has come.
+            try place.must("us", "identity")
+            try place.must("kr", "peer", "add", place.file("us.yaml", place.must("us", "identity").output), "--replace")
+            try place.must("kr", "sync", "us.example")
+        }
+        place.stop()
+        let keys = try place.must(node, "key", "list", "--json").output
+        for statement in [
+            "DELETE FROM published_key", "DELETE FROM published_key WHERE role = 'log'",
+            "DELETE FROM published_key WHERE role = 'mirror'",
+            "UPDATE published_key SET epoch = 9 WHERE role = 'sealing'",
+            "UPDATE published_key SET valid_until = 1 WHERE role = 'mirror'", "DELETE FROM membership",
+            "UPDATE membership SET members = 'us.example'",
+        ] {
+            try DatabaseFile("\(place.path)/\(node)/node.sqlite").execute(statement)
+            #expect(try place.run(node, "verify").status == 1, "\(statement)")
+            let scrub = try place.run(node, "scrub", "--json")
+            #expect(scrub.status == 0, "\(statement): \(scrub.output)")
+            try place.expectSound(node)
+            #expect(try place.must(node, "key", "list", "--json").output == keys)
+            #expect(try place.alarms(node) == [], "\(statement)")
+        }
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        place.stop()
+    }
 }

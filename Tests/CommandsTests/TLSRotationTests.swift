@@ -243,4 +243,43 @@ import Testing
         try Self.isSound(place, "us", "kr")
         place.stop()
     }
+
+    /// Partners whose cards name an authority go by the name in the certificate: there is nothing to publish.
+    @Test func aCertificateThatAnAuthorityHasIssuedIsNotReplacedByItself() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let (home, made) = ("\(place.path)/us", "\(place.path)/authority")
+        try FileManager.default.createDirectory(atPath: made, withIntermediateDirectories: false)
+        for arguments in [
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                "-subj",
+                "/CN=authority", "-keyout", "\(made)/ca.key", "-out", "\(made)/ca.pem",
+            ],
+            ["req", "-new", "-key", "\(home)/keys/tls.key", "-subj", "/CN=us.example", "-out", "\(made)/us.csr"],
+            [
+                "x509", "-req", "-in", "\(made)/us.csr", "-CA", "\(made)/ca.pem", "-CAkey", "\(made)/ca.key",
+                "-CAcreateserial", "-days", "30", "-out", "\(home)/certs/tls.pem",
+            ],
+        ] {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+            process.arguments = arguments
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            try #require(process.terminationStatus == 0)
+        }
+        let before = try place.size(of: "us.example/krus", at: "us")
+        for command in [["rotate", "tls"], ["rotate", "tls", "--finish"], ["stolen", "tls"]] {
+            let refused = try Entente.run(["--home", home, "key"] + command)
+            #expect(refused.status == 77, "\(command)")
+            refused.expectOneLine()
+            #expect(refused.errors.contains("issued by an authority"), "\(refused.errors)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: "\(home)/keys/tls.next.key"))
+        #expect(try place.size(of: "us.example/krus", at: "us") == before)
+        #expect(try place.alarms("us") == [])
+    }
 }
