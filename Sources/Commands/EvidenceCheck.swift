@@ -37,6 +37,8 @@ struct EvidenceCheck {
         }
     }
 
+    private func isKnown(_ key: VerifierKey) -> Bool { evidence.isVouched(cosigner: key, by: known) }
+
     /// Prints the answer; ends with 1 where it is no.
     func show(json: Bool) throws {
         var report = AuditReport()
@@ -57,7 +59,7 @@ struct EvidenceCheck {
             report.entries = 1
             verdict = policy?.judge(found.checkpoint, cosignatures: evidence.proof.note.signatures, now: Clock.now())
             if verdict?.isReached == false { problem("not cosigned by the policy's quorum") }
-            for cosignature in found.cosignatures where !known.contains(cosignature.key) {
+            for cosignature in found.cosignatures where !isKnown(cosignature.key) {
                 report.unproved.append("that \(cosignature.key.text) is a key of \(cosignature.key.name)")
             }
             if found.unknownLines > 0 {
@@ -90,7 +92,7 @@ struct EvidenceCheck {
                                     .object([
                                         JSONMember("node", .string($0.key.name)),
                                         JSONMember("time", .string(moment($0.time))),
-                                        JSONMember("known", .bool(known.contains($0.key))),
+                                        JSONMember("known", .bool(isKnown($0.key))),
                                     ])
                                 }))
                     ]
@@ -113,7 +115,7 @@ struct EvidenceCheck {
             Output.line(
                 Style.green("\(reference) is what was signed") + ", under \(grouped(finding.checkpoint.size)) entries")
         }
-        for cosignature in finding?.cosignatures ?? [] where known.contains(cosignature.key) {
+        for cosignature in finding?.cosignatures ?? [] where isKnown(cosignature.key) {
             Output.line("\(cosignerText(cosignature.key.name)), \(moment(cosignature.time))")
         }
         for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }

@@ -47,6 +47,12 @@ struct ProofCheck {
         }
     }
 
+    /// Whether a line stands under the log's name that is not by the key given.
+    private var isSignedByAnother: Bool {
+        !proof.note.signatures.contains { logKey.isNamed(by: $0) }
+            && proof.note.signatures.contains { KeyName.same($0.name, logKey.name) }
+    }
+
     private static func body(at index: UInt64, of origin: String, home: String?) throws -> [UInt8] {
         let node: Node
         do {
@@ -88,7 +94,12 @@ struct ProofCheck {
         } catch {
             report.problems = [
                 AuditReport.Problem(
-                    origin: logKey.name, entry: proof.index, text: CommandFailure(error).description)
+                    origin: logKey.name, entry: proof.index,
+                    text: CommandFailure(error).description
+                        + (isSignedByAnother
+                            ? ", but under its name by another: if the log's key was replaced, give the one that signs, "
+                                + "or check an evidence file (`entente export --format evidence`), which leads on"
+                            : ""))
             ]
         }
         let known = cosigners + (policy?.witnesses.map(\.key) ?? []) + [logKey]

@@ -72,14 +72,15 @@ struct TilesCheck {
     /// Checks the logs and prints the answer; ends with 1 where it is no.
     func show(json: Bool) throws {
         let begin = ContinuousClock.now
-        var reports: [PublishedReport] = []
+        var audits: [PublishedAudit] = []
         for log in logs {
             let source = try self.source(find(log.origin))
             let bar = ProgressBar("verifying \(printable(log.origin))", isQuiet: json)
             defer { bar.finish() }
             let auditor = PublishedAuditor(source: source, logKeys: log.keys, cosigners: cosigners)
-            reports.append(try auditor.audit { bar.update($0, of: $1) })
+            audits.append(try auditor.read { bar.update($0, of: $1) })
         }
+        let reports = audits.map { $0.report(ledBy: audits) }
         let isSound = reports.allSatisfy(\.isSound)
         if json {
             Output.json(members(reports, isSound: isSound))
@@ -127,6 +128,9 @@ struct TilesCheck {
             if report.problemCount > report.problems.count {
                 Output.line(Style.red("and \(grouped(report.problemCount - report.problems.count)) more"))
             }
+            for entry in report.keyChanges {
+                Output.line("\(printable(report.origin)): its key was replaced by entry \(entry), signed by both keys")
+            }
             for cosignature in report.cosignatures {
                 let time = Timestamp(seconds: Int64(clamping: cosignature.time))?.text ?? "\(cosignature.time)"
                 Output.line("\(printable(report.origin)): \(cosignerText(cosignature.name)) as of \(time)")
@@ -156,6 +160,7 @@ struct TilesCheck {
                             JSONMember("root", .string(report.signedRoot?.base64 ?? "")),
                             JSONMember("ok", .bool(report.isSound)), JSONMember("bundles", integer(report.bundles)),
                             JSONMember("tiles", integer(report.tiles)),
+                            JSONMember("key_changes", .array(report.keyChanges.map { integer($0) })),
                             JSONMember(
                                 "cosigned_by",
                                 .array(

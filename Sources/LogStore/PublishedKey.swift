@@ -95,3 +95,22 @@ extension LogKeyChange {
         }
     }
 }
+
+extension PublishedKey {
+    /// What the first `count` records of a raw bundle say of log and mirror keys, in their order. Whether that is of this
+    /// log and its node is for whoever knows which log it is.
+    package static func chained(inRaw raw: [UInt8], number: UInt64, count: Int) throws -> [PublishedKey] {
+        guard raw.withUnsafeBytes({ EntryFinding.isCandidate($0) }) else { return [] }
+        let first = number * UInt64(EntryBundle.maximumEntries)
+        let bodies = try EntryBundle.bodies(in: raw)
+        return raw.withUnsafeBytes { bytes in
+            bodies.prefix(count).enumerated().compactMap { position, range in
+                let body = UnsafeRawBufferPointer(rebasing: bytes[range])
+                guard case .key(let key)? = EntryFinding(body: body, index: first + UInt64(position)),
+                    key.role == .log || key.role == .mirror
+                else { return nil }
+                return key
+            }
+        }
+    }
+}

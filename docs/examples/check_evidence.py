@@ -3,8 +3,10 @@
 
     check_evidence.py FILE LOG_VKEY [COSIGNER_VKEY…]
 
-The keys are those that you have from the agencies (peer cards), not those in the file. It needs the `cryptography`
-package of PyPI (Debian: python3-cryptography). Exit status 0: what it prints is proved. 1: it is not. 64: usage.
+The keys are those that you have from the agencies (peer cards), not those in the file. LOG_VKEY may be one that the log
+had earlier: records in the file in which one key takes the place of another, signed by both, lead on from it. It needs
+the `cryptography` package of PyPI (Debian: python3-cryptography), and verify_log.py beside it. Exit status 0: what it
+prints is proved. 1: it is not. 64: usage.
 """
 
 import base64
@@ -15,6 +17,7 @@ from datetime import datetime, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from verify_log import key_change, reigns
 
 OPENING = '<script type="application/json" id="entente-evidence">\n'
 LOG_KEY, COSIGNER_KEY = 1, 4
@@ -83,9 +86,13 @@ def main(path, log_vkey, *cosigner_vkeys):
     with open(path, encoding="utf-8") as file:
         data = json.loads(file.read().split(OPENING)[1].split("\n", 1)[0])
     need(data["format"] == "entente-evidence/1", "another format")
-    log_key, body = parse_key(log_vkey), decode(data["body"])
+    known, body, size = parse_key(log_vkey), decode(data["body"]), int(data["proof"].split("\n\n")[1].split("\n")[1])
+    history = [(decode(record["body"]), record["proof"]) for record in data["key_history"]]
+    changes = [key_change(each, int(proof.split("index ")[1].split("\n")[0]), known[0]) for each, proof in history]
+    # Where the key is replaced both sign: the later one.
+    log_key = [key for key, start, end in reigns(known, filter(None, changes)) if start <= size <= end][-1]
     index, signed, lines = check_proof(data["proof"], body, log_key)
-    origin, size = signed.split("\n")[:2]
+    origin = signed.split("\n")[0]
     need(data["ref"] == f"{origin}#{index}", "the proof is that of another record than the one named")
     print(f"{data['ref']} is what {origin} signed, under {size} entries: {body.decode()}")
     for key in map(parse_key, cosigner_vkeys):
@@ -94,10 +101,10 @@ def main(path, log_vkey, *cosigner_vkeys):
                 time = int.from_bytes(line[4:12], "big")
                 verify(key, line[12:], f"cosignature/v1\ntime {time}\n{signed}".encode())
                 print(f"held by {name} at {datetime.fromtimestamp(time, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
-    for record in data["key_history"]:
-        entry, under, _ = check_proof(record["proof"], decode(record["body"]), log_key)
+    for record, proof in history:
+        entry, under, _ = check_proof(proof, record, log_key)
         need(under == signed, "a record about keys under another checkpoint")
-        print(f"entry {entry} says of keys: {decode(record['body']).decode()}")
+        print(f"entry {entry} says of keys: {record.decode()}")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@
 
 The format is https://c2sp.org/tlog-tiles. Every body is hashed, every tile compared byte by byte, and the root of all
 held against the one that the log's key has signed. What is beside this file as verify_log.py reads keys and notes.
+KEY may be any that the log has had: the records in which one key takes the place of another lead to the one that signs.
+The same goes for the mirror key of the log's own node; of other cosigners give the key that they sign with now.
 """
 
 import os
 import sys
 
-from verify_log import WIDTH, Wrong, bodies, checkpoint, leaf_hash, need, parse_key, signed_by, tree_hash
+from verify_log import WIDTH, Wrong, bodies, checkpoint, key_change, leaf_hash, mirror_change, need, parse_key, reigns
+from verify_log import signed_by, terms, tree_hash
 
 
 def tile_path(number, width):
@@ -47,19 +50,28 @@ def check_level(folder, level, hashes):
 def check(folder, keys):
     with open(os.path.join(folder, "checkpoint"), encoding="utf-8") as file:
         note = file.read()
-    size, root = checkpoint(note, keys[0])
-    hashes = []
+    # Its size is only believed once a key has signed it that leads on from the one given.
+    log, size = keys[0], int(note.split("\n")[1])
+    node = log[0].split("/")[0]
+    hashes, changes, mirrors = [], [], []
     while len(hashes) < size:
         width = min(WIDTH, size - len(hashes))
         data, path = read(folder, "entries", len(hashes) // WIDTH, width)
-        found = [leaf_hash(body) for body in bodies(data)][:width]
+        found = list(bodies(data))[:width]
         need(len(found) == width, f"{path} has {len(found)} entries, not {width}")
-        hashes += found
+        for body in found:
+            changes += filter(None, [key_change(body, len(hashes), log[0])])
+            mirrors += filter(None, [mirror_change(body, node)])
+            hashes.append(leaf_hash(body))
+    signing = [key for key, start, end in reigns(log, changes) if start <= size <= end and signed_by(note, key)]
+    need(signing, f"not signed by the key of {log[0]} that was given, nor by one that it leads to")
+    size, root = checkpoint(note, signing[0])
     need(tree_hash(hashes) == root, "the entries do not have the root that was signed")
     level, above = 0, hashes
     while above:
         above, level = check_level(folder, level, above), level + 1
-    by = [key[0] for key in keys[1:] if signed_by(note, key)]
+    led = [[each for each, _ in terms(key, mirrors if key[0] == node else [])] for key in keys[1:]]
+    by = [chain[0][0] for chain in led if any(signed_by(note, key) for key in chain)]
     return f"{keys[0][0]}: sound; {size} entries, cosigned by {', '.join(by) or 'nobody asked for'}"
 
 

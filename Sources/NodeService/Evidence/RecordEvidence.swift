@@ -1,4 +1,5 @@
 import Cryptography
+import LogStore
 public import Records
 public import TransparencyLog
 
@@ -88,6 +89,23 @@ extension RecordEvidence {
         }
         guard let size = try? Checkpoint(parsing: proof.note.text).size else { return known == logKey }
         return LogKeyChain(anchor: known, changes: changes).keys(at: size).contains(logKey)
+    }
+}
+
+extension RecordEvidence {
+    /// Whether a key that has cosigned is one of those that the reader knows, or, for the node whose log it is, one that
+    /// records in the file lead to from those.
+    public func isVouched(cosigner: VerifierKey, by known: [VerifierKey]) -> Bool {
+        if known.contains(cosigner) { return true }
+        guard cosigner.name == reference.origin.node.text else { return false }
+        let said = keyRecords.compactMap { kept in
+            EntryRecord.read(kept.body).record.flatMap { Records.KeyRecord($0) }
+                .flatMap { PublishedKey($0, entry: kept.proof.index) }
+        }.map { (reference.origin.text, $0) }
+        return known.contains { key in
+            key.algorithm == .cosignature && key.name == cosigner.name
+                && MirrorKeys(key).led(by: said).all.contains(cosigner)
+        }
     }
 }
 

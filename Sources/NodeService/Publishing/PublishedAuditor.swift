@@ -1,14 +1,21 @@
 import Cryptography
+import LogStore
 public import TransparencyLog
 
 /// Reads a published log from its first byte and checks everything that it says of itself: every body, every tile byte
 /// by byte, the root, the signature on the checkpoint, the cosignatures that keys were given for. It needs no home.
 /// Memory stays constant.
+///
+/// A key that was given may be an earlier or a later one than that which signs: records in the log, each signed by the
+/// key before and the one after, lead from one to the other.
 public struct PublishedAuditor {
     private let source: any PublishedSource
     private let logKeys: [VerifierKey]
     private let cosigners: [VerifierKey]
     private let now: UInt64
+    /// What the log said of keys so far, at most ``maximumKeys``.
+    private let keys = Guarded<[PublishedKey]>([])
+    private static let maximumKeys = 4_096
     /// Places that are read between two looks at the tree.
     private static let chunk: UInt64 = 128
 
@@ -27,24 +34,33 @@ public struct PublishedAuditor {
 
     /// Audits the log; `progress` hears how many entries are done of how many.
     public func audit(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws -> PublishedReport {
-        var report = PublishedReport(origin: logKeys.first?.name ?? "")
-        guard let checkpoint = try checkpoint(&report) else { return report }
-        report.size = checkpoint.size
-        report.signedRoot = checkpoint.root
+        let read = try read(progress: progress)
+        return read.report(ledBy: [read])
+    }
+
+    /// Reads the log and judges all but its cosignatures: the keys of those may be led on by other logs.
+    public func read(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws -> PublishedAudit {
+        var audit = PublishedAudit(origin: logKeys.first?.name ?? "", logKeys: logKeys, cosigners: cosigners, now: now)
+        keys.value = []
+        guard let (note, checkpoint, isKnown) = try checkpoint(&audit.report) else { return audit }
         let hasher = MerkleHasher()
         var walk = PublishedWalk(checkpoint)
         while !walk.remaining.isEmpty {
             let numbers = walk.remaining.prefix(Int(PublishedAuditor.chunk))
-            for reading in try read(numbers, walk, &report) {
+            for reading in try read(numbers, walk, &audit.report) {
                 try walk.add(reading, hasher: hasher) { try content(of: [$0])[0] }
             }
-            try compare(walk.takeCompleted(), &walk, &report)
+            try compare(walk.takeCompleted(), &walk, &audit.report)
+            // What no known key has signed is followed only as long as it agrees with itself.
+            guard isKnown || walk.findingCount == 0 else { break }
             progress?(walk.size, checkpoint.size)
         }
-        try compare(walk.tilesAtEdge, &walk, &report)
-        walk.finish(hasher: hasher)
-        report.add(walk)
-        return report
+        if isKnown || walk.findingCount == 0 {
+            try compare(walk.tilesAtEdge, &walk, &audit.report)
+            walk.finish(hasher: hasher)
+        }
+        audit.add(walk, note, keys.value.sorted { $0.entry < $1.entry }, isKnown: isKnown)
+        return audit
     }
 
     // MARK: Reading
@@ -54,7 +70,9 @@ public struct PublishedAuditor {
     ) throws -> [PublishedReading] {
         let places = try numbers.map { try walk.files(of: $0) }
         let widths = numbers.map { walk.width(of: $0) }
-        let hashes = try self.hashes(of: places.flatMap { [$0.bundle, $0.tile] }, widths: widths.flatMap { [$0, $0] })
+        let hashes = try self.hashes(
+            of: places.flatMap { [$0.bundle, $0.tile] }, widths: widths.flatMap { [$0, $0] },
+            numbers: numbers.flatMap { [$0, $0] })
         report.bundles += UInt64(places.count)
         report.tiles += UInt64(places.count)
         return zip(numbers, stride(from: 0, to: hashes.count, by: 2)).map {
@@ -63,10 +81,12 @@ public struct PublishedAuditor {
     }
 
     /// What bundles and tiles say, computed as each is read, so that no more bytes are held than are being read.
-    private func hashes(of files: [PublishedFile], widths: [Int]) throws -> [PublishedReading.Hashes] {
+    private func hashes(
+        of files: [PublishedFile], widths: [Int], numbers: [UInt64]
+    ) throws -> [PublishedReading.Hashes] {
         let results = Guarded([PublishedReading.Hashes?](repeating: nil, count: files.count))
         let missing = Guarded<[Int]>([])
-        try read(files, missing: missing) { place, content in
+        try read(files, missing: missing) { [keys] place, content in
             let hasher = MerkleHasher()
             let hashes: PublishedReading.Hashes =
                 if case .bundle = files[place] {
@@ -75,6 +95,14 @@ public struct PublishedAuditor {
                     .ofTile(content, width: widths[place], hasher: hasher)
                 }
             results.update { $0[place] = hashes }
+            if case .bundle = files[place], case .are = hashes, case .bytes(let raw) = content,
+                let said = try? PublishedKey.chained(inRaw: raw, number: numbers[place], count: widths[place]),
+                !said.isEmpty
+            {
+                keys.update {
+                    $0 += said.prefix(PublishedAuditor.maximumKeys - min($0.count, PublishedAuditor.maximumKeys))
+                }
+            }
         }
         return results.value.map { $0 ?? .unknown("it was not read") }
     }
@@ -112,7 +140,11 @@ public struct PublishedAuditor {
 
     // MARK: Signatures
 
-    private func checkpoint(_ report: inout PublishedReport) throws -> Checkpoint? {
+    /// The checkpoint, and whether one of the keys that were given has signed it. One that another key under the log's
+    /// name has signed may still be led to.
+    private func checkpoint(
+        _ report: inout PublishedReport
+    ) throws -> (note: SignedNote, checkpoint: Checkpoint, isKnown: Bool)? {
         let bytes: [UInt8]
         switch try source.read(.checkpoint) {
         case .bytes(let read): bytes = read
@@ -125,38 +157,19 @@ public struct PublishedAuditor {
         }
         do {
             let note = try SignedNote(parsing: bytes)
-            let checkpoint = try Checkpoint(verifying: note, logKeys: logKeys)
-            checkCosignatures(note, checkpoint, &report)
-            return checkpoint
+            do {
+                return (note, try Checkpoint(verifying: note, logKeys: logKeys), true)
+            } catch let error as NoteError {
+                let checkpoint = try Checkpoint(parsing: note.text)
+                guard case .notSignedByLog = error, let origin = logKeys.first?.name,
+                    KeyName.same(checkpoint.origin, origin),
+                    note.signatures.contains(where: { KeyName.same($0.name, origin) })
+                else { throw error }
+                return (note, checkpoint, false)
+            }
         } catch {
             report.found(.checkpoint, "\(error)")
             return nil
-        }
-    }
-
-    private func checkCosignatures(_ note: SignedNote, _ checkpoint: Checkpoint, _ report: inout PublishedReport) {
-        for key in cosigners {
-            let lines = note.signatures.filter { key.isNamed(by: $0) }
-            if lines.isEmpty { report.found(.checkpoint, "\(key.name) has not cosigned it") }
-            for line in lines {
-                do {
-                    let cosignature = try Cosignature(line)
-                    try cosignature.verify(checkpoint, by: key)
-                    guard cosignature.time <= now + SyncContext.clockTolerance else {
-                        report.found(.checkpoint, "the cosignature of \(key.name) is dated in the future")
-                        continue
-                    }
-                    report.cosignatures.append(.init(name: key.name, time: cosignature.time))
-                } catch {
-                    report.found(.checkpoint, "the cosignature of \(key.name): \(error)")
-                }
-            }
-        }
-        let known = logKeys + cosigners
-        let others = note.signatures.filter { line in !known.contains { $0.isNamed(by: line) } }.map(\.name)
-        if !others.isEmpty {
-            report.unproved.append(
-                "no key was given for the signatures of \(Set(others).sorted().joined(separator: ", "))")
         }
     }
 }

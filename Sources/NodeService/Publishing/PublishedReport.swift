@@ -23,6 +23,8 @@ public struct PublishedReport: Sendable {
     /// As the checkpoint says; `nil` where it could not be believed.
     public var signedRoot: SHA256Digest?
     public var cosignatures: [DatedCosignature] = []
+    /// The entries by which the log's key was replaced.
+    public var keyChanges: [UInt64] = []
     public var problems: [Problem] = []
     /// How many problems there are; those beyond the first hundred are counted only.
     public var problemCount = 0
@@ -49,9 +51,5 @@ public struct PublishedReport: Sendable {
             unproved.append(
                 "from entry \(entry) on the root and the tiles above the leaves: what they are made of cannot be read")
         }
-        if cosignatures.isEmpty {
-            unproved.append("that others were shown the same log: give keys of nodes that cosigned it with --cosigner")
-        }
-        unproved.append("earlier checkpoints, and sealed parts: they are not among tiles")
     }
 }

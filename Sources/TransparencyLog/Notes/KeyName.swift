@@ -17,7 +17,7 @@ public enum KeyName {
 
     /// Whether two names have the same bytes. Swift's `==` calls texts equal that differ in Unicode normalisation,
     /// which a signature does not.
-    static func same(_ left: String, _ right: String) -> Bool {
+    package static func same(_ left: String, _ right: String) -> Bool {
         left.utf8.elementsEqual(right.utf8)
     }
 }
