@@ -11,8 +11,9 @@ struct LogHistoryCommand: ParsableCommand {
         abstract: "The checkpoints of a log, newest first: sizes, roots, who cosigned when.",
         discussion: """
             A checkpoint bears no time. WRITTEN is what its last entry says of itself; a cosignature's time is what its \
-            node has signed, and LAG how much later that is. Of several cosignatures of one node on one checkpoint the \
-            newest is kept.
+            node has signed. LAG is how much later that is than WRITTEN, or than the latest that smaller checkpoints say \
+            by their entries or by the dates of the log's own node. That node's dates have none: it dates its newest \
+            checkpoint every hour. Of several cosignatures of one node on one checkpoint the newest is kept.
 
             EXAMPLES
               entente log history us.example/krus
@@ -84,6 +85,7 @@ extension PastCheckpoint {
             JSONMember("origin", .string(log.origin)), JSONMember("size", .integer(Int64(clamping: head.size))),
             JSONMember("root", .string(head.root.base64)),
             JSONMember("written", entryTime.map { .string(moment($0)) } ?? .null),
+            JSONMember("not_before", notBefore.map { .string(moment($0)) } ?? .null),
             JSONMember(
                 "cosigned_by",
                 .array(

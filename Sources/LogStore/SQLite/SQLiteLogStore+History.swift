@@ -83,6 +83,18 @@ extension SQLiteLogStore {
         try database.read { db in try Self.cosignatures(db, row: Self.rowID(db, log), sizes: sizes) }
     }
 
+    /// When a node has cosigned a checkpoint smaller than this last: Unix seconds.
+    public func lastCosigned(_ log: SHA256Digest, by cosigner: String, below size: UInt64) throws -> UInt64? {
+        try database.read { db in
+            try Int64.fetchOne(
+                db.cachedStatement(
+                    sql: """
+                        SELECT time FROM cosignature WHERE log = ? AND cosigner = ? AND size < ?
+                        ORDER BY size DESC LIMIT 1
+                        """), arguments: [Self.rowID(db, log), cosigner, Int64(clamping: size)])
+        }.map { UInt64(clamping: $0) }
+    }
+
     /// Whoever has cosigned a log, found by one step a name: `?1` is the log.
     private static let cosigners = """
         WITH RECURSIVE name (cosigner) AS (
