@@ -25,7 +25,8 @@ package struct EntenteCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self, SubmitCommand.self,
+            InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self,
+            AuditorCommand.self, SubmitCommand.self,
             ImportCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self,
             EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,

@@ -271,4 +271,21 @@ extension Place {
             try #require(process.terminationStatus == 0)
         }
     }
+
+    /// What went wrong with a partner is not told of any more once it is there again.
+    @Test func anErrorIsGoneAsSoonAsThePartnerIsThere() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.serve("us")
+        func error() throws -> String? {
+            let peers = try place.must("us", "status", "--json").objects.first?["peers"] as? [[String: Any]]
+            return peers?.first?["last_error"] as? String
+        }
+        #expect(try Entente.waits { try error() != nil })
+        try place.serve("kr")
+        let begin = Date()
+        #expect(try Entente.waits { try error() == nil })
+        // It is not waited for the minute's note of who is connected.
+        #expect(Date().timeIntervalSince(begin) < 50)
+    }
 }

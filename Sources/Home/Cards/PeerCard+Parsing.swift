@@ -48,7 +48,7 @@ extension PeerCard {
             for (index, item) in try root.list(value, "tls_pins", limit: maximumPinCount).enumerated() {
                 lines[.pin(index)] = item.line
                 let text = try root.text(item, "a pin")
-                guard text.hasPrefix("sha256:"), let digest = SHA256Digest(hex: String(text.dropFirst(7))) else {
+                guard let digest = SHA256Digest(pin: text) else {
                     throw root.source.error("a pin must read sha256: and 64 hexadecimal digits", line: item.line)
                 }
                 pins.append(digest)

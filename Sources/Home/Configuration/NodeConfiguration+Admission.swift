@@ -47,6 +47,8 @@ extension NodeConfiguration {
     /// Takes the community out.
     public mutating func leave(_ name: String) {
         communities.removeAll { $0.name == name }
+        for index in auditors.indices { auditors[index].communities.removeAll { $0 == name } }
+        auditors.removeAll(where: \.communities.isEmpty)
         forgetStrangers()
     }
 

@@ -1,3 +1,5 @@
+import Cryptography
+
 extension NodeConfiguration {
     /// Reads `node.yaml` strictly: whatever is unknown, repeated, missing or of the wrong type is an error that names
     /// file and line. `version`, `node` and `listen` must be there; the rest has defaults.
@@ -45,6 +47,13 @@ extension NodeConfiguration {
                 communities.append(try CommunityConfiguration(parsing: item, of: source, at: index, &lines))
             }
         }
+        if let value = root.take("auditors") {
+            lines[.auditors] = value.line
+            for item in try root.list(value, "auditors", limit: AuditorConfiguration.maximumCount) {
+                lines[.auditor(auditors.count)] = item.line
+                auditors.append(try AuditorConfiguration(parsing: item, of: source))
+            }
+        }
         try root.finish()
         if let problem = firstProblem() { throw source.error(problem.message, line: lines[problem.place]) }
     }
@@ -83,6 +92,30 @@ extension CommunityConfiguration {
             quorum = Int(try mapping.number(value, "quorum", range))
         }
         try mapping.finish()
+    }
+}
+
+extension AuditorConfiguration {
+    fileprivate init(parsing value: YAMLValue, of source: YAMLSource) throws {
+        var mapping = try YAMLMapping(value, of: source, what: "an auditor")
+        let name = try mapping.text(mapping.require("name"), "name")
+        let pin = try mapping.require("pin")
+        guard let digest = SHA256Digest(pin: try mapping.text(pin, "pin")) else {
+            throw source.error("a pin must read sha256: and 64 hexadecimal digits", line: pin.line)
+        }
+        let list = try mapping.require("communities")
+        let communities = try mapping.list(list, "communities", limit: NodeConfiguration.maximumCommunityCount)
+            .map { try mapping.text($0, "a community") }
+        self.init(name: name, pin: digest, communities: communities)
+        try mapping.finish()
+    }
+}
+
+extension SHA256Digest {
+    /// A pin as it is written: `sha256:` and 64 hexadecimal digits.
+    package init?(pin text: String) {
+        guard text.hasPrefix("sha256:") else { return nil }
+        self.init(hex: String(text.dropFirst(7)))
     }
 }
 

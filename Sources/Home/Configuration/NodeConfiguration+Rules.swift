@@ -1,10 +1,12 @@
+import Cryptography
+
 extension NodeConfiguration {
     /// Where in the file a rule is broken.
     enum Place: Hashable {
         case node, endpoint, tiles, syncInterval, communities, community(Int), member(Int, Int), staleAfter(Int)
         case askedWitnesses(Int), askedWitness(Int, Int)
         case sealing, sealingItem(SealingDefaults.List, Int)
-        case witness, witnessed(Int)
+        case witness, witnessed(Int), auditors, auditor(Int)
     }
 
     struct Problem {
@@ -44,7 +46,37 @@ extension NodeConfiguration {
                 .syncInterval, "sync_interval must be from 1 to \(NodeConfiguration.maximumSyncInterval) seconds")
         }
         return communityProblem() ?? sealing.firstProblem(communities: communities)
-            ?? witness?.firstProblem(node: node)
+            ?? witness?.firstProblem(node: node) ?? auditorProblem()
+    }
+
+    private func auditorProblem() -> Problem? {
+        guard auditors.count <= AuditorConfiguration.maximumCount else {
+            return Problem(.auditors, "at most \(AuditorConfiguration.maximumCount) auditors are accepted")
+        }
+        var names: Set<String> = []
+        var pins: Set<SHA256Digest> = []
+        for (index, auditor) in auditors.enumerated() {
+            guard Names.isNode(auditor.name) else {
+                return Problem(
+                    .auditor(index),
+                    "\(Display.quoted(auditor.name)) is no name of an auditor: lower-case letters, digits, hyphens, dots"
+                )
+            }
+            guard names.insert(auditor.name).inserted else {
+                return Problem(.auditor(index), "the auditor \(auditor.name) stands twice; merge the two")
+            }
+            guard pins.insert(auditor.pin).inserted else {
+                return Problem(.auditor(index), "the key of \(auditor.name) is that of another auditor, too")
+            }
+            if auditor.communities.isEmpty {
+                return Problem(.auditor(index), "\(auditor.name) reads no community; name one, or remove it")
+            }
+            for name in auditor.communities where community(name) == nil {
+                return Problem(
+                    .auditor(index), "\(auditor.name) reads \(Display.quoted(name)), in which this node is not")
+            }
+        }
+        return nil
     }
 
     private func communityProblem() -> Problem? {

@@ -1,3 +1,5 @@
+import Cryptography
+
 extension NodeConfiguration {
     /// The text of `node.yaml`, with a comment at every key; always the same for the same configuration. Reading it
     /// back gives the configuration.
@@ -44,6 +46,17 @@ extension NodeConfiguration {
                 lines += community.witnesses.flatMap { $0.lines(indentation: "      ") }
             }
             if let quorum = community.quorum { lines.append("    quorum: \(quorum)") }
+        }
+        lines += [
+            "",
+            "# Who reads the logs of communities as tiles (`tiles` above) and is no partner: a name, the SHA-256 of the key",
+            "# of the certificate that it shows, the communities. See `entente auditor --help`.",
+        ]
+        lines.append(auditors.isEmpty ? "auditors: []" : "auditors:")
+        for auditor in auditors {
+            lines.append("  - name: \(PlainScalar.write(auditor.name))")
+            lines.append("    pin: sha256:\(auditor.pin.hex)")
+            lines += NodeConfiguration.list(auditor.communities, key: "communities", indentation: "    ")
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -1,3 +1,5 @@
+public import Cryptography
+
 /// What `node.yaml` says: the node's name, addresses, communities with their members, and defaults.
 public struct NodeConfiguration: Sendable, Hashable {
     /// The version of the format that this program reads and writes.
@@ -21,6 +23,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var sealing: SealingDefaults
     /// In the order of the file.
     public var communities: [CommunityConfiguration]
+    /// Who reads logs as tiles without being a partner.
+    public var auditors: [AuditorConfiguration] = []
 
     public init(
         node: String, listen: HostAndPort, endpoint: HostAndPort? = nil, syncInterval: UInt64 = 30,
@@ -72,5 +76,22 @@ public struct CommunityConfiguration: Sendable, Hashable {
         self.name = name
         self.members = members
         self.carrySealed = carrySealed
+    }
+}
+
+/// Somebody who may read this node's logs and replicas of some communities as tiles, and nothing else: no partner.
+public struct AuditorConfiguration: Sendable, Hashable {
+    public static let maximumCount = 256
+
+    public let name: String
+    /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the auditor shows.
+    public let pin: SHA256Digest
+    /// The communities whose logs it may read.
+    public var communities: [String]
+
+    public init(name: String, pin: SHA256Digest, communities: [String]) {
+        self.name = name
+        self.pin = pin
+        self.communities = communities
     }
 }

@@ -14,6 +14,8 @@ public final class NodeRunner: Sendable {
     private let node: Node
     private let context: SyncContext
     private let tls: Guarded<TLSContext>
+    /// The same for those who read tiles, auditors among them.
+    private let readersTLS: Guarded<TLSContext>
     private let known: Guarded<Known>
     private let lock: RunLock
     private let dialling = Guarded<[String: DialPlan]>([:])
@@ -33,6 +35,8 @@ public final class NodeRunner: Sendable {
     private struct Chores: Sendable {
         var contacts: UInt64 = 0
         var logContacts: UInt64 = 0
+        /// Who was connected at the last look.
+        var connected: Set<String> = []
         var dating: UInt64 = 0
         var receipts: UInt64 = 0
         var problems: [String] = []
@@ -48,12 +52,14 @@ public final class NodeRunner: Sendable {
         /// Partners' TLS keys, and the one that this node shows.
         let pins: [SHA256Digest: String]
         let identity: SHA256Digest
+        let auditors: Auditors
 
         init(_ node: Node) throws {
             cards = Dictionary(node.cards.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
             federation = node.federation
             pins = try node.pinBook().pins
             identity = try node.identityPin()
+            auditors = node.auditors
         }
     }
 
@@ -72,13 +78,15 @@ public final class NodeRunner: Sendable {
         self.tls = tls
         witness = WitnessService(node, tls: { tls.value }, logger: logger)
         witness.obey(node)
+        readersTLS = Guarded(try node.readersTLS())
         (wake, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// What this node publishes while it runs, by its configuration and cards as they are at each moment.
     public var publishing: Publishing {
         Publishing(
-            store: context.store, federation: { [context] in context.federation.value }, tls: { [tls] in tls.value })
+            store: context.store, federation: { [context] in context.federation.value },
+            auditors: { [known] in known.value.auditors }, tls: { [readersTLS] in readersTLS.value })
     }
 
     /// Runs until the task is cancelled. `onListening` is told where partners can connect to.
@@ -161,6 +169,7 @@ public final class NodeRunner: Sendable {
         defer { context.disconnect(changed) }
         if before.cards != now.cards || before.federation != now.federation { try context.forgetAgreements() }
         tls.value = try node.tls()
+        readersTLS.value = try node.readersTLS()
         known.value = now
         dialling.update { dialling in
             for peer in dialling.keys { dialling[peer]?.hasten(now: .now) }
@@ -278,18 +287,20 @@ public final class NodeRunner: Sendable {
         for (log, receipts) in try context.signMissingReceipts() { context.sessions.notify(.receipts(log, receipts)) }
     }
 
-    /// Notes once a minute who is connected: a silent peer would have been dropped.
+    /// Notes who is connected, at once and then once a minute: a silent peer would have been dropped. What went wrong
+    /// before is not told of any more then.
     private func noteContacts() {
         let now = Clock.now()
-        let isDue = chores.update { chores in
-            guard now < chores.contacts || now - chores.contacts >= 60 else { return false }
+        let connected = context.sessions.met
+        let due = chores.update { chores in
+            defer { chores.connected = connected }
+            guard now < chores.contacts || now - chores.contacts >= 60 else {
+                return connected.subtracting(chores.connected)
+            }
             chores.contacts = now
-            return true
+            return connected
         }
-        guard isDue else { return }
-        for peer in context.sessions.peers where !peer.isEmpty {
-            contacts.note(PeerContact(peer: peer, lastHeard: now))
-        }
+        for peer in due { contacts.note(PeerContact(peer: peer, lastHeard: now)) }
     }
 
     /// Notes once a minute whose logs' owners have been heard of.

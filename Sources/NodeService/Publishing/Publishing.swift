@@ -8,15 +8,18 @@ public import TransparencyLog
 public struct Publishing: Sendable {
     private let store: SQLiteLogStore
     private let federation: @Sendable () -> Federation
-    /// Certificate, key and the partners to believe, as they are now.
+    private let auditors: @Sendable () -> Auditors
+    /// Certificate, key, and the partners and auditors to believe, as they are now.
     public let tls: @Sendable () -> TLSContext
 
     package init(
         store: SQLiteLogStore, federation: @escaping @Sendable () -> Federation,
+        auditors: @escaping @Sendable () -> Auditors = { Auditors([]) },
         tls: @escaping @Sendable () -> TLSContext
     ) {
         self.store = store
         self.federation = federation
+        self.auditors = auditors
         self.tls = tls
     }
 
@@ -31,10 +34,12 @@ public struct Publishing: Sendable {
         guard path.utf8.count <= 512, tls().configuration.trust.names(peer) else { return nil }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         let federation = federation()
+        let auditors = auditors()
         for count in [1, 2] where parts.count > count {
             guard let file = try? PublishedFile(path: parts.dropFirst(count).joined(separator: "/")) else { continue }
             guard let log = try log(Array(parts.prefix(count)), federation), log.frozen == nil, log.recovering == nil,
-                federation.admits(peer.node, to: log, membership: try store.membership(of: log.id))
+                try auditors.admits(peer.node, to: log, federation)
+                    ?? federation.admits(peer.node, to: log, membership: store.membership(of: log.id))
             else { return nil }
             let content = try Publication(log, store: store).content(of: file)
             return content == .missing ? nil : (file, content)

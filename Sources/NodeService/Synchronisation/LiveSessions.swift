@@ -58,6 +58,11 @@ final class LiveSessions: Sendable {
         }
     }
 
+    /// The peers with which a session has begun: both sides have let each other in.
+    var met: Set<String> {
+        Set(sessions.value.values.filter { $0.stays && !$0.peer.isEmpty }.map(\.peer))
+    }
+
     var peers: Set<String> {
         Set(sessions.value.values.map(\.peer))
     }
