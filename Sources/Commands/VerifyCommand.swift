@@ -106,7 +106,7 @@ struct VerifyCommand: ParsableCommand {
             return try audit(
                 LogAudit(
                     name: databases.database, store: source.store, mirrorKeys: source.mirrorKeys,
-                    logKeys: source.logKeys, source: source,
+                    logKeys: source.logKeys, home: source.home, source: source,
                     index: noIndex ? nil : AuditSource.index(beside: databases.database, at: path)))
         }
         if let path {
@@ -146,7 +146,7 @@ struct VerifyCommand: ParsableCommand {
         try audit(
             LogAudit(
                 name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
-                logKeys: node.knownLogKeys, index: noIndex ? nil : node.home.indexDatabase))
+                logKeys: node.knownLogKeys, home: node.home, index: noIndex ? nil : node.home.indexDatabase))
     }
 
     /// The policy, if there is one.
@@ -190,6 +190,9 @@ struct VerifyCommand: ParsableCommand {
         table.print()
         for log in report.logs where log.erased > 0 {
             Output.line("\(log.origin): \(grouped(log.erased)) sealed parts erased by their author; none is missing")
+        }
+        for file in report.evidence where file.isSound {
+            Output.line("\(printable(file.path)): \(printable(file.subject ?? "")) \(printable(file.text))")
         }
         for problem in report.problems {
             let place = problem.entry.map { "#\($0)" } ?? ""
@@ -244,6 +247,16 @@ extension AuditReport {
                             ] + (problem.entry.map { [JSONMember("entry", .integer(Int64(clamping: $0)))] } ?? []))
                     })),
             JSONMember("unproved", .array(Set(unproved).sorted().map { .string($0) })),
+            JSONMember(
+                "evidence",
+                .array(
+                    evidence.map { file in
+                        .object([
+                            JSONMember("file", .string(file.path)), JSONMember("ok", .bool(file.isSound)),
+                            JSONMember("subject", file.subject.map { .string($0) } ?? .null),
+                            JSONMember("text", .string(file.text)),
+                        ])
+                    })),
         ]
     }
 }

@@ -33,6 +33,20 @@ public struct HomeFolder: Sendable, Hashable {
     /// Proofs of forks.
     public var evidenceFolder: String { "\(path)/evidence" }
 
+    /// The files of evidence that are there, sorted; none where there is no such folder.
+    public func evidenceFiles() throws -> [String] {
+        guard try SystemCall.status(evidenceFolder) != nil else { return [] }
+        return try SystemCall.names(in: evidenceFolder, limit: HomeFolder.maximumEvidenceCount)
+            .map { "\(evidenceFolder)/\($0)" }
+    }
+
+    /// The bytes of a file of evidence.
+    public func evidence(at path: String, limit: Int) throws -> [UInt8] {
+        try OpenFile(path, O_RDONLY | O_NONBLOCK).readAll(limit: limit)
+    }
+
+    private static let maximumEvidenceCount = 4_096
+
     /// Where the evidence against a log that forked is written.
     public func evidenceFile(of origin: String) -> String {
         HomeFolder.evidenceFile(of: origin, in: evidenceFolder)

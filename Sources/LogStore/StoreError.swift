@@ -56,6 +56,24 @@ extension StoreError {
     }
 }
 
+extension StoreError {
+    /// What mends it: a file that SQLite cannot read any more has to be replaced, damage within it is found and mended in
+    /// place.
+    private static func remedy(for path: String) -> String {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return switch name {
+        case "index.sqlite": "remove it; all that is in it is made again from the logs"
+        case "signed.sqlite":
+            "move it away and run `entente recover --restored`, which learns from partners what this node has signed"
+        case "node.sqlite":
+            "move it away and run `entente recover`, which brings the logs back from partners; `entente verify FILE` says "
+                + "what can still be read of it"
+        case let file where file.hasSuffix(".sqlite"): "take another copy of it"
+        default: "run `entente scrub --repair`, and `entente verify` to see what is wrong"
+        }
+    }
+}
+
 extension StoreError: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -65,7 +83,7 @@ extension StoreError: CustomStringConvertible {
         case .cannotOpen(let path, let reason): "\(path) cannot be opened: \(reason)"
         case .newerVersion(let path, let found, let known):
             "\(path) was written by a newer release (format \(found), this one knows \(known)); upgrade this program"
-        case .damaged(let path, let reason): "\(path) is damaged: \(reason); run `entente verify`"
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason); \(StoreError.remedy(for: path))"
         case .io(let path, let reason): "\(path) cannot be read or written: \(reason)"
         case .rolledBack(let origin, let signed, let held):
             "\(origin) holds \(held) entries but \(signed) were already signed: this database was restored from an "

@@ -87,6 +87,23 @@ import Testing
         #expect(seized.status == 0, "\(seized.output) \(seized.errors)")
     }
 
+    /// The program makes the file anew, and says so until partners have been asked.
+    @Test func marksThatWereLostAreMissed() throws {
+        let scene = try AuditScene()
+        #expect(AuditScene.unproved(try scene.place.must("us", "verify", "--json")).isEmpty)
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: "\(scene.place.path)/us/signed.sqlite\(suffix)")
+        }
+        try scene.place.must("us", "status")
+        for _ in 0..<2 {
+            let outcome = try scene.place.must("us", "verify", "--json")
+            #expect(AuditScene.unproved(outcome).contains { $0.contains("was lost and made anew at 20") })
+        }
+        try scene.place.serve("kr")
+        try scene.place.must("us", "recover", "--restored")
+        #expect(AuditScene.unproved(try scene.place.must("us", "verify", "--json")).isEmpty)
+    }
+
     @Test func aHomeAtWorkIsAudited() throws {
         let scene = try AuditScene()
         try scene.place.serve("us")

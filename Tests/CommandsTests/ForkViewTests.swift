@@ -45,6 +45,33 @@ import Testing
         }
     }
 
+    @Test func evidenceThatIsKeptIsCheckedAgainByEveryAudit() throws {
+        let place = try forked()
+        let home = "\(place.path)/kr"
+        let file = "\(home)/evidence/us.example_krus.fork"
+        for path in [[], [home]] {
+            let sound = try Entente.run(["--home", home, "verify", "--json"] + path)
+            let evidence = try #require((sound.objects.first?["evidence"] as? [[String: Any]])?.first)
+            #expect(evidence["file"] as? String == file && evidence["ok"] as? Bool == true, "\(sound.output)")
+            #expect(AuditScene.problems(sound).isEmpty)
+        }
+        #expect(try place.run("kr", "verify").output.contains("\(file): us.example/krus its owner signed"))
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+        for place in stride(from: 5, to: bytes.count, by: bytes.count / 20) {
+            var changed = bytes
+            changed[place] ^= 1
+            try changed.write(to: URL(fileURLWithPath: file))
+            let outcome = try Entente.run(["--home", home, "verify", "--json"])
+            #expect(outcome.status == 1 && AuditScene.problems(outcome).contains { $0.hasPrefix(file) }, "\(place)")
+        }
+        try bytes.write(to: URL(fileURLWithPath: file))
+        // That in the database counts as well.
+        try DatabaseFile("\(home)/node.sqlite").execute(
+            "UPDATE fork SET evidence = CAST(replace(CAST(evidence AS TEXT), '1', '2') AS BLOB)")
+        let outcome = try place.run("kr", "verify", "--json")
+        #expect(AuditScene.problems(outcome).contains { $0.contains("the evidence of its fork that is kept") })
+    }
+
     @Test func evidenceIsHeldAgainstTheKeyThatIsKnown() throws {
         let place = try forked()
         let file = "\(place.path)/kr/evidence/us.example_krus.fork"

@@ -37,7 +37,7 @@ struct UpgradeTests {
                 "published_key", "foreign_key", "sealed_grant", "erasure", "seen_card", "card_mark", "foreign_cosigner",
                 "log_contact", "asked_witness", "witness_cosignature", "restored",
             ])
-        try takeBack(folder.marks, tables: ["erased", "witnessed", "witness_key"])
+        try takeBack(folder.marks, tables: ["erased", "witnessed", "witness_key", "remade"])
         do {
             let store = try folder.open()
             #expect(try store.log(origin)?.size == 300)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Home
 import LogStore
 import NodeService
 import Records
@@ -11,6 +12,8 @@ struct LogAudit {
     let store: SQLiteLogStore
     let mirrorKeys: [String: MirrorKeys]
     let logKeys: [String: [VerifierKey]]
+    /// Where evidence lies; `nil` of a backup.
+    var home: HomeFolder?
     /// Where it is a home or a database that was found somewhere.
     var source: AuditSource?
     /// Where it is a backup that is audited.
@@ -53,6 +56,7 @@ struct LogAudit {
             try LogAuditor(store: store, keys: mirrorKeys, logKeys: logKeys, since: since)
                 .audit(logs, progress: progress)
         }
+        try report.checkEvidence(in: home, store, origins: origins)
         report.unproved += source?.unproved ?? backup?.unproved ?? []
         try backup?.add(to: &report)
         if let index { try report.add(audit(index, of: logs, since, progress), path: index) }
@@ -97,6 +101,7 @@ struct LogAudit {
         "every cosignature and blob receipt of a node whose key is known",
         "the hash and size of every sealed part that is here",
         "who may hold the log, and what this node has signed last, where that is kept beside it",
+        "the evidence of forks and of records that is kept",
     ]
 
     private static let checkedOfIndex =

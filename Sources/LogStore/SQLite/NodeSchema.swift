@@ -249,7 +249,7 @@ extension NodeDatabase.Kind {
     /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
-        version: 3,
+        version: 4,
         steps: [
             """
             CREATE TABLE mark (
@@ -287,6 +287,12 @@ extension NodeDatabase.Kind {
             CREATE TABLE witness_key (
                 public_key BLOB PRIMARY KEY CHECK (length(public_key) = 32)
             ) STRICT, WITHOUT ROWID;
+            """,
+            // When it was made anew beside logs that had been signed before, the file before it being lost.
+            """
+            CREATE TABLE remade (
+                time INTEGER NOT NULL
+            ) STRICT;
             """,
         ],
         isDurable: true,

@@ -1,5 +1,6 @@
 public import Cryptography
 import GRDB
+import Glibc
 public import TransparencyLog
 
 import struct FoundationEssentials.Data
@@ -18,8 +19,12 @@ public final class SQLiteLogStore: Sendable {
     /// - Parameter busySeconds: how long a call waits for another process that writes.
     public init(path: String, signedPath: String, node: String, busySeconds: Double = 20) throws {
         database = try NodeDatabase(path: path, kind: .node, busySeconds: busySeconds)
+        let isLost = access(signedPath, F_OK) != 0
         marks = try SignedMarks(path: signedPath, busySeconds: busySeconds)
         self.node = node
+        if isLost, try logs().contains(where: { $0.isOwn && $0.head != nil }) {
+            try marks.note(remade: UInt64(clamping: time(nil)))
+        }
         // Raises marks; what is wrong with a log is told by `rollbacks()` and by every attempt to append.
         for case .rolledBack(let origin, let signed, _) in try rollbacks() {
             // What is missing may come back from partners. Where this cannot be written the mark still refuses appends.
@@ -91,6 +96,13 @@ public final class SQLiteLogStore: Sendable {
         try marks.raise(
             .own, log: log.id, origin: log.origin, to: .init(size: head.size, root: head.root, time: 0))
     }
+
+    /// When the marks of what was signed were made anew because they were lost: what was signed before is not in them.
+    /// Unix seconds; `nil` if that never happened, or partners were asked since.
+    public func marksRemade() throws -> UInt64? { try marks.remade() }
+
+    /// For when partners are asked what this node has signed.
+    public func forgetRemadeMarks() throws { try marks.forgetRemade() }
 
     /// Own logs that hold less, or something else, than was signed, or that are being recovered: what to tell the
     /// operator.

@@ -95,6 +95,25 @@ struct SignedMarks: Sendable {
         return time
     }
 
+    // MARK: Losses
+
+    /// When this database was made anew, the one before it having been lost: Unix seconds, `nil` if it never was.
+    func remade() throws -> UInt64? {
+        try database.read { db in try Int64.fetchOne(db, sql: "SELECT max(time) FROM remade") }.map {
+            UInt64(clamping: $0)
+        }
+    }
+
+    func note(remade time: UInt64) throws {
+        try database.write {
+            try $0.execute(sql: "INSERT INTO remade (time) VALUES (?)", arguments: [Int64(clamping: time)])
+        }
+    }
+
+    func forgetRemade() throws {
+        try database.write { try $0.execute(sql: "DELETE FROM remade") }
+    }
+
     // MARK: Erasures
 
     /// What was erased in these databases, or of one log; no copy of the other database brings it back.

@@ -43,7 +43,18 @@ public struct AuditReport: Sendable {
         }
     }
 
+    /// Evidence that lies in the home, as it was checked again.
+    public struct EvidenceFile: Sendable, Hashable {
+        public let path: String
+        /// What it is about: a log that forked, or a record; `nil` where the file cannot be read.
+        public let subject: String?
+        public let isSound: Bool
+        /// What it proves, or why it proves nothing.
+        public let text: String
+    }
+
     public var logs: [LogResult] = []
+    public var evidence: [EvidenceFile] = []
     public var problems: [Problem] = []
     /// What could not be proved, and why; never silently taken as good.
     public var unproved: [String] = []

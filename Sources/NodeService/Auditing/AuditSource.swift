@@ -1,5 +1,5 @@
 import Glibc
-import Home
+public import Home
 public import LogStore
 import Records
 public import TransparencyLog
@@ -14,6 +14,8 @@ public struct AuditSource: Sendable {
     public let logKeys: [String: [VerifierKey]]
     /// What cannot be proved from what is here.
     public let unproved: [String]
+    /// The folder that the database lies in, as the home that it is or was.
+    public let home: HomeFolder
     private let files: [FoundDatabase]
 
     /// The databases at a path: those of the folder, or the file itself with its neighbour. `nil` for anything else.
@@ -62,7 +64,7 @@ public struct AuditSource: Sendable {
         }
         files = [database, marks]
         self.unproved = unproved
-        let home = try HomeFolder.found(
+        home = try HomeFolder.found(
             at: databases.marks.lastIndex(of: "/").map { String(databases.marks[..<$0]) } ?? ".")
         let node = home.foundNode
         store = try SQLiteLogStore(reading: database, marks: marks, node: node)

@@ -56,6 +56,11 @@ public struct LogAuditor {
             }
             before += log.size
         }
+        if let time = try store.marksRemade() {
+            report.unproved.append(
+                "that nothing is missing at the end: signed.sqlite, where the node keeps what it has signed, was lost and "
+                    + "made anew at \(Node.instant(time)); `entente recover --restored` asks partners")
+        }
         // What this node said to hold, it has to hold: a log that is gone is no log less to audit.
         let known = Set(try store.logs().map(\.origin))
         if known.isSubset(of: logs.map(\.origin)) {

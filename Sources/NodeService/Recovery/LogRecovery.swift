@@ -38,6 +38,7 @@ extension Node {
             let mark = try store.signedMark(of: log.id)?.size ?? 0
             try store.beginRecovery(of: log.id, signed: max(mark, log.head?.size ?? 0), again: true)
         }
+        try store.forgetRemadeMarks()
     }
 
     /// How all own logs stand.
