@@ -46,10 +46,10 @@ package enum AgentRequest: Sendable, Hashable {
         case .doublesKey: 5
         case .blindIndexKey: 6
         case .makeLogKey: 7
-        case .synchronise: 8
-        case .replaceKey: 9
-        case .warnings: 10
-        case .makeWitnessKey: 11
+        case .makeWitnessKey: 8
+        case .synchronise: 9
+        case .replaceKey: 10
+        case .warnings: 11
         }
     }
 
@@ -96,14 +96,14 @@ package enum AgentRequest: Sendable, Hashable {
                 let community = String(validating: payload.dropFirst(8), as: UTF8.self)
             else { return nil }
             self = .makeLogKey(community: community, generation: BigEndian.number(payload.prefix(8)))
-        case 8:
+        case 8 where payload.isEmpty: self = .makeWitnessKey
+        case 9:
             guard let partner = AgentRequest.text(payload), !partner.isEmpty else { return nil }
             self = .synchronise(partner)
-        case 9:
+        case 10:
             guard let replacement = AgentRequest.text(payload).flatMap({ KeyReplacement(text: $0) }) else { return nil }
             self = .replaceKey(replacement)
-        case 10 where payload.isEmpty: self = .warnings
-        case 11 where payload.isEmpty: self = .makeWitnessKey
+        case 11 where payload.isEmpty: self = .warnings
         default: return nil
         }
     }

@@ -10,7 +10,7 @@ import Testing
         .ring, .check, .doublesKey, .blindIndexKey, .open([box]),
         .open([AgentBox](repeating: box, count: AgentRequest.maximumBoxCount)),
         .sign(checkpoint: "us.example/krus\n1\nAAAA\n", publicKey: [UInt8](repeating: 3, count: 32)),
-        .makeLogKey(community: "krus", generation: 1 << 40), .synchronise("kr.example"), .warnings, .makeWitnessKey,
+        .makeLogKey(community: "krus", generation: 1 << 40), .makeWitnessKey, .synchronise("kr.example"), .warnings,
         .replaceKey(.sealing), .replaceKey(.log(community: "krus")), .replaceKey(.mirror(isStolen: false)),
         .replaceKey(.mirror(isStolen: true)), .replaceKey(.tls(finish: false)), .replaceKey(.tls(finish: true)),
         .replaceKey(.stolenTLS),
