@@ -84,3 +84,20 @@ final class SmallDisk {
         return process.terminationStatus == 0
     }
 }
+
+extension DatabaseFile {
+    /// The tables of a node's database that came after its first version, with the version that brought each.
+    private static let later: [(since: Int, table: String)] = [
+        (6, "restored"),
+        (5, "asked_witness"), (5, "witness_cosignature"),
+        (4, "log_contact"),
+        (3, "seen_card"), (3, "card_mark"), (3, "foreign_cosigner"),
+        (2, "published_key"), (2, "foreign_key"), (2, "sealed_grant"), (2, "erasure"),
+    ]
+
+    /// What makes a node's database one of an earlier release.
+    static func takingBack(to version: Int) -> String {
+        later.filter { $0.since > version }.map { "DROP TABLE \($0.table); " }.joined()
+            + "PRAGMA user_version = \(version); "
+    }
+}

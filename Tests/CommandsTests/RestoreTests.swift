@@ -233,7 +233,7 @@ import Testing
         try place.submit("us", "first")
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
-        try DatabaseFile(file).execute("DROP TABLE restored; DROP TABLE log_contact; PRAGMA user_version = 3")
+        try DatabaseFile(file).execute(DatabaseFile.takingBack(to: 3))
         try place.must("us", "verify", file)
         try lose(place, "us")
         try place.must("us", "restore", file)
