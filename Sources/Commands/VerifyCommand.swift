@@ -73,8 +73,8 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Begin where the audit ended that printed this with --json.", valueName: "report"))
     var since: String?
 
-    @Flag(help: "Do not hold the home's index against the logs.")
-    var noIndex = false
+    @Flag(name: .customLong("index"), help: "Hold a home's index against its logs, too; that takes far longer.")
+    var withIndex = false
 
     @Flag(help: "Read everything again, also with --since.")
     var full = false
@@ -86,6 +86,9 @@ struct VerifyCommand: ParsableCommand {
     func validate() throws {
         if path == nil {
             guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
+        } else if withIndex, let path {
+            guard AuditSource.databases(at: path).flatMap({ AuditSource.index(beside: $0.database, at: path) }) != nil
+            else { throw ValidationError("--index goes with the folder of a home") }
         }
     }
 
@@ -107,7 +110,7 @@ struct VerifyCommand: ParsableCommand {
                 LogAudit(
                     name: databases.database, store: source.store, mirrorKeys: source.mirrorKeys,
                     logKeys: source.logKeys, home: source.home, source: source,
-                    index: noIndex ? nil : AuditSource.index(beside: databases.database, at: path)))
+                    index: withIndex ? AuditSource.index(beside: databases.database, at: path) : nil))
         }
         if let path {
             guard origins.isEmpty, since == nil else {
@@ -146,7 +149,7 @@ struct VerifyCommand: ParsableCommand {
         try audit(
             LogAudit(
                 name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
-                logKeys: node.knownLogKeys, home: node.home, index: noIndex ? nil : node.home.indexDatabase))
+                logKeys: node.knownLogKeys, home: node.home, index: withIndex ? node.home.indexDatabase : nil))
     }
 
     /// The policy, if there is one.

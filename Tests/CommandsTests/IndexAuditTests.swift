@@ -22,21 +22,23 @@ import Testing
     @Test func anIndexThatSaysWhatTheLogsSayIsSoundWhereverItLies() throws {
         let place = try scene()
         let size = try place.size(of: "us.example/krus", at: "us")
-        let report = try #require(place.must("us", "verify", "--json").objects.first)
+        let report = try #require(place.must("us", "verify", "--index", "--json").objects.first)
         #expect(report["ok"] as? Bool == true && report["indexed"] as? Int == size)
         // The digests of sealed values are made with private keys.
         #expect((report["unproved"] as? [String])?.contains { $0.contains("keyed digests") } == true)
         // One that is behind the logs is one that says nothing wrong.
         try place.submit("us", "behind")
-        #expect(try place.must("us", "verify", "--json").objects.first?["indexed"] as? Int == size)
+        #expect(try place.must("us", "verify", "--index", "--json").objects.first?["indexed"] as? Int == size)
         // The folder of a home, for whoever gets it.
-        let outcome = try Entente.run(["--home", "\(place.path)/nobody", "verify", "\(place.path)/us", "--json"])
+        let outcome = try Entente.run([
+            "--home", "\(place.path)/nobody", "verify", "--index", "\(place.path)/us", "--json",
+        ])
         #expect(outcome.status == 0 && outcome.objects.first?["indexed"] as? Int == size, "\(outcome.output)")
-        #expect(try place.must("us", "verify", "--no-index", "--json").objects.first?["indexed"] is NSNull)
+        #expect(try place.must("us", "verify", "--json").objects.first?["indexed"] is NSNull)
         // An audit that goes on from an earlier one compares what it reads.
-        let earlier = try place.file("report.json", place.must("us", "verify", "--json").output)
+        let earlier = try place.file("report.json", place.must("us", "verify", "--index", "--json").output)
         try place.must("us", "search", "behind")
-        let later = try place.must("us", "verify", "--since", earlier, "--json").objects.first
+        let later = try place.must("us", "verify", "--index", "--since", earlier, "--json").objects.first
         #expect(later?["ok"] as? Bool == true && (later?["indexed"] as? Int ?? size) < size)
         // While a node fills it.
         try place.serve("us")
@@ -46,7 +48,7 @@ import Testing
         ])
         for _ in 0..<3 {
             try place.must("us", "search", "x")
-            try place.must("us", "verify")
+            try place.must("us", "verify", "--index")
         }
         writer.waitUntilExit()
     }
@@ -90,7 +92,7 @@ import Testing
                 try database.execute(statement)
                 try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             }
-            let outcome = try place.run("us", "verify", "--json")
+            let outcome = try place.run("us", "verify", "--index", "--json")
             #expect(outcome.status == 1, "\(statement): \(outcome.status) \(outcome.errors)")
             let found = problems(outcome)
             #expect(
@@ -106,14 +108,14 @@ import Testing
             var changed = kept
             changed[position] ^= 0x55
             try put(changed)
-            let outcome = try place.run("us", "verify", "--json")
+            let outcome = try place.run("us", "verify", "--index", "--json")
             #expect([0, 1].contains(outcome.status), "\(position): \(outcome.status) \(outcome.errors)")
             #expect(AuditScene.log(outcome)?["ok"] as? Bool == true, "\(position)")
             if outcome.status == 1 { found += 1 }
         }
         #expect(found > 20, "\(found)")
         try put(Data("no database".utf8))
-        #expect(try place.run("us", "verify").status == 1)
+        #expect(try place.run("us", "verify", "--index").status == 1)
         for name in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: index + name) }
         try place.must("us", "search", "withdrawn")
         try place.expectSound("us")
