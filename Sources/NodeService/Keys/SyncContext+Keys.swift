@@ -24,9 +24,11 @@ extension SyncContext {
     }
 
     /// Keeps those of a peer's stepping stones that this log's keys have signed and that its entries have the root of.
-    func keepStones(_ notes: [String], of id: LogID) throws {
-        guard let log = try store.log(id: id), let head = log.head else { return }
+    /// Answers whether any is kept now.
+    func keepStones(_ notes: [String], of id: LogID) throws -> Bool {
+        guard let log = try store.log(id: id), let head = log.head else { return false }
         let keys = try log.keys
+        var isAny = false
         for text in notes {
             guard let note = try? SignedNote(parsing: text), let checkpoint = try? keys.verify(note),
                 checkpoint.origin == log.origin, checkpoint.size <= head.size,
@@ -36,7 +38,9 @@ extension SyncContext {
             else { continue }
             try store.addStone(
                 SignedHead(size: checkpoint.size, root: checkpoint.root, note: own.serialized), of: id)
+            isAny = true
         }
+        return isAny
     }
 }
 
@@ -55,7 +59,10 @@ extension SessionRunner {
     func storeStones(_ notes: [String], of id: LogID) {
         context.transfers.storing.async { [self] in
             do {
-                try context.keepStones(notes, of: id)
+                // Others may have asked for them in vain.
+                if try context.keepStones(notes, of: id) {
+                    context.sessions.notify(.logs([id]), except: state.value.id)
+                }
             } catch {
                 log.warning("stepping stones could not be kept", metadata: ["error": "\(error)"])
             }

@@ -41,7 +41,7 @@ extension Session {
             throw ProtocolViolation("an offer of \(head.size) entries from size \(offer.fromSize)")
         }
         // A stepping stone is not all that the peer holds.
-        if exchange.heard[log.id]?.size ?? 0 < head.size || askedKeys[log.id]?.base != base?.size ?? 0 {
+        if exchange.heard[log.id]?.size ?? 0 < head.size || askedKeys[log.id]?.size != log.head?.size ?? 0 {
             exchange.hear(offered: head, community: log.community)
         }
         if let kept = contradiction(of: head, in: log) {

@@ -108,6 +108,7 @@ extension Session {
             announce(log, &actions)
         }
         requestStones(of: log, &actions)
+        sendNewStones(of: log, &actions)
         sendNewCosignatures(of: log, &actions)
         compareReceipts(of: log, &actions)
     }
@@ -191,7 +192,7 @@ extension Session {
         unequal.remove(id)
         awaitedAnswers.remove(id)
         askedKeys[id]?.isAwaited = false
-        awaitedStones.remove(id)
+        askedStones[id]?.isAwaited = false
         receipts.forget(id)
         if case .arrived = pushes[id] { pushes[id] = nil }
     }

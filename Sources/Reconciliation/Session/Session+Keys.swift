@@ -13,12 +13,23 @@ extension Session {
 
     /// What this side has said to know of a log's keys.
     struct AskedKeys {
-        let base: UInt64
+        /// The size of the head here, which the peer has been told: with another one more keys may be known, and it is
+        /// to hear which. What is pinned does not count, since which keys follow is known once it is here.
+        let size: UInt64
         /// What the peer repeats once it has answered.
         let echo: UInt64
         /// Offers that no known key has signed, while this side held the same: some may have been on their way.
         var count = 1
         var isAwaited = true
+    }
+
+    /// The stepping stones of a log that the peer was asked for.
+    struct AskedStones {
+        /// How many changes of key were known then.
+        let changes: Int
+        var isAwaited = true
+        /// How many the last answer brought.
+        var count = 0
     }
 
     static let maximumForeignOffers = 16
@@ -40,8 +51,8 @@ extension Session {
             if foreign.isEmpty { noteRetired(note, keys, claim.size, log, &actions) }
             return false
         }
-        let base = (log.pinned ?? log.head)?.size ?? 0
-        if var asked = askedKeys[log.id], asked.base == base {
+        let size = log.head?.size ?? 0
+        if var asked = askedKeys[log.id], asked.size == size {
             asked.count += 1
             askedKeys[log.id] = asked
             return asked.count <= Session.maximumForeignOffers && asked.isAwaited
@@ -49,7 +60,9 @@ extension Session {
         let echo = nextEcho
         nextEcho += 1
         echoes.insert(echo)
-        askedKeys[log.id] = AskedKeys(base: base, echo: echo)
+        askedKeys[log.id] = AskedKeys(size: size, echo: echo)
+        // Another session may have brought it only now.
+        if exchange.told[log.id]?.size ?? 0 != size { announce(log, &actions) }
         exchange.hear(
             offered: Head(log: log.id, size: claim.size, root: claim.root), community: log.community)
         unequal.insert(log.id)
@@ -116,16 +129,38 @@ extension Session {
     /// key, which nobody could judge before the record came that names it.
     mutating func requestStones(of log: LocalLog, _ actions: inout [SessionAction]) {
         guard log.lacksStones, !isLeftOut(log.id), let head = log.head, exchange.heard[log.id]?.size ?? 0 >= head.size,
-            let changes = log.keys?.changes.count, changes > askedStones[log.id] ?? 0
+            let changes = log.keys?.changes.count, changes > askedStones[log.id]?.changes ?? 0
         else { return }
-        askedStones[log.id] = changes
-        awaitedStones.insert(log.id)
+        askedStones[log.id] = AskedStones(changes: changes)
         actions.append(.send(.stonesRequest(log.id)))
     }
 
     mutating func receive(_ notes: [String], stonesOf id: LogID, _ actions: inout [SessionAction]) throws {
-        guard askedStones[id] != nil else { throw ProtocolViolation("stepping stones that were not asked for") }
-        guard awaitedStones.remove(id) != nil, logs[id] != nil, !notes.isEmpty else { return }
+        guard let asked = askedStones[id] else {
+            throw ProtocolViolation("stepping stones that were not asked for")
+        }
+        // An answer that comes unasked behind the first brings more than the one before, so that there are few.
+        guard asked.isAwaited || notes.count > asked.count else { return }
+        askedStones[id]?.isAwaited = false
+        askedStones[id]?.count = notes.count
+        guard let log = logs[id], log.lacksStones, !leftOut.contains(id), !notes.isEmpty else { return }
         actions.append(.storeStones(id, notes))
+    }
+
+    mutating func receiveStonesRequest(_ id: LogID, _ actions: inout [SessionAction]) throws {
+        try beginServing()
+        // Another peer may bring the rest later.
+        if let log = logs[id], log.lacksStones { lackingStones[id] = log.stones.count }
+        actions.append(.serveStones(id))
+    }
+
+    /// Sends whoever asked before all stepping stones were here those that have come since: it asks no second time.
+    mutating func sendNewStones(of log: LocalLog, _ actions: inout [SessionAction]) {
+        guard let count = lackingStones[log.id], log.stones.count > count, serving < Session.maximumServing else {
+            return
+        }
+        lackingStones[log.id] = log.lacksStones ? log.stones.count : nil
+        serving += 1
+        actions.append(.serveStones(log.id))
     }
 }

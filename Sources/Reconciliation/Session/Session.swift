@@ -97,9 +97,10 @@ public struct Session {
     /// What the peer said to know of a log's keys while it held so many entries, and what this side has said.
     var knownThere: [LogID: KnownKeys] = [:]
     var askedKeys: [LogID: AskedKeys] = [:]
-    /// How many changes of key were known when the peer was asked for stepping stones, by log, and those logs of which it has not answered yet.
-    var askedStones: [LogID: Int] = [:]
-    var awaitedStones: Set<LogID> = []
+    /// Stepping stones that the peer was asked for, and how many were here when it asked for them, of logs that lacked
+    /// some.
+    var askedStones: [LogID: AskedStones] = [:]
+    var lackingStones: [LogID: Int] = [:]
     var waitingBlobs: [BlobKey] = []
     var requestedBlobs: Set<BlobKey> = []
     var knownBlobs: Set<BlobKey> = []
@@ -265,8 +266,7 @@ public struct Session {
         case .knownKeys(let log, let ids): try receive(ids, knownOf: log, &actions)
         case .stonesRequest(let log):
             guard mayAsk(about: log) else { return actions.append(.send(.unknown([log]))) }
-            try beginServing()
-            actions.append(.serveStones(log))
+            try receiveStonesRequest(log, &actions)
         case .stones(let log, let notes): try receive(notes, stonesOf: log, &actions)
         case .fork(let log, let evidence): receiveEvidence(log, evidence, &actions)
         case .receipts(let log, let lines): receive(lines, of: log, &actions)
@@ -316,7 +316,8 @@ public struct Session {
         (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
             && fetches.isEmpty && awaitedAnswers.isEmpty
             && requestedBlobs.isEmpty && arrivedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
-            && judgingEvidence.isEmpty && !askedKeys.values.contains(where: \.isAwaited) && awaitedStones.isEmpty
+            && judgingEvidence.isEmpty && !askedKeys.values.contains(where: \.isAwaited)
+            && !askedStones.values.contains(where: \.isAwaited)
             && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
     }
 
@@ -327,7 +328,8 @@ public struct Session {
             || repairs.values.contains { $0.isWanted && !$0.requests.isEmpty }
             || !requestedBlobs.isEmpty || !awaitedAnswers.isEmpty || receipts.isOwed || !hasMet || !exchange.isComplete
             || !contradicted.isEmpty || !inquiries.isEmpty || !echoes.isEmpty || isPushOwed
-            || askedKeys.values.contains(where: \.isAwaited) || !awaitedStones.isEmpty
+            || askedKeys.values.contains(where: \.isAwaited)
+            || askedStones.values.contains(where: \.isAwaited)
     }
 
     /// Whether a session that is to end has nothing left to do here but to wait until the peer says or brings more.
@@ -349,6 +351,7 @@ public struct Session {
             + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
             + late.count + missedOffers.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count
             + judging.count + knownThere.count + askedKeys.count + askedStones.count
+            + lackingStones.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 
