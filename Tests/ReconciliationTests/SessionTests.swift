@@ -38,7 +38,7 @@ import TransparencyLog
     }
 
     /// Two sessions that talk without delay; what they ask of their nodes is left to the test.
-    private struct Pair {
+    struct Pair {
         var sides: [Session]
         var actions: [[SessionAction]] = [[], []]
 

@@ -1,5 +1,6 @@
 import Cryptography
 import Reconciliation
+import TransparencyLog
 
 extension Message {
     /// The logs that a message names.
@@ -32,7 +33,8 @@ extension Message {
         case .heads(let community, let heads, let complete, let settled):
             "heads \(community) \(heads.map { "\($0.log.hex.prefix(4)):\($0.size)/\($0.pinnedSize)+\($0.beside.hex.prefix(3))" }) complete \(complete) settled \(settled)"
         case .ranges(let nodes, let settled): "ranges \(nodes.count) settled \(settled)"
-        case .offer(let offer): "offer \(offer.log.hex.prefix(4)) from \(offer.fromSize) pushed \(offer.isPushed)"
+        case .offer(let offer):
+            "offer \(offer.log.hex.prefix(4)) from \(offer.fromSize) to \(offer.size) pushed \(offer.isPushed)"
         case .request(let range):
             "request \(range.log.hex.prefix(4)) \(range.start)..<\(range.end) of \(range.treeSize)"
         case .requestRefusal(let range): "refusal \(range.log.hex.prefix(4)) \(range.start)..<\(range.end)"
@@ -46,6 +48,9 @@ extension Message {
         case .blobRefusal(let key): "blob refusal \(key.log.hex.prefix(4)) \(key.index)"
         case .close(let reason, _): "close \(reason)"
         case .agree(let digest): "agree \(digest.hex.prefix(6))"
+        case .knownKeys(let log, let ids): "known keys \(log.hex.prefix(4)) \(ids.count)"
+        case .stonesRequest(let log): "stepping stones wanted \(log.hex.prefix(4))"
+        case .stones(let log, let notes): "stepping stones \(log.hex.prefix(4)) \(notes.count)"
         default: "another message"
         }
     }
@@ -59,5 +64,12 @@ extension SessionFinding {
             .cannotResumeHere(let origin, _), .noSteppingStone(let origin), .refusedCosignature(let origin, _, _):
             origin
         }
+    }
+}
+
+extension Offer {
+    /// What its checkpoint claims.
+    fileprivate var size: UInt64 {
+        (try? SignedNote(parsing: checkpoint)).flatMap { try? Checkpoint(parsing: $0.text) }?.size ?? 0
     }
 }

@@ -4,6 +4,8 @@ import Reconciliation
 struct Schedule {
     enum Event {
         case append(node: Int, community: Int, count: Int)
+        /// The log has another key from then on.
+        case rotate(node: Int, community: Int)
         case seal(node: Int, community: Int, to: Set<Int>)
         case connect(link: Int, isForward: Bool, once: Bool)
         case disconnect(Int)
@@ -113,12 +115,20 @@ struct Schedule {
             case 87..<89 where isRough: event = .restore(node: node, withMarks: draw(0...3) > 0)
             case 89..<92: event = .addCard(node: node, other: other)
             case 92..<94 where isRough: event = .changeMembers(node: node, community: community, other: other)
+            case 94..<97: event = .rotate(node: node, community: community)
             default: event = .tick
             }
             events.append((time, event))
         }
         self.events = events
         if draw(1...6) == 1 { fork(draw(0...(nodes - 1)), draw(0...(communities.count - 1)), draw(0...1) == 0) }
+        // Forks of logs that had several keys are looked at elsewhere, with real nodes.
+        let losesMarks = self.events.contains { if case .restore(_, false) = $0.event { true } else { false } }
+        if losesMarks {
+            self.events = self.events.map { event in
+                if case .rotate = event.event { (event.time, .tick) } else { event }
+            }
+        }
     }
 
     /// A node loses its disk and the marks, and appends as if nothing had been; of one size at times.

@@ -1,8 +1,11 @@
 import Cryptography
 
-/// What the bodies of simulated entries say: nothing, who may hold the log, or that a sealed part exists for some nodes.
+/// What the bodies of simulated entries say: nothing, who may hold the log, that a sealed part exists for some
+/// nodes, or that the log has a new key.
 enum SimulatedBody {
     case plain
+    /// The log has another key from here on: the one of this generation, from 1.
+    case rotated(Int)
     case members(Set<Int>)
     case sealed(Set<Int>)
 
@@ -13,6 +16,7 @@ enum SimulatedBody {
         case .plain: [0] + number
         case .members(let nodes): [1] + number + nodes.sorted().map { UInt8($0) }
         case .sealed(let nodes): [2] + number + nodes.sorted().map { UInt8($0) }
+        case .rotated(let generation): [3] + number + [UInt8(truncatingIfNeeded: generation)]
         }
     }
 
@@ -22,6 +26,7 @@ enum SimulatedBody {
         case 0: self = .plain
         case 1: self = .members(nodes)
         case 2: self = .sealed(nodes)
+        case 3: self = .rotated(nodes.first ?? 0)
         default: return nil
         }
     }

@@ -9,11 +9,13 @@ enum SimulatedKeys {
     private static let logKeys = Mutex<[String: NoteSigner]>([:])
     private static let mirrorKeys = Mutex<[String: Cosigner]>([:])
 
-    static func signer(_ origin: String) throws -> NoteSigner {
+    /// The key of a log: its first one, or the one of a later generation.
+    static func signer(_ origin: String, _ generation: Int = 0) throws -> NoteSigner {
         try logKeys.withLock { keys in
-            if let key = keys[origin] { return key }
-            let key = try NoteSigner(name: origin, privateKey: privateKey("log \(origin)"))
-            keys[origin] = key
+            let place = "\(origin) \(generation)"
+            if let key = keys[place] { return key }
+            let key = try NoteSigner(name: origin, privateKey: privateKey("log \(place)"))
+            keys[place] = key
             return key
         }
     }

@@ -25,6 +25,9 @@ extension SimulatedNode {
         return try log.tree.hashes(at: ForkSearch.nodes(below: node))
     }
 
+    /// The stepping stones of a log that a peer asks about.
+    func stones(of id: LogID, for peer: Int) -> [String]? { log(id, readableBy: peer)?.stones.map(\.note) }
+
     /// Writes down what a session has proved, and freezes the log.
     func freeze(_ id: LogID, _ proof: ForkProof) throws {
         let log = try store.log(id)
@@ -50,7 +53,8 @@ extension SimulatedNode {
 
     /// Checks evidence that came from elsewhere; freezes the log where it holds.
     func judge(_ bytes: [UInt8], against id: LogID) -> Bool {
-        guard let log = store.logs[id], let evidence = try? ForkEvidence(parsing: bytes), evidence.key == log.key,
+        guard let log = store.logs[id], let evidence = try? ForkEvidence(parsing: bytes),
+            log.keys.keys.contains(evidence.key),
             let finding = try? evidence.verify(), finding.origin == log.origin
         else { return false }
         keep(evidence, of: id)

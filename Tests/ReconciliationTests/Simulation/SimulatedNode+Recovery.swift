@@ -44,7 +44,7 @@ extension SimulatedNode {
     func lostLog(_ log: SimulatedReplica, heardFrom peer: Int) -> LocalLog? {
         guard log.isOwn, log.recovering != nil, communities(admitting: peer).contains(log.community) else { return nil }
         return LocalLog(
-            id: log.id, origin: log.origin, community: log.community, isOwn: true, keys: LogKeyChain(anchor: log.key),
+            id: log.id, origin: log.origin, community: log.community, isOwn: true, keys: log.keys,
             head: nil,
             held: 0, pinned: nil, cosignatures: [], wantedBlobs: [], isRecovering: true)
     }

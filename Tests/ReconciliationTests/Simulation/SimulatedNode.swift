@@ -14,6 +14,8 @@ final class SimulatedNode {
     var marks = SimulatedMarks()
     /// The nodes whose card this node has.
     var cards: Set<Int> = []
+    /// The generation of the key that a log had when its owner's card came, where it was not the first.
+    var cardKeys: [String: Int] = [:]
     /// Whom this node lists in each of its communities.
     var members: [String: Set<Int>] = [:]
 
@@ -184,11 +186,18 @@ final class SimulatedNode {
         }
     }
 
+    /// Replaces the key of the own log of a community.
+    func rotate(number: UInt64, in community: String) {
+        guard let log = store.logs[SHA256.hash("\(name)/\(community)")] else { return }
+        append([SimulatedBody.rotated(log.changes.count + 1).bytes(number: number)], to: community)
+    }
+
     func createReplicas(_ hasher: MerkleHasher) {
         for community in members.keys.sorted() {
             for card in cards.sorted() where communities(admitting: card).contains(community) {
+                let origin = "\(SimulatedKeys.name(card))/\(community)"
                 try? store.create(
-                    "\(SimulatedKeys.name(card))/\(community)", owner: card, community: community, hasher: hasher)
+                    origin, owner: card, community: community, generation: cardKeys[origin] ?? 0, hasher: hasher)
             }
         }
     }

@@ -9,7 +9,10 @@ struct SimulatedReplica {
     let community: String
     let owner: Int
     let isOwn: Bool
+    /// The one on the card.
     let key: VerifierKey
+    /// What the entries say of its keys.
+    private(set) var changes: [LogKeyChange] = []
     /// The verified prefix.
     var tree: SimulatedLog
     var head: SimulatedHead?
@@ -40,6 +43,7 @@ struct SimulatedReplica {
         for (offset, body) in tree.bodies[Int(index)...].enumerated() {
             switch SimulatedBody(body) {
             case .members(let nodes): members = nodes
+            case .rotated(let generation): rotate(to: generation, by: index + UInt64(offset))
             case .sealed(let recipients) where isOwn:
                 _ = recipients
                 blobs[index + UInt64(offset)] = SimulatedBody.blob(of: body)
@@ -50,9 +54,48 @@ struct SimulatedReplica {
         }
     }
 
+    var keys: LogKeyChain { LogKeyChain(anchor: key, changes: changes) }
+
+    private mutating func rotate(to generation: Int, by index: UInt64) {
+        guard let old = try? SimulatedKeys.signer(origin, generation - 1).verifierKey,
+            let new = try? SimulatedKeys.signer(origin, generation).verifierKey
+        else { return }
+        changes.append(LogKeyChange(size: index + 1, old: old, new: new))
+    }
+
+    /// The checkpoints held where one key took the place of another, with the signatures of both.
+    var stones: [SimulatedHead] {
+        let keys = keys
+        return keys.changes.compactMap { change in
+            checkpoints[change.size].flatMap { stone in
+                (try? keys.isComplete(SignedNote(parsing: stone.note), size: stone.size)) == true ? stone : nil
+            }
+        }
+    }
+
+    /// Keeps those of a peer's stepping stones that this log's keys have signed and that its entries have the root of.
+    /// Answers whether any is kept now.
+    mutating func keepStones(_ notes: [String]) throws -> Bool {
+        let keys = keys
+        var isAny = false
+        for text in notes {
+            guard let note = try? SignedNote(parsing: text), let checkpoint = try? keys.verify(note),
+                checkpoint.origin == origin, checkpoint.size <= head?.size ?? 0,
+                keys.changes.contains(where: { $0.size == checkpoint.size }),
+                try tree.root(at: checkpoint.size) == checkpoint.root, let own = try? keys.stripped(note),
+                try own.verifiedKeys(among: keys.keys).count == keys.keys(at: checkpoint.size).count
+            else { continue }
+            checkpoints[checkpoint.size] = SimulatedHead(
+                size: checkpoint.size, root: checkpoint.root, note: own.serialized)
+            isAny = true
+        }
+        return isAny
+    }
+
     func local() -> LocalLog {
         LocalLog(
-            id: id, origin: origin, community: community, isOwn: isOwn, keys: LogKeyChain(anchor: key),
+            id: id, origin: origin, community: community, isOwn: isOwn, keys: keys,
+            stones: stones.map { $0.head(of: id) },
             head: head?.head(of: id), held: tree.size, pinned: pending?.head(of: id),
             cosignatures: cosignatures.values.sorted { $0.cosigner < $1.cosigner },
             wantedBlobs: wantedBlobs.sorted { $0.key < $1.key }.map {

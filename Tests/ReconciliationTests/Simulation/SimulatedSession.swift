@@ -148,9 +148,20 @@ final class SimulatedSession {
         switch action {
         case .send(let message): write(message)
         case .offer(let log, let fromSize, let isPushing): offer(log, fromSize: fromSize, isPushing: isPushing)
-        // No key is replaced here.
-        case .offerStone, .noteForeignKeys, .storeStones: break
-        case .serveStones: feed(.served)
+        case .offerStone(let log, let fromSize, let size): offer(log, fromSize: fromSize, isPushing: false, upTo: size)
+        // It is judged again once more has come.
+        case .noteForeignKeys: break
+        case .serveStones(let log):
+            answer(log) { [self] in node.stones(of: log, for: peer.index).map { .stones(log, $0) } }
+        case .storeStones(let log, let notes):
+            node.storing.add { [self] in
+                do {
+                    if try node.store.logs[log]?.keepStones(notes) == true { node.notify([log], except: id) }
+                } catch {
+                    node.invariants.fail("\(node.name) cannot keep stepping stones: \(error)")
+                }
+                reload(log) { .changed([$0]) }
+            }
         case .pin(let head, let note): pin(SimulatedHead(size: head.size, root: head.root, note: note), of: head.log)
         case .assign(let log, let limit):
             feed(.assigned(log, node.transfer(of: log)?.assign(id, ranges: limit) ?? []))
@@ -222,9 +233,11 @@ final class SimulatedSession {
         }
     }
 
-    private func offer(_ id: LogID, fromSize: UInt64, isPushing: Bool) {
+    /// - Parameter size: that of an earlier checkpoint, in the place of the newest.
+    private func offer(_ id: LogID, fromSize: UInt64, isPushing: Bool, upTo size: UInt64? = nil) {
         guard let log = node.store.logs[id], node.shows(log, to: peer.index) else { return hide(id) }
-        guard let head = log.head, fromSize <= head.size else {
+        let offered = size.map { log.checkpoints[$0] } ?? log.head
+        guard let head = offered, fromSize <= head.size else {
             return feed(.failed(id, reason: "it has changed meanwhile"))
         }
         do {

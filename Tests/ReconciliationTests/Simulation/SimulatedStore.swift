@@ -13,12 +13,15 @@ struct SimulatedStore {
         return log
     }
 
-    mutating func create(_ origin: String, owner: Int, community: String, hasher: MerkleHasher) throws {
+    /// - Parameter generation: of the key on the card.
+    mutating func create(
+        _ origin: String, owner: Int, community: String, generation: Int = 0, hasher: MerkleHasher
+    ) throws {
         let id = SHA256.hash(origin)
         guard logs[id] == nil else { return }
         logs[id] = SimulatedReplica(
             id: id, origin: origin, community: community, owner: owner, isOwn: owner == node,
-            key: try SimulatedKeys.signer(origin).verifierKey, tree: SimulatedLog(hasher: hasher))
+            key: try SimulatedKeys.signer(origin, generation).verifierKey, tree: SimulatedLog(hasher: hasher))
     }
 
     // MARK: Own logs
@@ -27,13 +30,14 @@ struct SimulatedStore {
         var log = try log(id)
         let start = log.tree.size
         for body in bodies { log.tree.append(body) }
+        log.read(from: start, as: node)
         let root = try log.tree.root(at: log.tree.size)
         let checkpoint = try Checkpoint(origin: log.origin, size: log.tree.size, root: root)
-        log.become(
-            SimulatedHead(
-                size: log.tree.size, root: root,
-                note: try checkpoint.sign(with: SimulatedKeys.signer(log.origin)).serialized))
-        log.read(from: start, as: node)
+        // The key of before, too, where a new one takes its place.
+        let isRotation = log.changes.last?.size == log.tree.size
+        var note = try checkpoint.sign(with: SimulatedKeys.signer(log.origin, log.changes.count))
+        if isRotation { try note.add(SimulatedKeys.signer(log.origin, log.changes.count - 1).sign(note.text)) }
+        log.become(SimulatedHead(size: log.tree.size, root: root, note: note.serialized))
         logs[id] = log
     }
 
@@ -73,6 +77,10 @@ struct SimulatedStore {
         guard log.tree.size == range.start else { throw SimulatedError("not contiguous") }
         log.tree = range.tree
         log.read(from: range.start, as: node)
+        // A key that the entries have replaced signs no longer.
+        guard (try? log.keys.verify(SignedNote(parsing: range.target.note))) != nil else {
+            throw SimulatedError("a key that was replaced")
+        }
         if range.tree.size == range.target.size { log.become(range.target) }
         logs[range.log] = log
         return log

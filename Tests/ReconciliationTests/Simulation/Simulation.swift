@@ -124,6 +124,9 @@ final class Simulation {
             nodes[index].append(bodies, to: schedule.communities[community])
         case .seal(let index, let community, let recipients):
             nodes[index].append([bytes(.sealed(recipients))], to: schedule.communities[community])
+        case .rotate(let index, let community):
+            bodyCount += 1
+            nodes[index].rotate(number: bodyCount, in: schedule.communities[community])
         case .connect(let link, let isForward, let once):
             let usable = schedule.links.filter { isUsable($0) }
             guard !usable.isEmpty else { return }
@@ -152,6 +155,7 @@ final class Simulation {
 
     private func addCard(of other: Int, to node: SimulatedNode) {
         guard other != node.index, node.cards.insert(other).inserted else { return }
+        for log in nodes[other].store.logs.values where log.isOwn { node.cardKeys[log.origin] = log.changes.count }
         node.createReplicas(hasher)
         // The partners are to tell again what could not be judged before.
         node.store.agreements = [:]

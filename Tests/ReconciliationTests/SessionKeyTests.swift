@@ -1,0 +1,130 @@
+import Cryptography
+import Reconciliation
+import Testing
+import TransparencyLog
+
+/// How a session leads a partner over several changes of a log's key.
+@Suite("Sessions about a log whose key was replaced") final class SessionKeyTests {
+    private static let origin = "n0.example/krus"
+    private let id = SHA256.hash(SessionKeyTests.origin)
+    private let clock = VirtualClock(random: SplitMix64(1))
+    private let invariants = Invariants()
+    private let hasher = MerkleHasher()
+    private var nodes: [SimulatedNode] = []
+    private var connections: [SimulatedConnection] = []
+
+    deinit { nodes.forEach { $0.crash() } }
+
+    /// Nodes that know each other; the first one owns the log.
+    ///
+    /// - Parameter cards: the generation of the log's key on the owner's card, as each node got it.
+    private func create(cards: [Int]) throws {
+        nodes = try cards.indices.map { index in
+            let node = SimulatedNode(index, settings: SimulatedSettings(), clock: clock, invariants: invariants)
+            node.members = ["krus": Set(cards.indices)]
+            node.cards = Set(cards.indices).subtracting([index])
+            try node.store.create(
+                SessionKeyTests.origin, owner: 0, community: "krus", generation: cards[index], hasher: hasher)
+            return node
+        }
+    }
+
+    /// The log as it was with one entry, and then after each of so many changes of its key, which one more entry follows.
+    private func write(changes: Int) throws -> [SimulatedReplica] {
+        let owner = nodes[0]
+        owner.append([SimulatedBody.plain.bytes(number: 0)], to: "krus")
+        var stages = [try owner.store.log(id)]
+        for number in 1...UInt64(changes) {
+            owner.rotate(number: number, in: "krus")
+            stages.append(try owner.store.log(id))
+            owner.append([SimulatedBody.plain.bytes(number: 100 + number)], to: "krus")
+        }
+        return stages
+    }
+
+    private func bring(_ stage: SimulatedReplica, to node: SimulatedNode) throws {
+        let head = try #require(stage.head)
+        try node.store.pin(head, of: id)
+        _ = try node.store.commit(.init(log: id, start: 0, tree: stage.tree, target: head))
+    }
+
+    private func connect(_ first: Int, _ second: Int) -> SimulatedConnection {
+        let connection = SimulatedConnection(clock, delay: 1_000...1_000)
+        let ends = [(first, second), (second, first)].enumerated().map { place, pair in
+            SimulatedSession(
+                UInt64(2 * connections.count + place), of: nodes[pair.0], with: nodes[pair.1], over: connection,
+                isInitiator: place == 0, once: false)
+        }
+        connections.append(connection)
+        connection.connect(ends[0], ends[1])
+        while clock.step() {}
+        return connection
+    }
+
+    private func expectAll(_ changes: Int) throws {
+        #expect(invariants.failure == nil)
+        let size = UInt64(1 + 2 * changes)
+        for node in nodes {
+            let log = try node.store.log(id)
+            #expect(log.head?.size == size, "\(node.name)")
+            #expect(log.keys.current == (try SimulatedKeys.signer(SessionKeyTests.origin, changes).verifierKey))
+            #expect(log.stones.count == changes, "\(node.name)")
+        }
+    }
+
+    @Test("Whoever is several keys behind, with a transfer broken off at a stepping stone, is led on from there")
+    func brokenOffAtStone() throws {
+        try create(cards: [0, 0])
+        let stages = try write(changes: 3)
+        // Nothing of it has come but the checkpoint.
+        try nodes[1].store.pin(try #require(stages[1].head), of: id)
+        _ = connect(0, 1)
+        try expectAll(3)
+    }
+
+    @Test("A relay that has followed all changes leads on whoever was away during several")
+    func relay() throws {
+        try create(cards: [0, 0, 0])
+        let stages = try write(changes: 3)
+        try bring(stages[0], to: nodes[1])
+        try bring(stages[0], to: nodes[2])
+        // The owner is gone when the third comes back.
+        connect(0, 1).drop()
+        while clock.step() {}
+        _ = connect(2, 1)
+        try expectAll(3)
+    }
+
+    @Test("Stepping stones that come to a relay after it was asked for them are passed on in the same session")
+    func laterStones() throws {
+        // The new card leads to the whole log at once, without its stepping stones.
+        try create(cards: [0, 2, 2])
+        _ = try write(changes: 2)
+        let whole = try nodes[0].store.log(id)
+        for node in nodes.dropFirst() { try bring(whole, to: node) }
+        let connection = connect(1, 2)
+        #expect(try nodes[2].store.log(id).stones.isEmpty)
+        _ = connect(0, 1)
+        try expectAll(2)
+        #expect(connection.ends.allSatisfy { $0.session?.isOwed == false })
+    }
+
+    @Test("What another session pins meanwhile is no reason to say again which keys are known")
+    func askedOnce() throws {
+        try create(cards: [0, 0])
+        let stages = try write(changes: 2)
+        let newest = try #require(nodes[0].store.log(id).head)
+        var pair = SessionTests.Pair([try nodes[1].store.log(id).local()], [try nodes[0].store.log(id).local()])
+        pair.meet()
+        let offer = SessionEvent.received(
+            .offer(Offer(log: id, checkpoint: newest.note, fromSize: 0, proof: [])))
+        var said = pair.sides[0].handle(offer)
+        try nodes[1].store.pin(try #require(stages[1].head), of: id)
+        said += pair.sides[0].handle(.changed([try nodes[1].store.log(id).local()]))
+        // It was on its way.
+        said += pair.sides[0].handle(offer)
+        for case .send(let message) in said { _ = pair.sides[1].handle(.received(message)) }
+        #expect(said.count { if case .send(.knownKeys) = $0 { true } else { false } } == 1)
+        #expect(pair.sides.allSatisfy { $0.end == nil })
+    }
+}
