@@ -55,7 +55,8 @@ extension Session {
         if var asked = askedKeys[log.id], asked.size == size {
             asked.count += 1
             askedKeys[log.id] = asked
-            return asked.count <= Session.maximumForeignOffers && asked.isAwaited
+            // While the stepping stone is brought in, newer offers may be on their way still.
+            return asked.count <= Session.maximumForeignOffers && (asked.isAwaited || fetches[log.id] != nil)
         }
         let echo = nextEcho
         nextEcho += 1
