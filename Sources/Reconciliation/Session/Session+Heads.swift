@@ -139,7 +139,9 @@ extension Session {
         offered[log.id] = head.size
         openOffers.insert(log.id)
         exchange.tell(offered: head, community: log.community)
-        if target.size < head.size {
+        // By name also where it is the head as this session knows it: the log may have a larger one by now.
+        let isStone = knownThere[log.id] != nil && log.stones.contains { $0.size == target.size }
+        if target.size < head.size || isStone {
             actions.append(.offerStone(log.id, fromSize: max(pinned, theirs), size: target.size))
         } else {
             actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
