@@ -136,7 +136,8 @@ import Testing
         try add(witness, "honest", in: place)
         let yaml = "\(place.path)/us/node.yaml"
         let text = try String(contentsOfFile: yaml, encoding: .utf8)
-        try (text + "    quorum: 1\n").write(toFile: yaml, atomically: false, encoding: .utf8)
+        try text.replacingOccurrences(of: "    witnesses:\n", with: "    quorum: 1\n    witnesses:\n")
+            .write(toFile: yaml, atomically: false, encoding: .utf8)
         try place.serve("us")
         #expect(try wait { try quorum(place)["met"] as? Bool == true }, "\((try? quorum(place)) ?? [:])")
         // Records go in while others hang.
