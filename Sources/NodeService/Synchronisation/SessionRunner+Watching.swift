@@ -23,6 +23,9 @@ extension SessionRunner {
         } catch let violation as ProtocolViolation {
             try? await write(.close(reason: violation.description, memory: nil), outbound)
             throw violation
+        } catch let error as IOError {
+            // A peer that has all closes its side; what was on its way to it is answered by a reset, behind that close.
+            state.update { $0.cut = SessionFailure(error, peer: configuration.peer) }
         }
         // The session may still hold the peer's close in its stream.
         feed.finish()

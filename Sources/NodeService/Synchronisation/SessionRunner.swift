@@ -66,6 +66,10 @@ package final class SessionRunner: Sendable {
         var id: UInt64 = 0
         var report: SessionReport = SessionReport(peer: "")
         var disconnect: String?
+        /// How the connection was cut.
+        var cut: SessionFailure?
+        /// Both sides have all: what becomes of the connection then is no failure.
+        var isOver = false
     }
 
     package convenience init(
@@ -218,7 +222,8 @@ package final class SessionRunner: Sendable {
                         self.context.sessions.stays(self.state.value.id, node: self.configuration.node)
                     }
                 }
-                throw SessionFailure(.unreachable, "the connection ended before both sides held the same")
+                throw self.state.value.cut
+                    ?? SessionFailure(.unreachable, "the connection ended before both sides held the same")
             }
             defer { group.cancelAll() }
             while let end = try await group.next() {
@@ -262,8 +267,7 @@ package final class SessionRunner: Sendable {
     private func finish(_ end: SessionEnd) {
         state.update { state in
             switch end {
-            case .done: break
-            case .closedByPeer("done"): break
+            case .done, .closedByPeer("done"): state.isOver = true
             case .closedByPeer(let reason):
                 state.report.error = SessionFailure(.unreachable, "\(configuration.peer) closed: \(reason)")
             case .violation(let reason):
@@ -275,7 +279,9 @@ package final class SessionRunner: Sendable {
     private func fail(_ error: any Error) {
         state.update { state in
             guard state.report.error == nil else { return }
-            state.report.error = SessionFailure(error, peer: configuration.peer)
+            let failure = SessionFailure(error, peer: configuration.peer)
+            guard !state.isOver || failure.kind != .unreachable else { return }
+            state.report.error = failure
         }
     }
 }
