@@ -67,7 +67,7 @@ final class WitnessAsking: Sendable {
         state.update { state in
             var plan = state.plans[place] ?? WitnessPlan()
             switch outcome {
-            case .success(let cosignature): plan.succeeded(size: head.size, time: cosignature.time)
+            case .success: plan.succeeded(size: head.size)
             case .failure: plan.failed()
             }
             state.plans[place] = plan

@@ -1,6 +1,7 @@
 /// When one witness is asked next. Times are Unix seconds.
 package struct WitnessPlan: Sendable, Hashable {
-    /// What it has cosigned last that was checked here, and when.
+    /// What it has cosigned last that was checked here, and when it was asked for that. By the clock of this node: one
+    /// whose own runs ahead, or that answers with an old date, is not asked all the time for it.
     package private(set) var cosigned: UInt64
     package private(set) var time: UInt64
     /// How often in a row it has failed, and when last.
@@ -32,9 +33,9 @@ package struct WitnessPlan: Sendable, Hashable {
 
     package mutating func begin(now: UInt64) { asked = now }
 
-    package mutating func succeeded(size: UInt64, time: UInt64) {
+    package mutating func succeeded(size: UInt64) {
         cosigned = size
-        self.time = time
+        time = asked
         failures = 0
     }
 
