@@ -54,6 +54,12 @@ struct CommunityWitnessCommand: ParsableCommand {
             guard let address = WebAddress(url) else {
                 throw CommandFailure(.usage, "\(printable(url)) is no address https://HOST[:PORT][/PATH]")
             }
+            guard address.isName || pin != nil else {
+                throw CommandFailure(
+                    .usage,
+                    "\(address.host) is no name that an authority vouches for: give the server's key with --pin "
+                        + "sha256:…")
+            }
             let witness = CommunityWitness(url: address.description, key: try key(), pin: try serverPin())
             guard !found.witnesses.contains(where: { $0.url == witness.url || $0.key == witness.key }) else {
                 throw CommandFailure(.exists, "\(witness.key.name) is asked already; remove it first to change it")

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Home
+import Logging
 import NodeService
 import Records
+import WebService
 
 struct SyncCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +12,8 @@ struct SyncCommand: AsyncParsableCommand {
         discussion: """
             Without names, with every partner that has an endpoint. A transfer that breaks off goes on where it was \
             the next time. Where the private keys are under a passphrase and `entente run` runs on the same home, that one \
-            exchanges it, and nobody is asked.
+            exchanges it, and nobody is asked. After that the witnesses that node.yaml names are asked to cosign the own \
+            logs, where these have grown or it is an hour ago.
 
             EXAMPLES
               entente sync
@@ -47,7 +50,22 @@ struct SyncCommand: AsyncParsableCommand {
         try node.noteLogContacts()
         // What partners had erased; where this fails, the next search does it.
         try? node.forgetErasedValues()
+        try await askWitnesses(node)
         if worst != .done { throw ExitCode(worst.rawValue) }
+    }
+
+    /// A witness that does not cosign is told of, here and by `status`; what was exchanged with partners stands.
+    private func askWitnesses(_ node: Node) async throws {
+        guard node.configuration.communities.contains(where: { !$0.witnesses.isEmpty }) else { return }
+        let asking = WitnessAsking(
+            transport: try WitnessClient(), logger: Logger(label: "entente") { _ in SwiftLogNoOpLogHandler() })
+        for outcome in try await asking.askOnce(node) {
+            if let problem = outcome.problem {
+                Output.note("entente: \(outcome.witness) does not cosign \(outcome.origin): \(problem)")
+            } else if !global.json {
+                Output.line("\(outcome.witness): cosigned \(outcome.origin) at \(grouped(outcome.size)) entries")
+            }
+        }
     }
 
     private func show(_ report: SessionReport) {

@@ -80,11 +80,10 @@ struct WebAccess {
             }
             return trust
         }
-        let file = authority ?? SystemAuthorities.path
-        return PeerTrust(
-            authority: .init(
-                certificatesPEM: try InputFile.read(file, limit: HomeFolder.maximumCertificateByteCount),
-                names: [address.host: WebAccess.server]))
+        let authorities = try authority.map {
+            try InputFile.read($0, limit: HomeFolder.maximumCertificateByteCount)
+        }
+        return try address.trust(authorities: authorities ?? SystemAuthorities.read(), calling: WebAccess.server)
     }
 }
 

@@ -72,7 +72,9 @@ struct PeerJudge {
             return .failure(verificationFailure(store, name: Certificate.label(leaf), pin: pin))
         }
         // A common name must not stand in for a missing subject alternative name, nor a wildcard for a node.
-        let flags = UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS)
+        let flags = UInt32(
+            X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+                | (authority.allowsWildcards ? X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS : X509_CHECK_FLAG_NO_WILDCARDS))
         let matching = authority.names.filter { name, node in
             guard TLSIdentity.isHostName(name), expected == nil || node == expected else { return false }
             return X509_check_host(leaf, name, name.utf8.count, flags, nil) == 1

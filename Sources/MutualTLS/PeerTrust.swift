@@ -19,15 +19,21 @@ public struct PeerTrust: Sendable {
     public struct Authority: Sendable {
         /// PEM certificates of the trusted authorities.
         public var certificatesPEM: [UInt8]
-        /// Which DNS name, as a subject alternative name, stands for which node. Wildcards and common names do not.
+        /// Which DNS name, as a subject alternative name, stands for which node. Common names do not.
         public var names: [String: String]
+        /// Whether `*.example` in a certificate stands for a name, as it does on the web. Never for a node.
+        public var allowsWildcards: Bool
         /// PEM revocation lists. When given, every certificate of a chain needs a current list of its issuer:
         /// a missing or outdated list refuses all, so watch `TLSContext.revocationListNextUpdate`.
         public var revocationListsPEM: [UInt8]?
 
-        public init(certificatesPEM: [UInt8], names: [String: String], revocationListsPEM: [UInt8]? = nil) {
+        public init(
+            certificatesPEM: [UInt8], names: [String: String], allowsWildcards: Bool = false,
+            revocationListsPEM: [UInt8]? = nil
+        ) {
             self.certificatesPEM = certificatesPEM
             self.names = names
+            self.allowsWildcards = allowsWildcards
             self.revocationListsPEM = revocationListsPEM
         }
     }

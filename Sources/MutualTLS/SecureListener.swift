@@ -23,7 +23,8 @@ public final class SecureListener: Sendable {
     /// - Parameters:
     ///   - port: 0 takes a free one, see `localAddress`.
     ///   - maximumHandshakes: further connections are closed at once while so many have not proved who they are. One
-    ///     address gets half of them (16 at least), so that nobody keeps the others out by itself.
+    ///     client (`SocketAddress.client`) gets half of them (16 at least), so that nobody keeps the others out by
+    ///     itself.
     ///   - context: asked for each connection, so that a reloaded context counts from then on.
     ///   - onRefusal: told every failed connection, for logs and counters; called on an event loop, so be quick.
     ///   - initializer: adds the caller's handlers, on the channel's event loop, behind the TLS handler.
@@ -44,7 +45,7 @@ public final class SecureListener: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: SecureChannelOptions.waterMark)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let address = channel.remoteAddress?.ipAddress ?? ""
+                    let address = channel.remoteAddress?.client ?? ""
                     guard waiting.enter(address) else {
                         onRefusal(TLSError(.closed, "too many TLS handshakes at once"), channel.remoteAddress)
                         throw ChannelError.ioOnClosedChannel

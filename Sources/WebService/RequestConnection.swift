@@ -68,7 +68,7 @@ final class RequestConnection: ChannelInboundHandler {
         case .handshakeCompleted(let peer, _):
             self.peer = peer
             enter(context, peer.node)
-        case .anonymousHandshakeCompleted: enter(context, context.remoteAddress?.ipAddress ?? "unknown")
+        case .anonymousHandshakeCompleted: enter(context, context.remoteAddress?.client ?? "unknown")
         case .accepted, nil: break
         }
         context.fireUserInboundEventTriggered(event)

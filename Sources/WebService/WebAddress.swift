@@ -42,7 +42,7 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether the host is a name, which a server may be told of.
-    var isName: Bool { !host.contains(":") && !host.allSatisfy { $0.isNumber || $0 == "." } }
+    public var isName: Bool { !host.contains(":") && !host.allSatisfy { $0.isNumber || $0 == "." } }
 
     public var description: String { "https://\(authority)\(path)" }
 }

@@ -66,9 +66,7 @@ public struct WitnessClient: WitnessTransport {
         if let pin = witness.pin.flatMap({ digest in digest.withUnsafeBytes { Pin($0) } }) {
             return PeerTrust(pins: [pin: WitnessClient.server])
         }
-        return PeerTrust(
-            authority: .init(
-                certificatesPEM: try SystemAuthorities.read(), names: [address.host: WitnessClient.server]))
+        return try address.trust(authorities: SystemAuthorities.read(), calling: WitnessClient.server)
     }
 
     private func exchange(
@@ -180,23 +178,5 @@ private final class WitnessAnswerReader: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         end(context, .failure(WitnessAnswerReader.closed))
-    }
-}
-
-/// The authorities of the web that this machine trusts.
-public enum SystemAuthorities {
-    /// Where Debian and Ubuntu have them.
-    public static let path = "/etc/ssl/certs/ca-certificates.crt"
-    private static let maximumByteCount = 4 << 20
-
-    /// The certificates, PEM.
-    static func read() throws -> [UInt8] {
-        guard let file = fopen(path, "re") else {
-            throw TLSError(.badTrust, "\(path) cannot be read; install ca-certificates, or give the witness a pin")
-        }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: maximumByteCount)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return Array(bytes[..<count])
     }
 }

@@ -128,6 +128,59 @@ import Testing
     }
 
     @Test(.enabled(if: FakeWitness.isPossible, FakeWitness.skipped))
+    func aNodeThatIsNotRunAsksThemAfterItHasExchanged() throws {
+        let place = try Place()
+        let witness = try FakeWitness(in: place)
+        try place.federate("us", "kr")
+        try add(witness, "honest", "unknown", in: place)
+        try place.serve("kr")
+        let first = try place.run("us", "sync")
+        let size = try #require(own(place).log["size"] as? Int)
+        #expect(
+            first.status == 0 && first.output.contains("honest.example: cosigned us.example/krus at \(size) entries"))
+        #expect(first.errors.contains("unknown.example does not cosign us.example/krus: it does not know"))
+        #expect(try witnesses(place)["honest.example"]?["problem"] == nil)
+        #expect(try quorum(place)["met"] as? Bool == false)
+        // One that has cosigned the newest is left in peace.
+        try place.must("us", "sync")
+        #expect(witness.requests("honest").count == 1 && witness.requests("unknown").count == 2)
+        try submit(place, "more")
+        // A partner that is away keeps no witness from it.
+        place.stop("kr")
+        let alone = try place.run("us", "sync", "--json")
+        #expect(alone.status != 0 && alone.objects.count == 1)
+        #expect(witness.requests("honest").last?.contains(" old \(size) ") == true)
+    }
+
+    @Test(.enabled(if: FakeWitness.isPossible, FakeWitness.skipped))
+    func aServerWithoutAPinIsBelievedByTheAuthoritiesOfTheMachine() throws {
+        let place = try Place()
+        let witness = try FakeWitness(in: place)
+        try place.federate("us", "kr")
+        let add = ["--home", "\(place.path)/us", "community", "witness", "add", "krus"]
+        let key = try witness.key("honest")
+        // An address has no name that an authority could vouch for.
+        let address = try Entente.run(add + [witness.url("honest"), "--vkey", key, "--yes"])
+        #expect(address.status == 64 && address.errors.contains("--pin"), "\(address.errors)")
+        let named = witness.url("honest").replacingOccurrences(of: "127.0.0.1", with: "LOCALHOST")
+        #expect(try Entente.run(add + [named, "--vkey", key, "--yes"]).status == 0)
+
+        func sync(_ authorities: String) throws -> String {
+            try #require(
+                Tool.run("env", "SSL_CERT_FILE=\(authorities)", Entente.path, "--home", "\(place.path)/us", "sync")
+            ).output
+        }
+        // It is no authority of the web.
+        let other = try #require(Tool.run("env", Entente.path, "--home", "\(place.path)/us", "sync")).output
+        #expect(other.contains("honest.example does not cosign us.example/krus: "), "\(other)")
+        #expect(witness.requests("honest").isEmpty)
+        #expect(try sync("\(place.path)/nothing").contains("\(place.path)/nothing cannot be read: install"))
+        let trusted = try sync("\(place.path)/authority.pem")
+        #expect(trusted.contains("honest.example: cosigned us.example/krus"), "\(trusted)")
+        #expect(try quorum(place)["met"] as? Bool == true)
+    }
+
+    @Test(.enabled(if: FakeWitness.isPossible, FakeWitness.skipped))
     func aWitnessThatLiesHangsOrFailsHarmsNobodyAndIsNamed() throws {
         let place = try Place()
         let witness = try FakeWitness(in: place)

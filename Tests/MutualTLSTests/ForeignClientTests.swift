@@ -161,23 +161,53 @@ struct ForeignClientTests {
         #expect(error.code == .revoked)
     }
 
-    @Test(
-        "A common name, and a wildcard, stand for no node",
-        arguments: ["keyUsage=digitalSignature", "subjectAltName=DNS:*.example"])
-    func loseNames(extensionLine: String) async throws {
-        let authority = try DevelopmentAuthority.make()
+    /// What a client shows whose certificate says `one.kr.example` as common name, and further only this.
+    private func loseClient(_ authority: DevelopmentAuthority, _ extensionLine: String) async throws -> [String] {
         try await authority.run(["node", "us.example"])
         let folder = authority.folder
         try folder.write("extensions", Array(extensionLine.utf8))
         let command = """
             cd '\(folder.path(""))' && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout lose.key \
-            -subj /CN=kr.example | openssl x509 -req -CA ca.pem -CAkey ca.key -extfile extensions -out lose.pem
+            -subj /CN=one.kr.example | openssl x509 -req -CA ca.pem -CAkey ca.key -extfile extensions -out lose.pem
             """
         #expect(try await Tool("sh", ["-c", command]).finished() == 0)
-        let server = try await TestServer.start(authority.context("us.example", trusting: ["kr.example": "kr.example"]))
-        let (error, _) = try await refusal(
-            server, ["-alpn", "entente/1", "-cert", folder.path("lose.pem"), "-key", folder.path("lose.key")])
-        #expect(error.code == .wrongName)
+        return ["-alpn", "entente/1", "-cert", folder.path("lose.pem"), "-key", folder.path("lose.key")]
+    }
+
+    @Test(
+        "A common name, and a wildcard, stand for no node",
+        arguments: ["keyUsage=digitalSignature", "subjectAltName=DNS:*.kr.example"])
+    func loseNames(extensionLine: String) async throws {
+        let authority = try DevelopmentAuthority.make()
+        let client = try await loseClient(authority, extensionLine)
+        let server = try await TestServer.start(
+            authority.context("us.example", trusting: ["one.kr.example": "kr.example"]))
+        #expect(try await refusal(server, client).0.code == .wrongName)
+    }
+
+    @Test(
+        "Where wildcards are allowed, as on the web, one stands for a whole label and nothing else",
+        arguments: [
+            ("subjectAltName=DNS:*.kr.example", true), ("subjectAltName=DNS:o*.kr.example", false),
+            ("subjectAltName=DNS:*.example", false), ("keyUsage=digitalSignature", false),
+        ])
+    func wildcards(extensionLine: String, isLetIn: Bool) async throws {
+        let authority = try DevelopmentAuthority.make()
+        let client = try await loseClient(authority, extensionLine)
+        var trust = try authority.trust(["one.kr.example": "kr.example"])
+        trust.authority?.allowsWildcards = true
+        let server = try await TestServer.start(
+            TLSContext(
+                TLSConfiguration(
+                    identity: authority.identity("us.example"), trust: trust, applicationProtocols: ["entente/1"])))
+        guard isLetIn else {
+            #expect(try await refusal(server, client).0.code == .wrongName)
+            return
+        }
+        let tool = try Tool("openssl", ["s_client", "-connect", "127.0.0.1:\(server.port)"] + client)
+        #expect(try await server.recorder.wait("the handshake") { $0.handshake != nil }.handshake?.node == "kr.example")
+        tool.stop()
+        await server.stop()
     }
 
     @Test("An outdated revocation list, or one of another authority, refuses everybody")

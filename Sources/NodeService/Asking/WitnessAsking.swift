@@ -1,7 +1,7 @@
 import Cryptography
 public import Home
 import LogStore
-import Logging
+package import Logging
 public import TransparencyLog
 
 /// Brings a request to a witness, and its answer back.
@@ -10,9 +10,20 @@ public protocol WitnessTransport: Sendable {
     func add(_ request: AddCheckpointRequest, to witness: CommunityWitness) async throws -> AddCheckpointAnswer
 }
 
-/// Brings the newest checkpoints of the own logs to the witnesses that node.yaml names, while the node runs. Each
-/// witness is asked for itself: one that hangs delays no other, and no append.
-final class WitnessAsking: Sendable {
+/// What came of asking one witness to cosign one log.
+package struct WitnessOutcome: Sendable {
+    /// The witness, by the name in its key.
+    package let witness: String
+    package let origin: String
+    /// How many entries were brought to it.
+    package let size: UInt64
+    /// For people; `nil` where it has cosigned.
+    package let problem: String?
+}
+
+/// Brings the newest checkpoints of the own logs to the witnesses that node.yaml names. Each witness is asked for
+/// itself: one that hangs delays no other, and no append.
+package final class WitnessAsking: Sendable {
     private struct Place: Hashable, Sendable {
         let log: SHA256Digest
         let witness: CommunityWitness
@@ -27,18 +38,48 @@ final class WitnessAsking: Sendable {
     private let logger: Logger
     private let state = Guarded(State())
 
-    init(transport: any WitnessTransport, logger: Logger) {
+    /// What is brought to one witness.
+    private struct Errand: Sendable {
+        let witness: CommunityWitness
+        let log: StoredLog
+        let head: SignedHead
+        let node: Node
+
+        var place: Place { Place(log: log.id, witness: witness) }
+    }
+
+    package init(transport: any WitnessTransport, logger: Logger) {
         self.transport = transport
         self.logger = logger
     }
 
-    /// Asks whom it is time to ask, by the configuration and logs as they are now.
+    /// Asks whom it is time to ask, by the configuration and logs as they are now, and does not wait for them.
     func look(_ node: Node, now: UInt64 = Clock.now()) throws {
+        for errand in try begin(node, now: now) {
+            Task.detached { [self] in _ = await ask(errand) }
+        }
+    }
+
+    /// Asks whom it is time to ask, and waits until all have answered or failed.
+    package func askOnce(_ node: Node, now: UInt64 = Clock.now()) async throws -> [WitnessOutcome] {
+        let errands = try begin(node, now: now)
+        return await withTaskGroup(of: (Int, WitnessOutcome).self) { group in
+            for (index, errand) in errands.enumerated() {
+                group.addTask { [self] in (index, await ask(errand)) }
+            }
+            return await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    /// Whom it is time to ask; they count as asked from here on.
+    private func begin(_ node: Node, now: UInt64) throws -> [Errand] {
+        var errands: [Errand] = []
         for community in node.configuration.communities where !community.witnesses.isEmpty {
             guard let log = try node.store.log(node.origin(of: community.name)), let (_, head) = node.witnessed(log)
             else { continue }
             for witness in community.witnesses {
-                let place = Place(log: log.id, witness: witness)
+                let errand = Errand(witness: witness, log: log, head: head, node: node)
+                let place = errand.place
                 if state.value.plans[place] == nil {
                     let last = try node.store.witnessCosignatures(of: log.id).first { $0.key == witness.key.text }
                     let plan = last.map { WitnessPlan(cosigned: $0.size, time: $0.time) } ?? WitnessPlan()
@@ -52,27 +93,26 @@ final class WitnessAsking: Sendable {
                     state.underWay.insert(place)
                     return true
                 }
-                guard begins else { continue }
-                Task.detached { [self] in
-                    await ask(witness, log, head, node)
-                    state.update { _ = $0.underWay.remove(place) }
-                }
+                if begins { errands.append(errand) }
             }
         }
+        return errands
     }
 
-    private func ask(_ witness: CommunityWitness, _ log: StoredLog, _ head: SignedHead, _ node: Node) async {
-        let outcome = await exchange(witness, log, head, node)
-        let place = Place(log: log.id, witness: witness)
+    private func ask(_ errand: Errand) async -> WitnessOutcome {
+        let (witness, log, head) = (errand.witness, errand.log, errand.head)
+        let outcome = await exchange(witness, log, head, errand.node)
+        await onThread { self.note(outcome, witness, log, head, errand.node) }
+        let place = errand.place
+        var problem: String?
+        if case .failure(let failure) = outcome { problem = failure.text(origin: log.origin) }
         state.update { state in
             var plan = state.plans[place] ?? WitnessPlan()
-            switch outcome {
-            case .success: plan.succeeded(size: head.size)
-            case .failure: plan.failed()
-            }
+            if problem == nil { plan.succeeded(size: head.size) } else { plan.failed() }
             state.plans[place] = plan
+            state.underWay.remove(place)
         }
-        await onThread { self.note(outcome, witness, log, head, node) }
+        return WitnessOutcome(witness: witness.key.name, origin: log.origin, size: head.size, problem: problem)
     }
 
     /// Asks, and once more where the witness tells from where.

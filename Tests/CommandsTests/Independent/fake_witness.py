@@ -126,15 +126,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(409, b"not a size\n", "text/x.tlog.size")
 
 
-server_key = ec.generate_private_key(ec.SECP256R1())
-subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "witness.invalid")])
+server_key, authority_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 now = datetime.datetime.now(datetime.timezone.utc)
-certificate = (
-    x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(server_key.public_key())
-    .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-    .not_valid_after(now + datetime.timedelta(days=1)).sign(server_key, hashes.SHA256()))
+
+
+def certificate(name, key, extension):
+    """A certificate by the authority, for the authority itself or for a server."""
+    subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, "authority"))
+    return (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1)).add_extension(extension, critical=False)
+        .sign(authority_key, hashes.SHA256())).public_bytes(serialization.Encoding.PEM)
+
+
+# The server may be believed by its pin, or by this authority for the name localhost.
+with open(os.path.join(sys.argv[1], "authority.pem"), "wb") as file:
+    file.write(certificate("authority", authority_key, x509.BasicConstraints(ca=True, path_length=0)))
 with tempfile.NamedTemporaryFile() as file:
-    file.write(certificate.public_bytes(serialization.Encoding.PEM))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName("*.witness.invalid")])
+    file.write(certificate("server", server_key, names))
     file.write(
         server_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
