@@ -32,7 +32,8 @@ build: setup ## build the release binary
 	swift build -c release --product entente
 
 test: setup ## run all tests
-	swift test --no-parallel
+	swift build --build-tests
+	@Tests/side-by-side "$$(swift build --show-bin-path)/ententePackageTests.xctest"
 
 demo: build ## three nodes on this machine share real records, in a minute
 	@$$(swift build -c release --show-bin-path)/entente demo
