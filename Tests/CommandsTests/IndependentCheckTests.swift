@@ -86,6 +86,8 @@ import Testing
             "UPDATE checkpoint SET note = replace(note, 'us.example/krus ', 'us.example/krux ')",
             "UPDATE cosignature SET line = substr(line, 1, 60) || 'AAAA' || substr(line, 65)",
             "UPDATE log SET size = size - 1",
+            "DELETE FROM checkpoint WHERE size > 1; DELETE FROM cosignature",
+            "UPDATE blob SET data = zeroblob(length(data))", "UPDATE blob SET entry = entry - 1",
         ]
         for (number, change) in changes.enumerated() {
             let copy = "\(it.place.path)/copy\(number).sqlite"

@@ -66,6 +66,15 @@ import Testing
                 #expect(report.status == 1 && report.output.hasPrefix("NOT SOUND"), "\(file): \(report.output)")
             }
         }
+        // Bytes behind what belongs there.
+        for name in ["tile/0/001", "tile/1/000.p/4", "tile/entries/001"] {
+            let file = URL(fileURLWithPath: "\(it.folder)/\(name)")
+            let bytes = try Data(contentsOf: file)
+            try (bytes + [0, 0]).write(to: file)
+            let report = try check()
+            #expect(report.status == 1 && report.output.contains("\(name) has "), "\(report.output)")
+            try bytes.write(to: file)
+        }
         try it.changes("tile/1/000.p/4", byte: 64) {
             let report = try check()
             #expect(report.status == 1)

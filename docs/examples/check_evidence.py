@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import sys
+import time
 from datetime import datetime, timezone
 
 from cryptography.exceptions import InvalidSignature
@@ -96,11 +97,16 @@ def main(path, log_vkey, *cosigner_vkeys):
     need(data["ref"] == f"{origin}#{index}", "the proof is that of another record than the one named")
     print(f"{data['ref']} is what {origin} signed, under {size} entries: {body.decode()}")
     for key in map(parse_key, cosigner_vkeys):
-        for name, line in lines:
-            if (name, line[:4]) == key[:2] and key[2] == COSIGNER_KEY:
-                time = int.from_bytes(line[4:12], "big")
-                verify(key, line[12:], f"cosignature/v1\ntime {time}\n{signed}".encode())
-                print(f"held by {name} at {datetime.fromtimestamp(time, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        own = [line for name, line in lines if (name, line[:4]) == key[:2] and key[2] == COSIGNER_KEY]
+        for line in own:
+            date = int.from_bytes(line[4:12], "big")
+            verify(key, line[12:], f"cosignature/v1\ntime {date}\n{signed}".encode())
+            need(date <= time.time() + 300, f"the cosignature of {key[0]} is dated in the future")
+            # A node that has cosigned holds the log; a witness, NODE/_witness, has only seen that it grew.
+            deed = "cosigned by" if "/" in key[0] else "held by"
+            print(f"{deed} {key[0]} at {datetime.fromtimestamp(date, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        if not own:
+            print(f"NOT PROVED: that {key[0]} has cosigned; there is no line by this key")
     for record, proof in history:
         entry, under, _ = check_proof(proof, record, log_key)
         need(under == signed, "a record about keys under another checkpoint")

@@ -10,6 +10,11 @@ import sys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
+def need(condition, problem):
+    if not condition:
+        raise ValueError(problem)
+
+
 def node(left, right):
     return hashlib.sha256(b"\x01" + left + right).digest()
 
@@ -33,7 +38,7 @@ def root_around(size, begin, end, inside, outside):
         return node(walk(start, middle), walk(middle, stop))
 
     root = walk(0, size)
-    assert not inside and not outside, "hashes are left over"
+    need(not inside and not outside, "hashes are left over")
     return root
 
 
@@ -41,7 +46,7 @@ def checkpoint(note, vkey, log):
     """Size and root of a signed checkpoint (c2sp.org/tlog-checkpoint), once its signature is checked."""
     name, _, key = vkey.split("+", 2)
     key = base64.b64decode(key)
-    assert key[0] == 1, "not an Ed25519 log key"
+    need(key[0] == 1, "not an Ed25519 log key")
     key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
     text, lines = note.rsplit("\n\n", 1)
     for line in lines.splitlines():
@@ -50,9 +55,9 @@ def checkpoint(note, vkey, log):
         if dash == "\u2014" and signer == name and data[:4] == key_id:
             Ed25519PublicKey.from_public_bytes(key[1:]).verify(data[4:], (text + "\n").encode())
             origin, size, root = text.split("\n")
-            assert origin == log, "another log's checkpoint"
+            need(origin == log, "another log's checkpoint")
             return int(size), base64.b64decode(root)
-    raise AssertionError("not signed by the log's key")
+    raise ValueError("not signed by the log's key")
 
 
 def main(path, vkey=None):
@@ -63,15 +68,15 @@ def main(path, vkey=None):
         nonlocal data
         text, data = data.split(b"\n", 1)
         words = text.decode().split(" ")
-        assert word is None or words[0] == word, f"{word} is missing"
+        need(word is None or words[0] == word, f"{word} is missing")
         return words if word is None else words[1:]
 
     def hashes(count):
         return [base64.b64decode(line()[0]) for _ in range(count)]
 
-    assert line() == ["entente-fork/1"], "not evidence of a fork"
+    need(line() == ["entente-fork/1"], "not evidence of a fork")
     (key,) = line("key")
-    assert vkey in (None, key), "another key than the log's"
+    need(vkey in (None, key), "another key than the log's")
     log = key.split("+")[0]
     if data.startswith(b"origin "):
         log = " ".join(line("origin"))
@@ -85,28 +90,28 @@ def main(path, vkey=None):
         count = int(line("checkpoint")[0])
         notes.append(data[:count].decode())
         data = data[count:]
-    assert not data, "bytes behind the evidence"
+    need(not data, "bytes behind the evidence")
 
     (small, small_root), (large, large_root) = [checkpoint(note, key, log) for note in notes]
     if small == large:
-        assert small_root < large_root and not prefix, "no fork"
+        need(small_root < large_root and not prefix, "no fork")
     else:
-        assert 0 < small < large, "not in order"
+        need(0 < small < large, "not in order")
         count = bin(small).count("1")
         subtrees = prefix[:count]
-        assert root_around(large, 0, small, list(subtrees), prefix[count:]) == large_root, "not under the larger root"
+        need(root_around(large, 0, small, list(subtrees), prefix[count:]) == large_root, "not under the larger root")
         root = subtrees.pop()
         while subtrees:
             root = node(subtrees.pop(), root)
-        assert root != small_root, "no fork: the log only grew"
+        need(root != small_root, "no fork: the log only grew")
     print(f"{log}: its key has signed two histories, of {small} and {large} entries")
     if first:
         index, proofs = first
         for (leaf, *proof), size, root in zip(proofs, (small, large), (small_root, large_root)):
-            assert root_around(size, index, index + 1, [leaf], proof) == root, "the entry is not under its root"
+            need(root_around(size, index, index + 1, [leaf], proof) == root, "the entry is not under its root")
         before = bin(index).count("1")
-        assert proofs[0][0] != proofs[1][0], "the entry is the same in both"
-        assert proofs[0][1 : before + 1] == proofs[1][1 : before + 1], "an earlier entry differs"
+        need(proofs[0][0] != proofs[1][0], "the entry is the same in both")
+        need(proofs[0][1 : before + 1] == proofs[1][1 : before + 1], "an earlier entry differs")
         print(f"entry {index} is the first that differs")
 
 

@@ -6,7 +6,8 @@
 
 NODE.SQLITE may be that of a running node, or a copy made with its -wal file. It is only read. A KEY is a vkey as it
 stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are checked too. Without the KEY of a log
-`home` takes the one that the database names: that proves the log whole, not whose it is.
+`home` takes the one that the database names: that proves the log whole, not whose it is, and is said. Sealed parts are
+held against the hash and size that their record names.
 
 A log's KEY may be any that it has had: the records in which one key takes the place of another lead from it to those
 before and behind it (docs/keys.md). A proof is checked with the key that had signed when it was made. The KEY of a
@@ -23,6 +24,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
@@ -96,8 +98,9 @@ def signed_by(note, key):
             continue
         message, signature = text.encode(), data[4:]
         if kind == COSIGNER_KEY:
-            time, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-            message = f"cosignature/v1\ntime {time}\n".encode() + message
+            date, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            need(date <= time.time() + 300, f"the cosignature of {name} is dated in the future")
+            message = f"cosignature/v1\ntime {date}\n".encode() + message
         try:
             public_key.verify(signature, message)
         except InvalidSignature:
@@ -260,6 +263,15 @@ def bodies(bundle):
         at = end
 
 
+def sealed_part(body, index):
+    """The sealed part that a record names, if it names one."""
+    try:
+        sealed = json.loads(body)["sealed"] if b'"sealed"' in body or b"\\" in body else {}
+        return index, bytes.fromhex(sealed["sha256"]), sealed["size"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def check_log(database, row, key, cosigners):
     """All of a log: leaf hashes, every tile, the root at every checkpoint, signatures and cosignatures."""
     log, size = row
@@ -267,22 +279,26 @@ def check_log(database, row, key, cosigners):
     tiles = {(level, number): data for level, number, data in
              database.execute("SELECT level, number, data FROM tile WHERE log = ?", (log,))}  # fmt: skip
     # Level 0 has the leaf hashes; a hash of each level above stands for 256 below it.
-    hashes, changes = [], []
+    hashes, changes, sealed = [], [], set()
     for expected, (number, compressed, data) in enumerate(rows):
         need(number == expected, f"entry bundle {expected} is missing")
         for body in bodies(unpack(data) if compressed else data):
             changes += filter(None, [key_change(body, len(hashes), key[0])])
+            sealed.update(filter(None, [sealed_part(body, len(hashes))]))
             hashes.append(leaf_hash(body))
         full = len(hashes) == (number + 1) * WIDTH
         need(full or len(hashes) == size, f"entry bundle {number} has the wrong number of entries")
     need(len(hashes) == size, f"{len(hashes)} entries where {size} are said to be")
     # The entries say which key signs when; that they are the log's own is what their roots are signed for, below.
     keys, heads = reigns(key, changes), {}
+    # Whoever leaves out checkpoints could put what they like behind the last one.
     for signed_size, root, note in database.execute("SELECT size, root, note FROM checkpoint WHERE log = ?", (log,)):
         signers = [each for each, start, end in keys if start <= signed_size <= end and signed_by(note, each)]
         need(signers, f"the checkpoint of size {signed_size} is not signed by a key that signs at that size")
         need(checkpoint(note, signers[0]) == (signed_size, root), f"the one of size {signed_size} says otherwise")
         heads[signed_size] = root, note
+    newest = max(heads, default=0)
+    need(newest >= size, f"no checkpoint covers the entries from {newest} on (a transfer may be under way)")
     levels = [hashes]
     while levels[-1]:
         below = levels[-1]
@@ -310,14 +326,18 @@ def check_log(database, row, key, cosigners):
         need(total == root, f"the entries do not have the root that was signed at size {signed_size}")
     checked = 0
     given = "SELECT cosigner, size, time, line FROM cosignature WHERE log = ?"
-    for name, at, time, line in database.execute(given, (log,)):
+    for name, at, date, line in database.execute(given, (log,)):
         if name in cosigners:
             need(at in heads, f"a cosignature on size {at}, which has no checkpoint")
             text = heads[at][1][: heads[at][1].rindex("\n\n") + 2]
             said = int.from_bytes(base64.b64decode(line.split(" ")[2], validate=True)[4:12], "big")
-            need(said == time, f"a cosignature of {name} on size {at} of another time")
+            need(said == date, f"a cosignature of {name} on size {at} of another time")
             need(cosigned_by(f"{text}{line}\n", cosigners[name], said), f"no cosignature of {name} on size {at}")
             checked += 1
+    parts = "SELECT entry, sha256, size, data FROM blob WHERE log = ? AND data IS NOT NULL"
+    for index, digest, length, data in database.execute(parts, (log,)):
+        need((index, digest, length) in sealed, f"entry {index} does not name the sealed part that is kept of it")
+        need((sha256(data), len(data)) == (digest, length), f"the sealed part of entry {index} is not what it names")
     rotations = f", {len(keys) - 1} changes of key" if len(keys) > 1 else ""
     return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures{rotations}"
 
@@ -343,25 +363,35 @@ def check_home(path, keys):
         try:
             key = named.get(origin) or parse_key(vkey)
             need(key[0] == origin, f"its key is that of {key[0]}")
-            print(f"{origin}: sound; {check_log(database, (log, size), key, cosigners)}")
+            found = check_log(database, (log, size), key, cosigners)
+            whose = "" if named.pop(origin, None) else "; WHOSE IT IS IS NOT PROVED: its key was not given"
+            print(f"{origin}: sound; {found}{whose}")
         except (Wrong, ValueError, subprocess.CalledProcessError) as problem:
             failed = True
+            named.pop(origin, None)
             print(f"{origin}: NOT SOUND; {problem}")
+    for origin in named:
+        print(f"{origin}: NOT PROVED: its key was given, and no such log is here")
     return 1 if failed else 0
 
 
 def main(arguments):
-    if len(arguments) >= 2 and arguments[0] == "home":
-        return check_home(arguments[1], [parse_key(text) for text in arguments[2:]])
-    if len(arguments) < 4 or arguments[0] != "proof":
+    if arguments[:1] not in (["home"], ["proof"]) or len(arguments) < (2 if arguments[0] == "home" else 4):
         print(__doc__, file=sys.stderr)
         return 64
+    try:
+        keys = [parse_key(text) for text in arguments[2 if arguments[0] == "home" else 3 :]]
+    except (Wrong, ValueError) as problem:
+        print(f"no KEY name+hash+base64: {problem}", file=sys.stderr)
+        return 64
+    if arguments[0] == "home":
+        return check_home(arguments[1], keys)
     with open(arguments[1], encoding="utf-8") as file:
         text = file.read()
     with open(arguments[2], "rb") as file:
         body = file.read()
     try:
-        index, size, by = check_proof(text, body, [parse_key(text) for text in arguments[3:]])
+        index, size, by = check_proof(text, body, keys)
     except (Wrong, ValueError) as problem:
         print(f"NOT SOUND; {problem}")
         return 1

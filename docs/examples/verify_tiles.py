@@ -25,11 +25,11 @@ def tile_path(number, width):
 
 
 def read(folder, level, number, width):
-    """A tile or bundle; a partial one may have gone once the full one was there."""
-    for path in (tile_path(number, width), tile_path(number, WIDTH)):
+    """A tile or bundle, its path and its width: a partial one may have gone once the full one was there."""
+    for path, found in (tile_path(number, width), width), (tile_path(number, WIDTH), WIDTH):
         try:
             with open(os.path.join(folder, "tile", str(level), path), "rb") as file:
-                return file.read(), f"tile/{level}/{path}"
+                return file.read(), f"tile/{level}/{path}", found
         except FileNotFoundError:
             continue
     raise Wrong(f"tile/{level}/{tile_path(number, width)} is missing")
@@ -40,7 +40,8 @@ def check_level(folder, level, hashes):
     above = []
     for number in range((len(hashes) + WIDTH - 1) // WIDTH):
         expected = hashes[number * WIDTH : (number + 1) * WIDTH]
-        data, path = read(folder, level, number, len(expected))
+        data, path, found = read(folder, level, number, len(expected))
+        need(len(data) == 32 * found, f"{path} has {len(data)} bytes, not {32 * found}")
         need(data[: 32 * len(expected)] == b"".join(expected), f"{path} is not what is below it")
         if len(expected) == WIDTH:
             above.append(tree_hash(expected))
@@ -56,10 +57,10 @@ def check(folder, keys):
     hashes, changes, mirrors = [], [], []
     while len(hashes) < size:
         width = min(WIDTH, size - len(hashes))
-        data, path = read(folder, "entries", len(hashes) // WIDTH, width)
-        found = list(bodies(data))[:width]
-        need(len(found) == width, f"{path} has {len(found)} entries, not {width}")
-        for body in found:
+        data, path, whole = read(folder, "entries", len(hashes) // WIDTH, width)
+        found = list(bodies(data))
+        need(len(found) == whole, f"{path} has {len(found)} entries, not {whole}")
+        for body in found[:width]:
             changes += filter(None, [key_change(body, len(hashes), log[0])])
             mirrors += filter(None, [mirror_change(body, node)])
             hashes.append(leaf_hash(body))
