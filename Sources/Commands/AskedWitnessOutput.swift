@@ -51,9 +51,10 @@ extension WitnessBook.OfLog {
     func line(of origin: String) -> String {
         let state =
             quorum.isMet
-            ? "met at \(grouped(quorum.size)) entries"
-            : "NOT met at \(grouped(quorum.size)) entries"
+            ? "met at \(groupedCount(quorum.size, "entry", "entries"))"
+            : "NOT met at \(groupedCount(quorum.size, "entry", "entries"))"
                 + (quorum.met.map { ", but at \(grouped($0.size)), \(moment($0.time))" } ?? "")
-        return "\(origin): \(quorum.count) of \(witnesses.count) witnesses, quorum \(quorum.needed) \(state)"
+        return
+            "\(origin): \(quorum.count) of \(groupedCount(witnesses.count, "witness", "witnesses")), quorum \(quorum.needed) \(state)"
     }
 }

@@ -59,7 +59,9 @@ struct BackupCommand: ParsableCommand {
             table.add(log.origin, grouped(log.size), log.isOwn ? "own" : "replica")
         }
         table.print()
-        Output.line("\(printable(file)): \(grouped(report.size)) bytes, \(report.manifest.files.count) other files")
+        Output.line(
+            "\(printable(file)): \(grouped(report.size)) bytes, \(groupedCount(report.manifest.files.count, "other file", "other files"))"
+        )
         Output.line("SHA-256 \(report.sha256.hex)")
         if !report.manifest.hasKeys {
             Output.note(

@@ -10,6 +10,8 @@ struct EvidenceCheck {
     private let evidence: RecordEvidence
     private let isWhole: Bool
     private let known: [VerifierKey]
+    /// Whether the keys were named one by one, and not taken from a policy or a home.
+    private let isAskedFor: Bool
     private let policy: WitnessPolicy?
 
     /// Throws where the file is malformed. Without keys those of the home count, if there is one.
@@ -23,6 +25,7 @@ struct EvidenceCheck {
         }
         isWhole = [UInt8](evidence.serialized.utf8) == bytes
         let given = try LogAudit.keys(keys) + (policy?.keys ?? [])
+        isAskedFor = policy == nil && !given.isEmpty
         known = try given.isEmpty ? EvidenceCheck.knownKeys(home) : given
     }
 
@@ -52,9 +55,29 @@ struct EvidenceCheck {
         }
         if !isWhole { problem("the page is not what its data say: somebody has changed one of them") }
         do {
-            let found = try evidence.verify(
+            var found = try evidence.verify(
                 logKey: logKeys.contains(where: evidence.isVouched(for:))
                     ? evidence.logKey : logKeys.first ?? evidence.logKey)
+            // A key that the reader knows and the file does not have, such as that of a witness.
+            for key in known where key.algorithm == .cosignature && !evidence.cosignerKeys.contains(key) {
+                for line in evidence.proof.note.signatures where key.isNamed(by: line) {
+                    found.unknownLines -= 1
+                    guard let cosignature = try? Cosignature(line),
+                        (try? cosignature.verify(found.checkpoint, by: key)) != nil
+                    else {
+                        problem("the cosignature of \(key.name) does not verify")
+                        continue
+                    }
+                    found.cosignatures.append(RecordEvidence.DatedKey(key: key, time: cosignature.time))
+                }
+            }
+            let latest = Clock.now() + WitnessPolicy.clockTolerance
+            for cosignature in found.cosignatures where cosignature.time > latest {
+                report.unproved.append(
+                    "what \(cosignature.key.name) says: its cosignature is dated \(moment(cosignature.time)), in the future"
+                )
+            }
+            found.cosignatures.removeAll { $0.time > latest }
             finding = found
             report.entries = 1
             verdict = policy?.judge(found.checkpoint, cosignatures: evidence.proof.note.signatures, now: Clock.now())
@@ -63,7 +86,14 @@ struct EvidenceCheck {
                 report.unproved.append("that \(cosignature.key.text) is a key of \(cosignature.key.name)")
             }
             if found.unknownLines > 0 {
-                report.unproved.append("\(found.unknownLines) further signatures: the file has no key for them")
+                report.unproved.append(
+                    "\(counted(found.unknownLines, "further signature", "further signatures")): the file has no key for "
+                        + (found.unknownLines == 1 ? "it" : "them"))
+            }
+            // What was asked for and is not there is not passed over.
+            for key in known where isAskedFor && key.algorithm == .cosignature {
+                guard !found.cosignatures.contains(where: { $0.key.name == key.name }) else { continue }
+                report.unproved.append("that \(key.name) has cosigned: the file has no cosignature by it")
             }
         } catch {
             problem(CommandFailure(error).description)
@@ -113,10 +143,15 @@ struct EvidenceCheck {
         if let verdict { policy?.show(verdict, of: reference) }
         if let finding, isProved {
             Output.line(
-                Style.green("\(reference) is what was signed") + ", under \(grouped(finding.checkpoint.size)) entries")
+                Style.green("\(reference) is what was signed")
+                    + ", under \(groupedCount(finding.checkpoint.size, "entry", "entries"))")
         }
         for cosignature in finding?.cosignatures ?? [] where isKnown(cosignature.key) {
-            Output.line("\(cosignerText(cosignature.key.name)), \(moment(cosignature.time))")
+            // Keys in the file are those of nodes that hold the log; another may be a witness', whatever it is called.
+            let holds = evidence.cosignerKeys.contains(cosignature.key)
+            let name = cosignature.key.name
+            Output.line(
+                "\(holds ? cosignerText(name) : "cosigned by \(printable(name))"), \(moment(cosignature.time))")
         }
         for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
     }

@@ -21,8 +21,12 @@ struct ForkCheck {
         } catch {
             throw CommandFailure(.badInput, "\(path): \(CommandFailure(error).description)")
         }
+        // Keys of other logs and of cosigners say nothing of this one.
+        let name = evidence.key.name
         self.keys =
-            try keys.isEmpty ? ForkCheck.knownKeys(of: evidence.origin, key: evidence.key.text, home: home) : keys
+            try keys.isEmpty
+            ? ForkCheck.knownKeys(of: evidence.origin, key: evidence.key.text, home: home)
+            : LogAudit.keys(keys).filter { KeyName.same($0.name, name) }.map(\.text)
     }
 
     private static func knownKeys(of origin: String, key: String, home: String?) throws -> [String] {
@@ -41,7 +45,7 @@ struct ForkCheck {
         }
     }
 
-    /// Exit status 1 where it proves nothing, or not against the log's key.
+    /// Exit status 1 where it proves nothing, or not under a key that is known to be the log's.
     func show(json: Bool) throws {
         let finding: ForkEvidence.Finding
         do {
@@ -49,14 +53,15 @@ struct ForkCheck {
         } catch {
             return try refuse(CommandFailure(error).description, json)
         }
-        guard keys.isEmpty || keys == [evidence.key.text] else {
+        guard keys.isEmpty || keys.contains(evidence.key.text) else {
             return try refuse("it is under the key \(evidence.key.text), which is not the log's", json)
         }
         let unproved = keys.isEmpty ? ["that the key in it is the log's: compare it with a peer card"] : []
+        let isProved = unproved.isEmpty
         if json {
-            return Output.json(
+            Output.json(
                 [
-                    JSONMember("ok", .bool(true)), JSONMember("fork", .bool(true)),
+                    JSONMember("ok", .bool(isProved)), JSONMember("fork", .bool(true)),
                     JSONMember("origin", .string(finding.origin)), JSONMember("vkey", .string(evidence.key.text)),
                 ] + finding.members + [
                     JSONMember(
@@ -66,16 +71,27 @@ struct ForkCheck {
                                 .object([
                                     JSONMember("origin", .string(finding.origin)),
                                     JSONMember("size", .integer(Int64(clamping: size))),
-                                    JSONMember("root", .string(root.base64)), JSONMember("ok", .bool(true)),
+                                    JSONMember("root", .string(root.base64)), JSONMember("ok", .bool(isProved)),
                                 ])
                             })),
                     JSONMember("problems", .array([])),
                     JSONMember("unproved", .array(unproved.map { .string($0) })),
                 ])
+        } else {
+            show(finding, unproved)
         }
-        Output.line(Style.red("\(printable(finding.origin)) forked: \(finding.text)"))
+        // Anybody can sign two histories with a key of their own.
+        if !isProved { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
+    }
+
+    private func show(_ finding: ForkEvidence.Finding, _ unproved: [String]) {
+        let origin = printable(finding.origin)
+        Output.line(
+            unproved.isEmpty
+                ? Style.red("\(origin) forked: \(finding.text)")
+                : Style.yellow("\(origin): two histories were signed, under a key that nobody here knows"))
         for (size, root) in zip(finding.sizes, finding.roots) {
-            Output.line("  signed at \(grouped(size)) entries: \(root.base64)")
+            Output.line("  signed at \(groupedCount(size, "entry", "entries")): \(root.base64)")
         }
         Output.line("  both under \(printable(evidence.key.text))")
         for text in unproved { Output.line(Style.yellow("not proved: \(text)")) }

@@ -67,16 +67,33 @@ struct ProofCheck {
         return body
     }
 
+    /// Who of those asked for has cosigned, and when. Throws where a date is ahead of this machine's clock.
+    private func datedCosignatures() throws -> [(name: String, time: UInt64)] {
+        let latest = Clock.now() + WitnessPolicy.clockTolerance
+        return try cosigners.flatMap { key in
+            try proof.note.signatures.filter { key.isNamed(by: $0) }.map { line in
+                let time = try Cosignature(line).time
+                guard time <= latest else {
+                    throw CommandFailure(
+                        .badInput, "the cosignature of \(printable(key.name)) is dated \(moment(time)), in the future")
+                }
+                return (key.name, time)
+            }
+        }
+    }
+
     /// Prints the answer; ends with 1 where it is no.
     func show(json: Bool) throws {
         var report = AuditReport()
         var checkpoint: Checkpoint?
+        var dated: [(name: String, time: UInt64)] = []
         var verdict: WitnessPolicy.Verdict?
         do {
             let verified = try proof.verify(
                 body: body, logKey: logKey, cosigners: cosigners, requiredCosignatures: cosigners.count,
                 hasher: MerkleHasher())
             checkpoint = verified
+            dated = try datedCosignatures()
             report.entries = 1
             report.logs = [
                 AuditReport.LogResult(
@@ -105,13 +122,22 @@ struct ProofCheck {
         let known = cosigners + (policy?.witnesses.map(\.key) ?? []) + [logKey]
         let unchecked = proof.note.signatures.count { line in !known.contains { $0.isNamed(by: line) } }
         if unchecked > 0 {
-            report.unproved = ["\(unchecked) further signatures in \(name): no key was given for them"]
+            report.unproved = [
+                "\(counted(unchecked, "further signature", "further signatures")) in \(name): no key was given for "
+                    + (unchecked == 1 ? "it" : "them")
+            ]
         }
         if json {
             let judged = verdict.flatMap { verdict in
                 policy.map { [JSONMember("policy", .object($0.members(of: verdict)))] }
             }
-            Output.json(report.members + (judged ?? []))
+            let cosignedBy = dated.map { cosignature in
+                JSONValue.object([
+                    JSONMember("node", .string(cosignature.name)),
+                    JSONMember("time", .string(moment(cosignature.time))),
+                ])
+            }
+            Output.json(report.members + [JSONMember("cosigned_by", .array(cosignedBy))] + (judged ?? []))
         } else {
             if let verdict { policy?.show(verdict, of: logKey.name) }
             for problem in report.problems {
@@ -120,7 +146,10 @@ struct ProofCheck {
             if let checkpoint, report.isSound {
                 Output.line(
                     Style.green("\(checkpoint.origin)#\(proof.index) is what was signed")
-                        + ", under \(grouped(checkpoint.size)) entries")
+                        + ", under \(groupedCount(checkpoint.size, "entry", "entries"))")
+                for cosignature in dated {
+                    Output.line("cosigned by \(printable(cosignature.name)), \(moment(cosignature.time))")
+                }
             }
             for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
         }

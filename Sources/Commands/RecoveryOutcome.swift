@@ -46,7 +46,7 @@ struct RecoveryOutcome {
             if let error = report.error {
                 Output.note("entente: \(error.description)")
             } else {
-                Output.line("\(report.peer): received \(grouped(report.received)) records")
+                Output.line("\(report.peer): received \(groupedCount(report.received, "record", "records"))")
             }
             for refused in report.refused { Output.note("  \(printable(refused))") }
         }
@@ -76,7 +76,8 @@ struct RecoveryOutcome {
                         + "repeat `entente recover`, or go on in a successor log: `entente community successor`")
             } else if recovery.hasLostEntries {
                 Output.note(
-                    "\(origin): \(grouped(state.signed)) entries were signed, \(grouped(recovery.log.size)) are left, "
+                    "\(origin): \(groupedCount(state.signed, "entry was", "entries were")) signed, "
+                        + "\(grouped(recovery.log.size)) \(recovery.log.size == 1 ? "is" : "are") left, "
                         + "and no member has more: go on in a successor log, `entente community successor`")
             } else {
                 Output.note("\(origin): none of its members has a peer card here; add them with `entente peer add`")
@@ -84,7 +85,9 @@ struct RecoveryOutcome {
             for member in recovery.withoutCard { Output.note("\(origin): \(member) has no card and cannot be asked") }
         }
         if recovery.wantedBlobs > 0 {
-            Output.note("\(origin): \(grouped(recovery.wantedBlobs)) sealed parts have not come back yet")
+            Output.note(
+                "\(origin): \(groupedCount(recovery.wantedBlobs, "sealed part has", "sealed parts have")) not come back yet"
+            )
         }
     }
 }

@@ -87,7 +87,8 @@ struct RestoreCommand: ParsableCommand {
         table.print()
         Output.line(
             "\(report.manifest.node) in \(report.home), as of \(report.manifest.time); "
-                + "\(report.restored.count) other files put back, \(report.kept.count) were there and stayed")
+                + "\(groupedCount(report.restored.count, "other file", "other files")) put back, \(report.kept.count) "
+                + (report.kept.count == 1 ? "was there and stayed" : "were there and stayed"))
         for text in Set(report.audit?.unproved ?? []).sorted() {
             Output.line(Style.yellow(printable("not proved: \(text)")))
         }

@@ -73,7 +73,7 @@ struct ScrubCommand: AsyncParsableCommand {
         for problem in report.problems { Output.line(Style.red(printable(problem))) }
         let mended = report.repaired.isEmpty ? "" : "; \(grouped(report.repaired.count)) mended"
         if report.isSound {
-            Output.line(Style.green("\(grouped(report.checked)) entries are what was signed") + mended)
+            Output.line(Style.green(areSigned(report.checked)) + mended)
         } else {
             let hint = repair ? "" : "; `entente scrub --repair` asks partners for it"
             Output.line(Style.red("\(grouped(report.damaged.count)) damaged") + mended + hint)

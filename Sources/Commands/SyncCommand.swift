@@ -74,7 +74,7 @@ struct SyncCommand: AsyncParsableCommand {
             Output.note("entente: \(error.description)")
         } else {
             Output.line(
-                "\(report.peer): received \(grouped(report.received)), sent \(grouped(report.sent)) records; "
+                "\(report.peer): received \(grouped(report.received)), sent \(groupedCount(report.sent, "record", "records")); "
                     + (report.repaired > 0 ? "mended \(grouped(report.repaired)) damaged places; " : "")
                     + "\(grouped(report.bytesIn)) bytes in, \(grouped(report.bytesOut)) out, "
                     + "\(seconds(report.seconds)) s")

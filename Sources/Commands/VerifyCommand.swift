@@ -22,7 +22,7 @@ struct VerifyCommand: ParsableCommand {
             deleted.
 
             With --since, entries that the audit of that report has read are not read again, once it is proved that \
-            the log goes on from them.
+            the log goes on from them. Tiles are read anew, and have to go on from them.
 
             With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
             record's body is that of --body, and no home is needed then; else it is the one in this home. Evidence of a \
@@ -51,7 +51,8 @@ struct VerifyCommand: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A home, a copied node.sqlite, a backup, a tlog-proof or an evidence file; - for standard input.",
+            "A home, a copied node.sqlite, a backup, a folder or address of tiles, a tlog-proof or an evidence file; - for "
+                + "standard input.",
             valueName: "path"))
     var path: String?
 
@@ -62,7 +63,7 @@ struct VerifyCommand: ParsableCommand {
     var vkey: [String] = []
 
     @Option(
-        help: ArgumentHelp("The key of a node that must have cosigned a tile folder's checkpoint.", valueName: "key"))
+        help: ArgumentHelp("The key of a node that must have cosigned, with tiles and proof files.", valueName: "key"))
     var cosigner: [String] = []
 
     @OptionGroup var web: WebOptions
@@ -113,33 +114,43 @@ struct VerifyCommand: ParsableCommand {
                     index: withIndex ? AuditSource.index(beside: databases.database, at: path) : nil))
         }
         if let path {
-            guard origins.isEmpty, since == nil else {
+            guard origins.isEmpty else {
                 throw CommandFailure(
-                    .usage, "--log and --since go with a home or its database, not with a proof file or with tiles")
-            }
-            if WebAccess.isAddress(path) {
-                let client = try web.access.client(path, home: global.home)
-                return try TilesCheck(client: client, keys: vkey, cosigners: cosigner).show(json: global.json)
-            }
-            if TilesCheck.isFolder(path) {
-                return try TilesCheck(folder: path, keys: vkey, cosigners: cosigner).show(json: global.json)
+                    .usage, "--log goes with a home or its database, not with a proof file or with tiles")
             }
             let policy = try policyFile().first
+            if WebAccess.isAddress(path) || TilesCheck.isFolder(path) {
+                let since = try since.map { try LogAudit.earlier($0) }
+                guard body == nil else { throw CommandFailure(.usage, "--body goes with a proof file, not with tiles") }
+                let check =
+                    WebAccess.isAddress(path)
+                    ? try TilesCheck(
+                        client: web.access.client(path, home: global.home), keys: vkey, cosigners: cosigner,
+                        policy: policy, since: since)
+                    : try TilesCheck(folder: path, keys: vkey, cosigners: cosigner, policy: policy, since: since)
+                return try check.show(json: global.json)
+            }
+            guard since == nil else {
+                throw CommandFailure(.usage, "--since goes with whole logs, not with a proof or evidence file")
+            }
             let bytes = try InputFile.read(
                 path, limit: max(ForkEvidence.maximumByteCount, RecordEvidence.maximumByteCount))
             if RecordEvidence.isEvidence(bytes) {
                 guard body == nil else { throw CommandFailure(.usage, "evidence has its record's body in it") }
+                try refuseCosigner()
                 return try EvidenceCheck(path: path, bytes: bytes, keys: vkey, policy: policy, home: global.home)
                     .show(json: global.json)
             }
             if ForkEvidence.isEvidence(bytes) {
+                try refuseCosigner()
+                guard policy == nil else { throw CommandFailure(.usage, "a policy says nothing of a fork") }
                 return try ForkCheck(path: path, bytes: bytes, keys: vkey, home: global.home).show(json: global.json)
             }
             guard !vkey.isEmpty || policy?.logs.isEmpty == false else {
                 throw CommandFailure(.usage, "a proof file needs the log's key; give it with --vkey")
             }
             let check = try ProofCheck(
-                path: path, bytes: bytes, keys: vkey, policy: policy, body: body, home: global.home)
+                path: path, bytes: bytes, keys: vkey + cosigner, policy: policy, body: body, home: global.home)
             return try check.show(json: global.json)
         }
         let node = try global.open()
@@ -157,12 +168,24 @@ struct VerifyCommand: ParsableCommand {
         try policy.map { [try WitnessPolicy(path: $0)] } ?? []
     }
 
+    /// What is asked for and would not be looked at is refused.
+    private func refuseCosigner() throws {
+        guard cosigner.isEmpty else {
+            throw CommandFailure(.usage, "--cosigner goes with tiles and proof files; here --vkey takes the key")
+        }
+    }
+
     private func audit(_ audit: LogAudit) throws {
+        try refuseCosigner()
         let earlier = try since.map { try LogAudit.earlier($0) }
         let bar = ProgressBar("verifying", isQuiet: global.json)
         let begin = ContinuousClock.now
         var report = try audit.run(origins: origins, since: full ? nil : earlier) { bar.update($0, of: $1) }
         bar.finish()
+        let here = Set(try audit.store.logs().map(\.origin))
+        for key in try LogAudit.keys(vkey) where key.algorithm == .ed25519 && !here.contains(key.name) {
+            report.unproved.append("anything of \(key.name): its key was given, and no such log is in \(audit.name)")
+        }
         let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
         let judged = try policyFile().first.map { policy in
             let logs = Set(report.logs.map(\.origin))
@@ -175,7 +198,7 @@ struct VerifyCommand: ParsableCommand {
             Output.json(audit.header + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
         } else {
             for log in judged?.logs ?? [] where log.isListed {
-                judged?.policy.show(log.verdict, of: "\(log.origin), \(grouped(log.size)) entries")
+                judged?.policy.show(log.verdict, of: "\(log.origin), \(groupedCount(log.size, "entry", "entries"))")
             }
             show(report, duration, isProved: isProved)
         }
@@ -192,7 +215,9 @@ struct VerifyCommand: ParsableCommand {
         }
         table.print()
         for log in report.logs where log.erased > 0 {
-            Output.line("\(log.origin): \(grouped(log.erased)) sealed parts erased by their author; none is missing")
+            Output.line(
+                "\(log.origin): \(groupedCount(log.erased, "sealed part", "sealed parts")) erased by their author; none is "
+                    + "missing")
         }
         for file in report.evidence where file.isSound {
             Output.line("\(printable(file.path)): \(printable(file.subject ?? "")) \(printable(file.text))")
@@ -203,12 +228,11 @@ struct VerifyCommand: ParsableCommand {
         }
         for text in Set(report.unproved).sorted() { Output.line(Style.yellow(printable("not proved: \(text)"))) }
         if !report.isSound {
-            Output.line(Style.red("\(report.problems.count) problems"))
+            Output.line(Style.red(groupedCount(report.problems.count, "problem", "problems")))
         } else if !isProved {
-            Output.line(Style.yellow("no problem was found, but no known key vouches for what was read"))
+            Output.line(Style.yellow("no problem was found, but no known key vouches for all that was read"))
         } else {
-            Output.line(
-                Style.green("\(grouped(report.entries)) entries are what was signed") + " (\(seconds(duration)) s)")
+            Output.line(Style.green(areSigned(report.entries)) + " (\(seconds(duration)) s)")
         }
     }
 }

@@ -14,6 +14,11 @@ struct TilesCheck {
     private let source: (_ prefix: String) -> any PublishedSource
     private let logs: [(origin: String, keys: [VerifierKey])]
     private let cosigners: [VerifierKey]
+    private let policy: WitnessPolicy?
+    /// The report of an earlier audit, which the logs have to go on from.
+    private let since: AuditRecord?
+    /// The folder, where it is one and not a server.
+    private let folder: String?
 
     /// Whether the path is a folder, and no home.
     static func isFolder(_ path: String) -> Bool {
@@ -23,27 +28,40 @@ struct TilesCheck {
     }
 
     /// The logs of a folder.
-    init(folder: String, keys: [String], cosigners: [String]) throws {
+    init(folder: String, keys: [String], cosigners: [String], policy: WitnessPolicy?, since: AuditRecord?) throws {
         let base = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        try self.init(place: folder, keys: keys, cosigners: cosigners) {
+        try self.init(
+            place: folder, folder: base, keys: keys, cosigners: cosigners, policy: policy, since: since
+        ) {
             FolderSource(path: $0.isEmpty ? base : "\(base)/\($0.dropLast())")
         }
     }
 
     /// The logs of a server.
-    init(client: WebClient, keys: [String], cosigners: [String]) throws {
-        try self.init(place: client.address.description, keys: keys, cosigners: cosigners) {
+    init(
+        client: WebClient, keys: [String], cosigners: [String], policy: WitnessPolicy?, since: AuditRecord?
+    ) throws {
+        try self.init(
+            place: client.address.description, folder: nil, keys: keys, cosigners: cosigners, policy: policy,
+            since: since
+        ) {
             WebSource(client, prefix: $0)
         }
     }
 
     private init(
-        place: String, keys: [String], cosigners: [String],
-        source: @escaping (_ prefix: String) -> any PublishedSource
+        place: String, folder: String?, keys: [String], cosigners: [String], policy: WitnessPolicy?,
+        since: AuditRecord?, source: @escaping (_ prefix: String) -> any PublishedSource
     ) throws {
         self.place = place
+        self.folder = folder
+        self.policy = policy
+        self.since = since
         self.source = source
-        let keys = try keys.map { try TilesCheck.key($0, "--vkey") }
+        var keys = try keys.map { try TilesCheck.key($0, "--vkey") }
+        // Where logs are named one by one, others that a policy lists need not be here.
+        let named = Set(keys.filter { $0.algorithm == .ed25519 }.map(\.name))
+        keys += (policy?.logs.map(\.key) ?? []).filter { named.isEmpty || named.contains($0.name) }
         self.cosigners =
             keys.filter { $0.algorithm == .cosignature } + (try cosigners.map { try TilesCheck.key($0, "--cosigner") })
         guard self.cosigners.allSatisfy({ $0.algorithm == .cosignature }) else {
@@ -77,15 +95,17 @@ struct TilesCheck {
             let source = try self.source(find(log.origin))
             let bar = ProgressBar("verifying \(printable(log.origin))", isQuiet: json)
             defer { bar.finish() }
-            let auditor = PublishedAuditor(source: source, logKeys: log.keys, cosigners: cosigners)
+            let auditor = PublishedAuditor(
+                source: source, logKeys: log.keys, cosigners: cosigners, earlier: earlier(log.origin))
             audits.append(try auditor.read { bar.update($0, of: $1) })
         }
-        let reports = audits.map { $0.report(ledBy: audits) }
+        let reports = audits.map { $0.report(ledBy: audits, policy: policy) }
+        let others = logs.compactMap { withoutEarlier($0.origin) } + unreadLogs()
         let isSound = reports.allSatisfy(\.isSound)
         if json {
-            Output.json(members(reports, isSound: isSound))
+            Output.json(members(reports, others, isSound: isSound))
         } else {
-            print(reports, Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000)
+            print(reports, others, Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000)
         }
         if !isSound { throw ExitCode(ExitStatus.answerIsNo.rawValue) }
     }
@@ -109,9 +129,58 @@ struct TilesCheck {
             .noInput, "no checkpoint of \(printable(origin)) in \(place); looked for \(tried.joined(separator: ", "))")
     }
 
+    /// What the earlier report says of a log that was sound then.
+    private func earlier(_ origin: String) -> PublishedWalk.Earlier? {
+        guard let since, let log = since.logs[origin], log.isSound else { return nil }
+        return PublishedWalk.Earlier(size: log.size, root: log.root, name: "the report of \(since.time)")
+    }
+
+    private func withoutEarlier(_ origin: String) -> String? {
+        guard let since, earlier(origin) == nil else { return nil }
+        return "\(origin): that it goes on from the report of \(since.time), "
+            + (since.logs[origin] == nil ? "which does not have it" : "in which it was not sound")
+    }
+
+    /// Logs that lie in the folder and whose keys were not given: nothing of them was read.
+    private func unreadLogs() -> [String] {
+        guard let folder else { return [] }
+        let asked = Set(logs.map(\.origin))
+        var found: [String] = []
+        var prefixes = TilesCheck.folders(in: folder)
+        prefixes += prefixes.flatMap { below in
+            TilesCheck.folders(in: "\(folder)/\(below)").map { "\(below)/\($0)" }
+        }
+        for prefix in prefixes {
+            guard case .bytes(let bytes)? = try? source("\(prefix)/").read(.checkpoint),
+                let origin = (try? Checkpoint(parsing: SignedNote(parsing: bytes).text))?.origin,
+                !asked.contains(origin)
+            else { continue }
+            found.append("\(origin) in \(prefix)/: its key was not given, and nothing of it was read")
+        }
+        return found
+    }
+
+    /// The folders in a folder in which a log may lie, sorted; the first thousands of them.
+    private static func folders(in path: String) -> [String] {
+        guard let stream = opendir(path) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while names.count < 4_096, let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if entry.pointee.d_type == UInt8(DT_DIR), !name.hasPrefix("."), name != "tile" { names.append(name) }
+        }
+        return names.sorted()
+    }
+
     // MARK: The answer
 
-    private func print(_ reports: [PublishedReport], _ duration: Double) {
+    private func print(_ reports: [PublishedReport], _ others: [String], _ duration: Double) {
+        for report in reports {
+            guard let verdict = report.verdict else { continue }
+            policy?.show(verdict, of: "\(report.origin), \(groupedCount(report.size, "entry", "entries"))")
+        }
         var table = Table("LOG", "ENTRIES", "BUNDLES", "TILES", "COSIGNATURES", "RESULT")
         for report in reports {
             table.add(
@@ -139,16 +208,19 @@ struct TilesCheck {
                 Output.line(Style.yellow("not checked: \(printable(report.origin)): \(printable(text))"))
             }
         }
+        for text in others { Output.line(Style.yellow("not checked: \(printable(text))")) }
         let count = reports.reduce(0) { $0 + $1.problemCount }
         Output.line(
             count == 0
-                ? Style.green("\(grouped(reports.reduce(0) { $0 + $1.size })) entries are what was signed")
-                    + " (\(seconds(duration)) s)" : Style.red(count == 1 ? "1 problem" : "\(grouped(count)) problems"))
+                ? Style.green(areSigned(reports.reduce(0) { $0 + $1.size })) + " (\(seconds(duration)) s)"
+                : Style.red(groupedCount(count, "problem", "problems")))
     }
 
-    private func members(_ reports: [PublishedReport], isSound: Bool) -> [JSONMember] {
+    private func members(_ reports: [PublishedReport], _ others: [String], isSound: Bool) -> [JSONMember] {
         func integer(_ value: some BinaryInteger) -> JSONValue { .integer(Int64(clamping: value)) }
         return [
+            JSONMember("format", .string(AuditRecord.format)), JSONMember("time", .string(Clock.timestamp.text)),
+            JSONMember("program", .string("entente \(EntenteCommand.configuration.version)")),
             JSONMember("ok", .bool(isSound)), JSONMember("source", .string(place)),
             JSONMember("entries", integer(reports.reduce(0) { $0 + $1.size })),
             JSONMember(
@@ -187,7 +259,24 @@ struct TilesCheck {
             JSONMember("problem_count", integer(reports.reduce(0) { $0 + $1.problemCount })),
             JSONMember(
                 "unproved",
-                .array(reports.flatMap { report in report.unproved.map { .string("\(report.origin): \($0)") } })),
-        ]
+                .array(
+                    reports.flatMap { report in report.unproved.map { .string("\(report.origin): \($0)") } }
+                        + others.map { .string($0) })),
+        ] + judged(reports)
+    }
+
+    /// What the policy says of each log, if there is one.
+    private func judged(_ reports: [PublishedReport]) -> [JSONMember] {
+        guard let policy else { return [] }
+        let logs = reports.compactMap { report in
+            report.verdict.map { verdict in
+                JSONValue.object(
+                    [
+                        JSONMember("origin", .string(report.origin)),
+                        JSONMember("size", .integer(Int64(clamping: report.size))),
+                    ] + policy.members(of: verdict))
+            }
+        }
+        return [JSONMember("policy", .object([JSONMember("logs", .array(logs))]))]
     }
 }

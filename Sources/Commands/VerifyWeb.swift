@@ -16,9 +16,6 @@ struct WebAccess {
     /// A PEM file of authorities that vouch for the server's name.
     var authority: String?
 
-    /// What trust calls the server, whoever it turns out to be.
-    private static let server = "server"
-
     static func isAddress(_ text: String) -> Bool { text.contains("://") }
 
     func client(_ text: String, home: String?) throws -> WebClient {
@@ -33,7 +30,7 @@ struct WebAccess {
         let identity = try identity(node)
         let configuration = TLSConfiguration(
             identity: identity, trust: try trust(address, node, identity), applicationProtocols: [])
-        return WebClient(address, context: try TLSContext(configuration), server: WebAccess.server)
+        return WebClient(address, context: try TLSContext(configuration), server: address.authority)
     }
 
     private func node(_ home: String?) throws -> Node? {
@@ -63,19 +60,21 @@ struct WebAccess {
     }
 
     private func trust(_ address: WebAddress, _ node: Node?, _ identity: TLSIdentity) throws -> PeerTrust {
+        // Trust calls the server by its address, whoever it turns out to be.
+        let server = address.authority
         if let pin {
             guard let bytes = Hexadecimal.decode(pin.hasPrefix("sha256:") ? String(pin.dropFirst(7)) : pin),
                 let pin = Pin(bytes)
             else { throw CommandFailure(.usage, "--pin takes 64 hexadecimal digits, as `tls_pins` of a peer card") }
-            return PeerTrust(pins: [pin: WebAccess.server])
+            return PeerTrust(pins: [pin: server])
         }
         if authority == nil, let node {
             // Any partner whose card is here, or this node itself.
             var trust = try node.tls().configuration.trust
-            trust.pins = trust.pins.mapValues { _ in WebAccess.server }
-            if let own = Pin(identity.subjectPublicKeyInfoPin) { trust.pins[own] = WebAccess.server }
+            trust.pins = trust.pins.mapValues { _ in server }
+            if let own = Pin(identity.subjectPublicKeyInfoPin) { trust.pins[own] = server }
             if var authority = trust.authority {
-                authority.names = authority.names.mapValues { _ in WebAccess.server }
+                authority.names = authority.names.mapValues { _ in server }
                 trust.authority = authority
             }
             return trust
@@ -83,7 +82,7 @@ struct WebAccess {
         let authorities = try authority.map {
             try InputFile.read($0, limit: HomeFolder.maximumCertificateByteCount)
         }
-        return try address.trust(authorities: authorities ?? SystemAuthorities.read(), calling: WebAccess.server)
+        return try address.trust(authorities: authorities ?? SystemAuthorities.read(), calling: server)
     }
 }
 

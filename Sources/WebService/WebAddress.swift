@@ -36,7 +36,7 @@ public struct WebAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Host and port as a request names them.
-    var authority: String {
+    public var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == 443 ? name : "\(name):\(port)"
     }

@@ -253,7 +253,8 @@ private final class AnswerReader: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(context, error)
+        let isNoAnswer = error is HTTPParserError || error is NIOHTTPDecoderError
+        fail(context, isNoAnswer ? TLSError(.protocolViolation, "the server does not speak HTTP/1.1: \(error)") : error)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

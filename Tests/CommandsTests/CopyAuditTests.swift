@@ -1,6 +1,8 @@
+import Cryptography
 import Foundation
 import Glibc
 import Testing
+import TransparencyLog
 
 /// A home or a copy of its database can be audited by whoever gets it: nothing is written, no key of the node is needed,
 /// and what nobody vouches for is not called sound.
@@ -66,6 +68,64 @@ import Testing
         let outcome = try scene.verify(file, ["--vkey", scene.logKey])
         #expect(outcome.status == 1)
         #expect(AuditScene.problems(outcome).contains { $0.hasPrefix(AuditScene.origin) && $0.contains("the key") })
+    }
+
+    /// Whoever writes a database can leave out the checkpoints, and call an own log a replica.
+    @Test(arguments: ["", "UPDATE log SET own = 0", "UPDATE log SET recovering = 1"])
+    func aLogThatNoCheckpointCoversIsNotSound(change: String) throws {
+        let scene = try AuditScene()
+        for node in ["us", "kr"] {
+            let file = try scene.copy(of: node, named: "copy-\(node)")
+            try DatabaseFile(file).execute(
+                "DELETE FROM checkpoint; DELETE FROM cosignature; DELETE FROM latest_cosignature; \(change)")
+            let outcome = try scene.verify(file, scene.keys + ["--log", AuditScene.origin])
+            #expect(outcome.status == 1 && AuditScene.log(outcome)?["ok"] as? Bool == false, "\(outcome.output)")
+            #expect(AuditScene.problems(outcome).contains { $0.hasPrefix("\(AuditScene.origin)#0: entries behind") })
+        }
+    }
+
+    @Test func aLogWhoseKeyWasGivenAndThatIsNotHereIsNamed() throws {
+        let scene = try AuditScene()
+        let file = try scene.copy(of: "us", named: "copy")
+        try DatabaseFile(file).execute("PRAGMA foreign_keys = OFF; DELETE FROM log WHERE origin = 'kr.example/krus'")
+        let outcome = try scene.verify(file, scene.keys)
+        #expect(outcome.status == 0, "\(outcome.output)")
+        #expect(
+            AuditScene.unproved(outcome).contains { $0.hasPrefix("anything of kr.example/krus: its key was given") })
+        #expect(AuditScene.unproved(outcome).allSatisfy { !$0.hasPrefix("anything of us.example/krus") })
+    }
+
+    /// A date in the future says nothing about who held what by then.
+    @Test func aCosignatureDatedAheadDoesNotCount() throws {
+        let scene = try AuditScene()
+        let place = scene.place
+        let proof = try place.must("us", "prove", "\(AuditScene.origin)#3").output
+        let body = try place.file("3.json", place.must("us", "show", "\(AuditScene.origin)#3", "--raw").output)
+        let head = try #require(proof.components(separatedBy: "\n\n").first)
+        let note = try SignedNote(parsing: String(proof.dropFirst(head.count + 2)))
+        let seed = try String(contentsOfFile: "\(place.path)/kr/keys/mirror.key", encoding: .utf8)
+            .split(whereSeparator: \.isWhitespace).last.flatMap { Data(base64Encoded: String($0)) }
+        var bytes = try [UInt8](#require(seed))
+        let key = try Ed25519.PrivateKey(seed: SecretBytes(wiping: &bytes))
+        let time: UInt64 = 4_102_444_800
+        let line = try Cosigner(name: "kr.example", privateKey: key).cosign(Checkpoint(parsing: note.text), time: time)
+            .line
+        let log = note.signatures.filter { $0.name == AuditScene.origin }.map(\.line).joined(separator: "\n")
+        let ahead = try place.file("ahead.tlog-proof", "\(head)\n\n\(note.text)\n\(log)\n\(line)\n")
+        let given = ["--body", body, "--vkey", scene.logKey]
+        #expect(try scene.verify(ahead, given).status == 0)
+        let asked = try scene.verify(ahead, given + ["--vkey", scene.cosignerKey])
+        #expect(asked.status == 1 && AuditScene.problems(asked).contains { $0.contains("in the future") })
+
+        let file = try scene.copy(of: "us", named: "copy")
+        let own = "log = (SELECT id FROM log WHERE origin = '\(AuditScene.origin)') AND cosigner = 'kr.example'"
+        for table in ["cosignature", "latest_cosignature"] {
+            try DatabaseFile(file).execute(
+                "UPDATE \(table) SET time = \(time), line = '\(line)' WHERE \(own) AND size = \(scene.size)")
+        }
+        let outcome = try scene.verify(file, scene.keys)
+        #expect(outcome.status == 0 && AuditScene.log(outcome)?["cosignatures"] as? Int == 1, "\(outcome.output)")
+        #expect(AuditScene.unproved(outcome).contains { $0.contains("kr.example is dated ahead") })
     }
 
     @Test func aHomeIsAuditedAsItLies() throws {
@@ -237,6 +297,7 @@ import Testing
             let outcome = try scene.place.run("us", "verify", "--since", scene.place.file("r.json", changed), "--json")
             #expect(outcome.status == 1, "\(reason): \(outcome.errors)")
             #expect(AuditScene.problems(outcome).contains { $0.contains("example/krus: ") && $0.contains(reason) })
+            #expect(reason == "is not here" || AuditScene.log(outcome)?["ok"] as? Bool == false, "\(reason)")
         }
         for wrong in ["", "{}", "[1]", "nonsense", text.replacingOccurrences(of: "entente-audit/1", with: "x/1")] {
             let outcome = try scene.place.run("us", "verify", "--since", scene.place.file("r.json", wrong), "--json")

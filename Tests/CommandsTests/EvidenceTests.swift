@@ -39,6 +39,22 @@ import Testing
         #expect(try it.scene.place.run("kr", "export", "--format", "evidence", it.reference, it.file).status == 73)
     }
 
+    /// docs/examples/us.example_krus_3.evidence.html: what was filed away has to hold for years. Whoever changes the page or
+    /// the data gives the format a new name, and goes on reading this one.
+    @Test func aFileThatWasFiledAwayStillHolds() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/examples/us.example_krus_3.evidence.html").standardized.path
+        // The key that the log had before the one that signs now, and that of its partner.
+        let keys = [
+            "us.example/krus+2c8ff738+AeMcHdnD+FpB3VA6wzK4p2ZNUUClDkoUphimjS6OaVx1",
+            "kr.example+61742682+BHrN4WyeDMv4zTQe6N26gmRJiobLDyxA/YPchfPvDSLa",
+        ]
+        let outcome = try Entente.run(["verify", file, "--json"] + keys.flatMap { ["--vkey", $0] })
+        #expect(outcome.status == 0 && AuditScene.problems(outcome).isEmpty, "\(outcome.output) \(outcome.errors)")
+        let holders = outcome.objects.first?["cosigned_by"] as? [[String: Any]] ?? []
+        #expect(holders.first { $0["node"] as? String == "kr.example" }?["time"] as? String == "2026-11-30T21:38:09Z")
+    }
+
     @Test func withoutAKnownKeyItIsNotCalledProved() throws {
         let it = try Written()
         let outcome = try it.scene.verify(it.file, ["--vkey", it.scene.cosignerKey])

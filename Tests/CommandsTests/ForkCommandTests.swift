@@ -45,11 +45,19 @@ import Testing
         let file = "\(place.path)/kr/evidence/us.example_krus.fork"
         let key = try #require(
             (place.must("us", "community", "list", "--json").objects.first?["vkey"]) as? String)
-        let checked = try Entente.run(["verify", file, "--json"])
-        #expect(checked.status == 0, "\(checked.errors)")
+        let checked = try Entente.run(["verify", file, "--json", "--vkey", key])
+        #expect(checked.status == 0 && checked.objects.first?["ok"] as? Bool == true, "\(checked.errors)")
         #expect(checked.objects.first?["vkey"] as? String == key)
-        #expect(try Entente.run(["verify", file, "--vkey", key]).status == 0)
-        #expect(try Entente.run(["verify", file, "--vkey", key + "x"]).status == 1)
+        // Without a key that is known anybody could have written it: nobody is accused.
+        let unknown = try Entente.run(["verify", file])
+        #expect(unknown.status == 1 && !unknown.output.contains("its owner"), "\(unknown.output)")
+        #expect(unknown.output.contains("not proved: that the key in it is the log's"))
+        // Of many keys the one of this log counts.
+        let other = try #require(
+            (place.must("jp", "community", "list", "--json").objects.first?["vkey"]) as? String)
+        #expect(try Entente.run(["verify", file, "--vkey", other, "--vkey", key]).status == 0)
+        #expect(try Entente.run(["verify", file, "--vkey", other]).status == 1)
+        #expect(try Entente.run(["verify", file, "--vkey", key + "x"]).status == 64)
         var bytes = try Data(contentsOf: URL(fileURLWithPath: file))
         bytes[bytes.count - 60] ^= 1
         #expect([1, 65].contains(try Entente.run(["verify", place.file("bad.fork", bytes)]).status))

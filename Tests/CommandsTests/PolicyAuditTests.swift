@@ -51,6 +51,61 @@ import Testing
         #expect(other.status == 1)
     }
 
+    /// Tiles are held against it as well, and a policy that cannot be read is never passed over.
+    @Test func tilesAreHeldAgainstIt() throws {
+        let scene = try AuditScene()
+        let file = try policy(scene, quorum: "both")
+        let tiles = "\(scene.place.path)/tiles"
+        try scene.place.must("us", "export", "--format", "tiles", tiles)
+        let outcome = try scene.verify(tiles, ["--policy", file])
+        #expect(outcome.status == 0, "\(outcome.output) \(outcome.errors)")
+        #expect(Self.judged(outcome)?["reached"] as? Bool == true)
+        #expect(!AuditScene.unproved(outcome).contains { $0.contains("that others were shown") })
+        // The other log that lies there is named.
+        #expect(AuditScene.unproved(outcome).contains { $0.hasPrefix("kr.example/krus in mirror/") })
+        let people = try Entente.run(["verify", tiles, "--policy", file])
+        #expect(people.output.contains("quorum reached") && people.output.contains("both is reached: 2 of 2"))
+        #expect(try scene.verify(tiles, ["--vkey", scene.logKey, "--policy", tiles + "/none"]).status == 66)
+
+        _ = try scene.place.fill("us", records: 650)
+        try scene.place.must("us", "export", "--format", "tiles", tiles)
+        let behind = try scene.verify(tiles, ["--vkey", scene.logKey, "--policy", file])
+        #expect(behind.status == 1 && Self.judged(behind)?["reached"] as? Bool == false)
+        #expect(AuditScene.problems(behind).contains { $0.contains("not cosigned by the policy's quorum") })
+        let none = try scene.verify(tiles, ["--policy", try policy(scene, quorum: "none")])
+        #expect(none.status == 0, "\(none.output)")
+    }
+
+    /// What is asked for and would not be looked at is refused.
+    @Test func aCosignerIsAskedForOrRefused() throws {
+        let scene = try AuditScene()
+        let place = scene.place
+        let proof = try place.file("p", try place.must("us", "prove", "\(AuditScene.origin)#3").output)
+        let body = try place.file("b", try place.must("us", "show", "\(AuditScene.origin)#3", "--raw").output)
+        let proved = try scene.verify(
+            proof, ["--vkey", scene.logKey, "--cosigner", scene.cosignerKey, "--body", body])
+        let cosigners = proved.objects.first?["cosigned_by"] as? [[String: Any]]
+        #expect(proved.status == 0 && cosigners?.map { $0["node"] as? String } == ["kr.example"])
+        let people = try Entente.run(
+            ["verify", proof, "--vkey", scene.logKey, "--vkey", scene.cosignerKey, "--body", body])
+        #expect(people.output.contains("cosigned by kr.example, 20"), "\(people.output)")
+        try place.found("fr")
+        let card = try place.must("fr", "identity").output.split(whereSeparator: \.isWhitespace)
+        let stranger = try #require(card.first { $0.hasPrefix("fr.example+") }.map(String.init))
+        #expect(
+            try scene.verify(proof, ["--vkey", scene.logKey, "--cosigner", stranger, "--body", body]).status == 1)
+        let evidence = "\(place.path)/3.html"
+        try place.must("us", "export", "--format", "evidence", "\(AuditScene.origin)#3", evidence)
+        let unheld = try scene.verify(evidence, ["--vkey", scene.logKey, "--vkey", stranger])
+        #expect(AuditScene.unproved(unheld).contains { $0.hasPrefix("that fr.example has cosigned") })
+        let copy = try scene.copy(of: "us", named: "copy")
+        for path in [copy, evidence] {
+            let refused = try scene.verify(path, ["--vkey", scene.logKey, "--cosigner", scene.cosignerKey])
+            #expect(refused.status == 64 && refused.output.isEmpty)
+            refused.expectOneLine()
+        }
+    }
+
     /// Entries that the partner has not got yet: the newest checkpoint lacks its cosignature, an earlier one has it.
     @Test func aQuorumThatIsNotReachedIsAProblem() throws {
         let scene = try AuditScene()

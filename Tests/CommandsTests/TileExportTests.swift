@@ -29,6 +29,46 @@ import Testing
             "address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "--field", "label=\(label)")
     }
 
+    /// Tiles have the newest checkpoint only: that a log was not taken back or written anew shows against a report.
+    @Test func tilesGoOnFromAnEarlierReportOrAreNamed() throws {
+        let place = try Place()
+        try place.found("us")
+        let then = try place.fill("us", records: 300)
+        try export(place)
+        let us = try #require(try place.must("us", "community", "list", "--json").objects.first?["vkey"] as? String)
+        let tiles = "\(place.path)/tiles"
+        func since(_ report: String, _ folder: String) throws -> Entente.Outcome {
+            try Entente.run(["verify", folder, "--json", "--vkey", us, "--since", report])
+        }
+        let first = try place.file("first.json", try verify(tiles, us).output)
+        try FileManager.default.copyItem(atPath: tiles, toPath: "\(place.path)/then")
+        #expect(try since(first, tiles).status == 0)
+        let home = try place.file("home.json", try place.must("us", "verify", "--json").output)
+        let now = try place.fill("us", records: 500)
+        try export(place)
+        for report in [first, home] {
+            let outcome = try since(report, tiles)
+            #expect(outcome.status == 0, "\(outcome.output)")
+            #expect((outcome.objects.first?["logs"] as? [[String: Any]])?.first?["size"] as? Int == now)
+        }
+        // What is at the end now is not what was there: taken back, or written anew.
+        let second = try place.file("second.json", try verify(tiles, us).output)
+        let back = try since(second, "\(place.path)/then")
+        #expect(back.status == 1 && back.output.contains("has \(now) entries, it has \(then) only"), "\(back.output)")
+        let text = try String(contentsOfFile: first, encoding: .utf8)
+        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        let root = try #require((report?["logs"] as? [[String: Any]])?.first?["root"] as? String)
+        let other = (root.hasPrefix("A") ? "B" : "A") + root.dropFirst()
+        let anew = try since(try place.file("anew.json", text.replacingOccurrences(of: root, with: other)), tiles)
+        #expect(anew.status == 1 && anew.output.contains("does not go on from the report of 20"), "\(anew.output)")
+        // A report that does not have the log proves nothing of it. A copy can go on from a report of tiles.
+        let absent = text.replacingOccurrences(of: Self.origin, with: "fr.example/krus")
+        let unknown = try since(try place.file("absent.json", absent), tiles)
+        #expect(unknown.status == 0 && unknown.output.contains("which does not have it"), "\(unknown.output)")
+        #expect(try place.must("us", "verify", "--since", first, "--json").output.contains("were not read again"))
+        #expect(try since("\(place.path)/nowhere", tiles).status == 66)
+    }
+
     @Test func bothSidesExportWhatTheOtherCanVerifyWithoutAHome() throws {
         let place = try Place()
         try place.federate("us", "kr")

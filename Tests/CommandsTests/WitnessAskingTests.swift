@@ -123,6 +123,7 @@ import Testing
         let key = try #require(card.split(separator: "\n").first { $0.contains(" vkey: ") }?.split(separator: " ").last)
         let filed = try place.run("us", "verify", evidence, "--vkey", String(key), "--policy", policy)
         #expect(filed.status == 0 && !filed.output.contains("held by honest"), "\(filed.output)\(filed.errors)")
+        #expect(filed.output.contains("cosigned by honest.example, 20") && !filed.output.contains("further signature"))
         // What was cosigned is audited.
         #expect(try place.must("us", "verify", "--json").objects.first?["ok"] as? Bool == true)
     }

@@ -39,6 +39,41 @@ import TransparencyLog
         #expect(try await session.0.error == nil)
     }
 
+    /// A replica has no less to be signed than an own log. While a transfer brings in what a checkpoint covers, that is
+    /// said, and its entries do not count as signed.
+    @Test func entriesThatNoCheckpointCoversAreNotCalledSigned() async throws {
+        let us = try TestNode("us.example", partners: ["kr.example"])
+        let kr = try TestNode("kr.example", partners: ["us.example"])
+        try kr.know(us)
+        try us.know(kr)
+        try us.append(600)
+        #expect(try await synchronise(kr, us).0.error == nil)
+        let origin = us.log.origin
+        let size = try #require(try kr.store.log(origin)?.size)
+        try us.append(100)
+        let next = try #require(try us.store.log(origin)?.head)
+        func ofThatLog() throws -> (report: AuditReport, problems: [AuditReport.Problem]) {
+            let log = try #require(try kr.store.log(origin))
+            let report = try LogAuditor(store: kr.store, mirrorKeys: [:]).audit([log])
+            return (report, report.problems)
+        }
+        #expect(try ofThatLog().report.entries == size)
+        try kr.store.execute("DELETE FROM checkpoint; DELETE FROM cosignature; DELETE FROM latest_cosignature")
+        #expect(try ofThatLog().problems.map(\.entry) == [0])
+        #expect(try ofThatLog().problems.allSatisfy { $0.text.contains("behind the last signed checkpoint") })
+        try kr.store.execute(
+            "INSERT INTO pending SELECT id, \(next.size), x'\(next.root.hex)', '\(next.note)' FROM log WHERE origin = "
+                + "'\(origin)'")
+        let arriving = try ofThatLog().report
+        #expect(arriving.problems.isEmpty && arriving.entries == 0 && arriving.unanchored == [origin])
+        #expect(arriving.unproved.contains { $0.contains("entries from #0 on") })
+        // The own log takes in nothing, unless it is being recovered.
+        try us.store.execute("DELETE FROM checkpoint")
+        #expect(try audit(us).problems.contains { $0.origin == origin && $0.entry == 0 })
+        try us.store.execute("UPDATE log SET recovering = 1")
+        #expect(try audit(us).problems.contains { $0.origin == origin && $0.entry == 0 })
+    }
+
     /// Checkpoints are read some at a time; one for every entry is none too many.
     @Test func everyCheckpointIsHeldAgainstTheEntriesHoweverManyThereAre() throws {
         let node = try TestNode("us.example", partners: [])

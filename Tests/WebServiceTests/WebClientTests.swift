@@ -58,6 +58,15 @@ import WebService
         await #expect(throws: (any Error).self) { try await read(server) }
     }
 
+    @Test(arguments: [
+        "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhi",
+        "HTTP/1.1 200 OK\r\n" + String(repeating: "X: \(String(repeating: "y", count: 6_000))\r\n", count: 40),
+    ]) func whatIsNoHTTPIsAViolation(answer: String) async throws {
+        let server = try await CannedServer([answer], closes: true)
+        let error = await #expect(throws: TLSError.self) { try await read(server) }
+        #expect(error?.code == .protocolViolation)
+    }
+
     @Test func aBodyWithoutALengthIsCutAtItsLimit() async throws {
         let endless = String(repeating: "x", count: 9_000)
         let server = try await CannedServer(["HTTP/1.1 200 OK\r\n\r\n" + endless, Self.missing], closes: true)

@@ -74,7 +74,7 @@ struct LogHistoryCommand: ParsableCommand {
         if global.json {
             Output.json([JSONMember("origin", .string(log.origin)), JSONMember("file", .string(path))])
         } else {
-            Output.line("\(path): \(grouped(heads.count)) checkpoints of \(log.origin)")
+            Output.line("\(path): \(groupedCount(heads.count, "checkpoint", "checkpoints")) of \(log.origin)")
         }
     }
 }

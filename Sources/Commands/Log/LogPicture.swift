@@ -77,8 +77,8 @@ struct LogPicture {
             <rect width="100%" height="100%" fill="#ffffff"/>
             <text x="\(LogPicture.number(LogPicture.left))" y="30" font-size="16">\
             \(LogPicture.text(LogPicture.cut(origin, to: 80)))</text>
-            <text x="\(LogPicture.number(LogPicture.left))" y="48" fill="#444444">\(grouped(size)) entries, \
-            \(grouped(past.count)) checkpoints drawn; times are UTC</text>
+            <text x="\(LogPicture.number(LogPicture.left))" y="48" fill="#444444">\(groupedCount(size, "entry", "entries")), \
+            \(groupedCount(past.count, "checkpoint", "checkpoints")) drawn; times are UTC</text>
 
             """
         out += axes(entries, title: "entries") { grouped(Int($0)) }
@@ -96,7 +96,7 @@ struct LogPicture {
         for point in growth {
             out += mark(
                 x(point.time), LogPicture.number(entries.y(point.value)), "#222222", radius: small ? 1 : 3,
-                "\(grouped(Int(point.value))) entries, \(moment(point.time))")
+                "\(groupedCount(Int(point.value), "entry", "entries")), \(moment(point.time))")
         }
         for (position, name) in names.enumerated() {
             for point in lags[name] ?? [] {

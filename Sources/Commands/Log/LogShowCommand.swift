@@ -32,14 +32,14 @@ struct LogShowCommand: ParsableCommand {
                     JSONMember("cosignatures", .array(newest.map(\.value))),
                 ] + freshness.members)
         }
-        Output.line("\(Style.bold(log.origin))  \(log.stateText), \(grouped(log.size)) entries")
+        Output.line("\(Style.bold(log.origin))  \(log.stateText), \(groupedCount(log.size, "entry", "entries"))")
         Output.line("key          \((try? log.keys.current.text) ?? log.verifierKey)")
         Output.line("members      \(printable(members.joined(separator: ", ")))")
         Output.line("checkpoints  \(grouped(checkpoints))")
         Output.line("dated        \(freshness.cell)")
         for cosignature in newest {
             Output.line(
-                "cosigned by  \(printable(cosignature.cosigner)), \(grouped(cosignature.size)) entries, "
+                "cosigned by  \(printable(cosignature.cosigner)), \(groupedCount(cosignature.size, "entry", "entries")), "
                     + moment(cosignature.time))
         }
         if let note = log.head?.note { Output.line("\n" + note) }

@@ -107,3 +107,13 @@ func grouped(_ number: some BinaryInteger) -> String {
     }
     return number < 0 ? "-" + text : text
 }
+
+/// What an audit that found nothing wrong says.
+func areSigned(_ entries: some BinaryInteger) -> String {
+    groupedCount(entries, "entry is", "entries are") + " what was signed"
+}
+
+/// A number with what it counts: `1 entry`, `1,234 entries`.
+func groupedCount(_ number: some BinaryInteger, _ one: String, _ many: String) -> String {
+    "\(grouped(number)) \(number == 1 ? one : many)"
+}

@@ -77,7 +77,7 @@ extension AuditReport {
         let finding = try evidence.verify(logKey: evidence.logKey)
         var judged = Judged(
             origin: finding.checkpoint.origin, subject: evidence.reference.text,
-            text: "is what was signed, under \(finding.checkpoint.size) entries")
+            text: "is what was signed, under \(counted(finding.checkpoint.size, "entry", "entries"))")
         if [UInt8](evidence.serialized.utf8) != bytes {
             judged.reason = "the page is not what its data say: somebody has changed one of them"
         } else if let log = logs.first(where: { $0.origin == finding.checkpoint.origin }) {

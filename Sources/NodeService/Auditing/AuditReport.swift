@@ -58,9 +58,9 @@ public struct AuditReport: Sendable {
     public var problems: [Problem] = []
     /// What could not be proved, and why; never silently taken as good.
     public var unproved: [String] = []
-    /// Logs whose key nobody but the database itself vouches for.
+    /// Logs for whose key, or for whose last entries, nobody but the database itself vouches.
     public var unanchored: [String] = []
-    /// Entries that were read.
+    /// Entries that were read and that a checkpoint covers.
     public var entries: UInt64 = 0
     /// Entries of which the index says what the logs say; `nil` where it was not looked at.
     public var indexed: UInt64?
@@ -68,4 +68,9 @@ public struct AuditReport: Sendable {
     public var isSound: Bool { problems.isEmpty }
 
     public init() {}
+}
+
+/// A number with what it counts: `1 entry`, `2 entries`.
+public func counted(_ number: some BinaryInteger, _ one: String, _ many: String) -> String {
+    "\(number) \(number == 1 ? one : many)"
 }

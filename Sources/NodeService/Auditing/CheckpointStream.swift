@@ -12,6 +12,8 @@ final class CheckpointStream {
         var problems: [String] = []
         var cosignatures = 0
         var unknownCosigners: Set<String> = []
+        /// Whose cosignature is dated ahead of this machine's clock.
+        var early: Set<String> = []
     }
 
     private let log: SHA256Digest
@@ -27,6 +29,9 @@ final class CheckpointStream {
     /// Cosignatures that were checked and are good.
     private(set) var cosignatureCount = 0
     private(set) var unknownCosigners: Set<String> = []
+    /// Whose cosignatures are dated ahead of this machine's clock, and so do not count.
+    private(set) var early: Set<String> = []
+    private let now = Clock.now()
     /// What is wrong with cosignatures that are on none of the checkpoints.
     private(set) var problems: [String] = []
     private static let pageSize = 512
@@ -58,6 +63,7 @@ final class CheckpointStream {
         from = next.head.size + 1
         cosignatureCount += next.cosignatures
         unknownCosigners.formUnion(next.unknownCosigners)
+        early.formUnion(next.early)
         return next
     }
 
@@ -84,9 +90,9 @@ final class CheckpointStream {
         let groups = stride(from: 0, to: heads.count, by: CheckpointStream.group).map {
             heads[$0..<min($0 + CheckpointStream.group, heads.count)]
         }
-        DispatchQueue.concurrentPerform(iterations: groups.count) { [mirrorKeys] number in
+        DispatchQueue.concurrentPerform(iterations: groups.count) { [mirrorKeys, now] number in
             let judged = groups[number].map { head, cosignatures in
-                CheckpointStream.judge(head, of: log, keys, cosignatures, mirrorKeys)
+                CheckpointStream.judge(head, of: log, keys, cosignatures, mirrorKeys, now: now)
             }
             results.update { $0[number] = judged }
         }
@@ -103,7 +109,7 @@ final class CheckpointStream {
 
     private static func judge(
         _ head: SignedHead, of log: StoredLog, _ keys: LogKeyChain?, _ cosignatures: [StoredCosignature],
-        _ mirrorKeys: [String: MirrorKeys]
+        _ mirrorKeys: [String: MirrorKeys], now: UInt64
     ) -> Judged {
         var judged = Judged(head: head)
         if let keys {
@@ -130,7 +136,11 @@ final class CheckpointStream {
                 try cosignature.verify(
                     Checkpoint(origin: log.origin, size: head.size, root: head.root),
                     by: keys.key(for: cosignature) ?? keys.newest)
-                judged.cosignatures += 1
+                if cosignature.time > now + SyncContext.clockTolerance {
+                    judged.early.insert(each.cosigner)
+                } else {
+                    judged.cosignatures += 1
+                }
             } catch {
                 judged.problems.append("the cosignature of \(each.cosigner) on size \(head.size): \(error)")
             }

@@ -48,7 +48,7 @@ extension LogAuditor {
         guard let start = try AuditStart(earlier, of: log, in: store) else {
             let reason =
                 log.size < earlier.size
-                ? "\(earlier.size) entries then, \(log.size) now"
+                ? "\(counted(earlier.size, "entry", "entries")) then, \(log.size) now"
                 : "what is kept does not have the root \(earlier.root.base64) at size \(earlier.size)"
             report.problems.append(
                 AuditReport.Problem(
@@ -70,7 +70,9 @@ extension LogAuditor {
             report.problems.append(
                 AuditReport.Problem(
                     origin: log.origin, entry: nil,
-                    text: "\(log.size) entries stand in the report of \(since?.time ?? ""), and the log is not here"))
+                    text:
+                        "\(counted(log.size, "entry stands", "entries stand")) in the report of \(since?.time ?? ""), and the log is not here"
+                ))
         }
     }
 }

@@ -69,7 +69,7 @@ public struct LogAuditor {
                 report.problems.append(
                     AuditReport.Problem(
                         origin: each.origin, entry: nil,
-                        text: "\(each.size) entries were signed or cosigned by this node, and the log is not here"))
+                        text: "\(wereSigned(each.size, "signed or cosigned")) by this node, and the log is not here"))
             }
         }
         return report
@@ -112,8 +112,9 @@ public struct LogAuditor {
         checkNames(log, &walk)
         checkCheckpoints(end, &walk, &report)
         checkPending(log, &walk)
+        let covered = checkEnd(log, &walk, &report)
         let isAnchored = checkAnchor(log, &walk, &report)
-        if log.isOwn { try checkWitnesses(log, in: store, &walk) }
+        try checkWitnesses(log, in: store, &walk)
         checkMembership(end, &walk)
         if end.keepsRights {
             try checkKeys(end, in: store, &walk, &report)
@@ -126,18 +127,21 @@ public struct LogAuditor {
         let erased = end.keepsRights ? try checkRights(of: log, in: store, &walk) : 0
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         try check(mark, log, &walk)
-        report.entries += log.size - walk.first
+        report.entries += max(covered, walk.first) - walk.first
         report.problems += walk.problems
-        if !isAnchored { report.unanchored.append(log.origin) }
+        if !isAnchored || covered < log.size { report.unanchored.append(log.origin) }
         if let reason = log.frozen { report.unproved.append("\(log.origin) is frozen: \(reason)") }
         if log.recovering != nil { report.unproved.append("\(log.origin) is being recovered from partners") }
         if let pending = log.pending {
             report.unproved.append(
-                "\(log.origin): a transfer up to \(pending.size) entries is under way; \(log.size) are here")
+                "\(log.origin): a transfer up to \(counted(pending.size, "entry", "entries")) is under way; \(log.size) "
+                    + (log.size == 1 ? "is here" : "are here"))
         }
+        // One that does not go on from an earlier report is none that is sound.
+        let isSound = !report.problems.contains { $0.origin == log.origin }
         report.logs.append(
             AuditReport.LogResult(
-                origin: log.origin, size: log.size, root: walk.root.base64, isSound: walk.problems.isEmpty,
+                origin: log.origin, size: log.size, root: walk.root.base64, isSound: isSound,
                 checkpoints: end.checkpointCount, cosignatures: walk.checkpoints.cosignatureCount, blobs: blobs,
                 erased: erased,
                 end: AuditReport.End(log, walk)))
@@ -197,10 +201,6 @@ public struct LogAuditor {
     /// What is to be said of checkpoints and cosignatures as a whole; each by itself was judged on the way.
     private func checkCheckpoints(_ end: LogEnd, _ walk: inout LogWalk, _ report: inout AuditReport) {
         let log = end.log
-        let signed = end.log.head?.size
-        if log.isOwn, log.recovering == nil, log.size > 0, signed != log.size {
-            walk.problem(signed, "entries behind the last signed checkpoint")
-        }
         for each in end.latestCosignatures where !end.newestCosignatures.contains(each) {
             walk.problem(nil, "what is kept as the newest cosignature of \(each.cosigner) is not the newest one")
         }
@@ -211,10 +211,30 @@ public struct LogAuditor {
         for cosigner in walk.checkpoints.unknownCosigners.sorted() {
             report.unproved.append("\(log.origin): no key of \(cosigner) to check its cosignature with")
         }
+        for cosigner in walk.checkpoints.early.sorted() {
+            report.unproved.append(
+                "\(log.origin): a cosignature of \(cosigner) is dated ahead of this machine's clock, and was not counted"
+            )
+        }
         if let size = walk.late {
             report.unproved.append(
                 "\(log.origin): the checkpoint of size \(size) came while this was read; its root was not compared")
         }
+    }
+
+    /// How many entries a checkpoint that is kept covers. Those behind it nobody has signed, unless a transfer is
+    /// bringing in what they belong to: they were proved as they came, and cannot be proved again before its end.
+    private func checkEnd(_ log: StoredLog, _ walk: inout LogWalk, _ report: inout AuditReport) -> UInt64 {
+        let signed = log.head?.size ?? 0
+        guard log.size > signed else { return log.size }
+        if let pending = log.pending, pending.size > log.size, !log.isOwn || log.recovering != nil {
+            report.unproved.append(
+                "\(log.origin): entries from #\(signed) on: the checkpoint that covers them can be compared when all up "
+                    + "to it is here")
+        } else {
+            walk.problem(signed, "entries behind the last signed checkpoint")
+        }
+        return signed
     }
 
     // MARK: Blobs and marks
@@ -248,7 +268,10 @@ public struct LogAuditor {
             }
             next = last.reference.index + 1
         }
-        if missing > 0 { report.unproved.append("\(log.origin): \(missing) sealed parts have not come yet") }
+        if missing > 0 {
+            report.unproved.append(
+                "\(log.origin): \(missing) sealed " + (missing == 1 ? "part has" : "parts have") + " not come yet")
+        }
         return count
     }
 
@@ -257,6 +280,10 @@ public struct LogAuditor {
         let size: UInt64
         let root: SHA256Digest
         let deed: String
+    }
+
+    private func wereSigned(_ size: UInt64, _ deed: String) -> String {
+        counted(size, "entry was", "entries were") + " \(deed)"
     }
 
     private func readMark(of log: StoredLog) throws -> Mark? {
@@ -270,7 +297,9 @@ public struct LogAuditor {
         guard let mark else { return }
         if mark.size > log.size {
             walk.problem(
-                log.size, "\(mark.size) entries were \(mark.deed), \(log.size) are here: an older copy was restored")
+                log.size,
+                "\(wereSigned(mark.size, mark.deed)), \(log.size) \(log.size == 1 ? "is" : "are") here: an older copy, or "
+                    + "one without its write-ahead log")
         } else if let head = try store.checkpoint(of: log.id, size: mark.size), head.root != mark.root {
             walk.problem(nil, "another root was \(mark.deed) at size \(mark.size)")
         }

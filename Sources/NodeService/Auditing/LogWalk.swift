@@ -174,13 +174,20 @@ struct LogWalk {
         }
         let width = UInt64(EntryBundle.maximumEntries)
         if end.bundleCount != Int((log.size + width - 1) / width) {
-            problem(nil, "\(end.bundleCount) entry bundles, which are not those of \(log.size) entries")
+            problem(
+                nil,
+                "\(counted(end.bundleCount, "entry bundle", "entry bundles")), which "
+                    + "\(end.bundleCount == 1 ? "is not that" : "are not those") of "
+                    + counted(log.size, "entry", "entries"))
         }
         if end.tileCount != tileCount + partial.count {
-            problem(nil, "\(end.tileCount) tiles where \(tileCount + partial.count) belong")
+            let belonging = tileCount + partial.count
+            problem(
+                nil, "\(counted(end.tileCount, "tile", "tiles")) where \(counted(belonging, "belongs", "belong"))")
         }
         while problems.count < LogWalk.maximumProblems, let next = try checkpoints.take() {
-            problem(edge.size, "a checkpoint of size \(next.head.size), but only \(edge.size) entries")
+            problem(
+                edge.size, "a checkpoint of size \(next.head.size), but only \(counted(edge.size, "entry", "entries"))")
             badSignatures += next.problems
         }
         for text in badSignatures + checkpoints.problems { problem(nil, text) }

@@ -67,12 +67,13 @@ extension AuditReport {
                         text: "a cosignature of \(names.joined(separator: ", ")) on size \(log.size) does not verify"))
             }
             guard !log.verdict.isReached else { continue }
-            let earlier = log.reachedSize.map { "the largest that is has \($0) entries" } ?? "and none is"
+            let earlier =
+                log.reachedSize.map { "the largest that is has \(counted($0, "entry", "entries"))" } ?? "and none is"
             problems.append(
                 Problem(
                     origin: log.origin, entry: log.reachedSize,
                     text:
-                        "its newest checkpoint (\(log.size) entries) is not cosigned by the policy's quorum; \(earlier)"
+                        "its newest checkpoint (\(counted(log.size, "entry", "entries"))) is not cosigned by the policy's quorum; \(earlier)"
                 ))
         }
     }

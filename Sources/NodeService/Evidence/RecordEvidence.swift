@@ -39,15 +39,20 @@ public struct RecordEvidence: Sendable, Hashable {
     public struct Finding: Sendable, Hashable {
         public let checkpoint: Checkpoint
         /// Who has cosigned the checkpoint, and when, by keys of the file: whether these are theirs is another question.
-        public let cosignatures: [DatedKey]
+        public var cosignatures: [DatedKey]
         /// Signature lines for which the file has no key.
-        public let unknownLines: Int
+        public var unknownLines: Int
     }
 
     public struct DatedKey: Sendable, Hashable {
         public let key: VerifierKey
         /// Unix seconds.
         public let time: UInt64
+
+        public init(key: VerifierKey, time: UInt64) {
+            self.key = key
+            self.time = time
+        }
     }
 
     /// Checks all that can be checked without knowing anybody: the record's place, the signature of the key on the
@@ -69,7 +74,8 @@ public struct RecordEvidence: Sendable, Hashable {
             }
         }
         let unknown = proof.note.signatures.count { line in
-            !logKey.isNamed(by: line) && !cosignerKeys.contains { $0.isNamed(by: line) }
+            // The log's key before, or the next one, signs beside it where one takes the place of the other.
+            !KeyName.same(line.name, logKey.name) && !cosignerKeys.contains { $0.isNamed(by: line) }
         }
         return Finding(checkpoint: checkpoint, cosignatures: dated, unknownLines: unknown)
     }

@@ -1,7 +1,7 @@
 import Cryptography
 import LogStore
 import Records
-import TransparencyLog
+public import TransparencyLog
 
 /// A published log that was read: what was found, and what it says of the keys of its node.
 public struct PublishedAudit: Sendable {
@@ -47,12 +47,13 @@ public struct PublishedAudit: Sendable {
             report.found(.checkpoint, reason.map { "\($0)" } ?? "it says something else than was signed")
         }
         report.add(walk)
+        if let breach = walk.breach { report.found(.checkpoint, breach) }
         if report.isSound { mirrorKeys = keys.filter { $0.role == .mirror } }
     }
 
     /// What was found, with who has cosigned the log. The keys that were given of cosigners are led on by what logs of
     /// the same nodes say, as far as those are proved.
-    public func report(ledBy audits: [PublishedAudit]) -> PublishedReport {
+    public func report(ledBy audits: [PublishedAudit], policy: WitnessPolicy? = nil) -> PublishedReport {
         var report = report
         guard let note, let root = report.signedRoot,
             let checkpoint = try? Checkpoint(origin: report.origin, size: report.size, root: root)
@@ -66,6 +67,10 @@ public struct PublishedAudit: Sendable {
             known += terms.flatMap(\.all)
             report.judge(note, checkpoint, name, terms, now: now)
         }
+        if let policy {
+            report.judge(note, checkpoint, policy, now: now)
+            known += policy.witnesses.map(\.key)
+        }
         let others = note.signatures.filter { line in
             !known.contains {
                 $0.isNamed(by: line) || KeyName.same($0.name, report.origin) && KeyName.same(line.name, report.origin)
@@ -75,7 +80,7 @@ public struct PublishedAudit: Sendable {
             report.unproved.append(
                 "no key was given for the signatures of \(Set(others).sorted().joined(separator: ", "))")
         }
-        if report.cosignatures.isEmpty {
+        if report.cosignatures.isEmpty, report.verdict?.times.contains(where: { $0 != nil }) != true {
             report.unproved.append(
                 "that others were shown the same log: give keys of nodes that cosigned it with --cosigner")
         }
@@ -85,6 +90,21 @@ public struct PublishedAudit: Sendable {
 }
 
 extension PublishedReport {
+    /// Whether the checkpoint has the quorum of a policy. Where that lists logs, the log's keys are among them.
+    fileprivate mutating func judge(
+        _ note: SignedNote, _ checkpoint: Checkpoint, _ policy: WitnessPolicy, now: UInt64
+    ) {
+        guard policy.logs.isEmpty || policy.logs.contains(where: { KeyName.same($0.key.name, origin) }) else {
+            return unproved.append("the policy does not list its key; nobody says which witnesses count")
+        }
+        let verdict = policy.judge(checkpoint, cosignatures: note.signatures, now: now)
+        for position in verdict.forged {
+            found(.checkpoint, "a cosignature of \(policy.witnesses[position].name) does not verify")
+        }
+        if !verdict.isReached { found(.checkpoint, "it is not cosigned by the policy's quorum") }
+        self.verdict = verdict
+    }
+
     /// Whether a node has cosigned the checkpoint, by one of the keys that it has had, each in its time.
     fileprivate mutating func judge(
         _ note: SignedNote, _ checkpoint: Checkpoint, _ name: String, _ terms: [MirrorKeys], now: UInt64

@@ -12,6 +12,7 @@ public struct PublishedAuditor {
     private let source: any PublishedSource
     private let logKeys: [VerifierKey]
     private let cosigners: [VerifierKey]
+    private let earlier: PublishedWalk.Earlier?
     private let now: UInt64
     /// What the log said of keys so far, at most ``maximumKeys``.
     private let keys = Guarded<[PublishedKey]>([])
@@ -22,13 +23,16 @@ public struct PublishedAuditor {
     /// - Parameters:
     ///   - logKeys: what signs checkpoints of this log; all have its origin as their name.
     ///   - cosigners: whoever must have cosigned the checkpoint.
+    ///   - earlier: what the log has to go on from.
     ///   - now: Unix seconds.
     public init(
-        source: any PublishedSource, logKeys: [VerifierKey], cosigners: [VerifierKey], now: UInt64 = Clock.now()
+        source: any PublishedSource, logKeys: [VerifierKey], cosigners: [VerifierKey],
+        earlier: PublishedWalk.Earlier? = nil, now: UInt64 = Clock.now()
     ) {
         self.source = source
         self.logKeys = logKeys
         self.cosigners = cosigners
+        self.earlier = earlier
         self.now = now
     }
 
@@ -44,7 +48,7 @@ public struct PublishedAuditor {
         keys.value = []
         guard let (note, checkpoint, isKnown) = try checkpoint(&audit.report) else { return audit }
         let hasher = MerkleHasher()
-        var walk = PublishedWalk(checkpoint)
+        var walk = PublishedWalk(checkpoint, earlier: earlier)
         while !walk.remaining.isEmpty {
             let numbers = walk.remaining.prefix(Int(PublishedAuditor.chunk))
             for reading in try read(numbers, walk, &audit.report) {

@@ -1,5 +1,5 @@
 public import Cryptography
-import TransparencyLog
+public import TransparencyLog
 
 /// What an audit of a published log found.
 public struct PublishedReport: Sendable {
@@ -28,6 +28,8 @@ public struct PublishedReport: Sendable {
     public var problems: [Problem] = []
     /// How many problems there are; those beyond the first hundred are counted only.
     public var problemCount = 0
+    /// What the policy says, where there is one and the checkpoint is one of the log's.
+    public internal(set) var verdict: WitnessPolicy.Verdict?
     /// What was not checked, or cannot be seen from tiles.
     public var unproved: [String] = []
     public var bundles: UInt64 = 0

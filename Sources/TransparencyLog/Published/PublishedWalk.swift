@@ -1,4 +1,4 @@
-import Cryptography
+public import Cryptography
 
 /// A published log on its way through an audit: its tree is grown anew from the bodies and held against every tile, and
 /// at the end against the signed root.
@@ -14,7 +14,24 @@ public struct PublishedWalk: Sendable {
         public let text: String
     }
 
+    /// What somebody has found of the log earlier.
+    public struct Earlier: Sendable, Hashable {
+        public let size: UInt64
+        public let root: SHA256Digest
+        /// Where that stands, as the reader is told.
+        public let name: String
+
+        public init(size: UInt64, root: SHA256Digest, name: String) {
+            self.size = size
+            self.root = root
+            self.name = name
+        }
+    }
+
     public let checkpoint: Checkpoint
+    private let earlier: Earlier?
+    /// The root that the tree had at the earlier size; `nil` until that is reached.
+    private var rootThen: SHA256Digest?
     /// At most ``maximumFindings`` of them.
     public private(set) var findings: [Finding] = []
     public private(set) var findingCount = 0
@@ -28,8 +45,10 @@ public struct PublishedWalk: Sendable {
     private var completed: [Tile] = []
     private static let width = UInt64(Tile.fullWidth)
 
-    public init(_ checkpoint: Checkpoint) {
+    /// - Parameter earlier: what the log has to go on from.
+    public init(_ checkpoint: Checkpoint, earlier: Earlier? = nil) {
         self.checkpoint = checkpoint
+        self.earlier = earlier
     }
 
     /// Entries walked so far.
@@ -126,6 +145,17 @@ public struct PublishedWalk: Sendable {
         }
     }
 
+    /// Why the log does not go on from what was found earlier; for when all places were added.
+    public var breach: String? {
+        guard let earlier else { return nil }
+        if checkpoint.size < earlier.size {
+            return "\(earlier.name) has \(earlier.size) entries, it has \(checkpoint.size) only"
+        }
+        guard let rootThen, rootThen != earlier.root else { return nil }
+        return "it does not go on from \(earlier.name): the entries do not have the root \(earlier.root.base64) at "
+            + "size \(earlier.size)"
+    }
+
     /// Whether the tree that was grown has the signed root; for when all places were added.
     public mutating func finish(hasher: MerkleHasher) {
         guard unknownFrom == nil, edge.root(hasher: hasher) != checkpoint.root else { return }
@@ -135,6 +165,13 @@ public struct PublishedWalk: Sendable {
     // MARK: One place
 
     private mutating func grow(_ hashes: [SHA256Digest], _ root: SHA256Digest?, _ hasher: MerkleHasher) {
+        if let earlier, rootThen == nil, unknownFrom == nil, earlier.size >= edge.size,
+            earlier.size - edge.size <= UInt64(hashes.count)
+        {
+            var then = edge
+            _ = then.append(leafHashes: hashes.prefix(Int(earlier.size - edge.size)), hasher: hasher)
+            rootThen = then.root(hasher: hasher)
+        }
         let tiles =
             if let root, hashes.count == Tile.fullWidth {
                 edge.append(fullTile: hashes, root: root, hasher: hasher)
