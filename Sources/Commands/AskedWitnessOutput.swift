@@ -55,6 +55,6 @@ extension WitnessBook.OfLog {
             : "NOT met at \(groupedCount(quorum.size, "entry", "entries"))"
                 + (quorum.met.map { ", but at \(grouped($0.size)), \(moment($0.time))" } ?? "")
         return
-            "\(origin): \(quorum.count) of \(groupedCount(witnesses.count, "witness", "witnesses")), quorum \(quorum.needed) \(state)"
+            "\(origin): \(quorum.count) of \(witnesses.count) witnesses, quorum \(quorum.needed) \(state)"
     }
 }

@@ -86,10 +86,11 @@ struct ForkCheck {
 
     private func show(_ finding: ForkEvidence.Finding, _ unproved: [String]) {
         let origin = printable(finding.origin)
+        let first = finding.firstDifference.map { "; entry \($0) is the first that differs" } ?? ""
         Output.line(
             unproved.isEmpty
                 ? Style.red("\(origin) forked: \(finding.text)")
-                : Style.yellow("\(origin): two histories were signed, under a key that nobody here knows"))
+                : Style.yellow("\(origin): two histories were signed, under a key that nobody here knows\(first)"))
         for (size, root) in zip(finding.sizes, finding.roots) {
             Output.line("  signed at \(groupedCount(size, "entry", "entries")): \(root.base64)")
         }

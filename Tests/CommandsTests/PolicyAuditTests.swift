@@ -67,6 +67,15 @@ import Testing
         #expect(people.output.contains("quorum reached") && people.output.contains("both is reached: 2 of 2"))
         #expect(try scene.verify(tiles, ["--vkey", scene.logKey, "--policy", tiles + "/none"]).status == 66)
 
+        // A key of that name which has not signed is not the log's.
+        try scene.place.found("forger", named: "us")
+        let forged = try scene.place.must("forger", "community", "list", "--json").objects.first?["vkey"] as? String
+        let other = try policy(scene, quorum: "both", log: forged)
+        let unlisted = try scene.verify(tiles, ["--vkey", scene.logKey, "--policy", other])
+        #expect(Self.judged(unlisted) == nil)
+        #expect(AuditScene.unproved(unlisted).contains { $0.contains("the policy does not list its key") })
+
+        _ = try policy(scene, quorum: "both")
         _ = try scene.place.fill("us", records: 650)
         try scene.place.must("us", "export", "--format", "tiles", tiles)
         let behind = try scene.verify(tiles, ["--vkey", scene.logKey, "--policy", file])

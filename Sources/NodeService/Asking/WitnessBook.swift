@@ -64,11 +64,12 @@ public struct WitnessBook {
         }
         if found.quorum.isLate {
             let met = found.quorum.met.map {
-                "last at \($0.size) entries, \(Clock.moment($0.time))"
+                "last at \(counted($0.size, "entry", "entries")), \(Clock.moment($0.time))"
             }
             alarms.append(
                 "\(log.origin): \(found.quorum.count) of \(found.witnesses.count) witnesses have cosigned its "
-                    + "\(found.quorum.size) entries, quorum \(found.quorum.needed) was met \(met ?? "never"); "
+                    + "\(counted(found.quorum.size, "entry", "entries")), quorum \(found.quorum.needed) was met "
+                    + "\(met ?? "never"); "
                     + "stale_after is \(Duration.words(limit)); is `entente run` at work?")
         }
         return alarms

@@ -90,11 +90,12 @@ public struct PublishedAudit: Sendable {
 }
 
 extension PublishedReport {
-    /// Whether the checkpoint has the quorum of a policy. Where that lists logs, the log's keys are among them.
+    /// Whether the checkpoint has the quorum of a policy. Where that lists logs, one of them has to have signed it.
     fileprivate mutating func judge(
         _ note: SignedNote, _ checkpoint: Checkpoint, _ policy: WitnessPolicy, now: UInt64
     ) {
-        guard policy.logs.isEmpty || policy.logs.contains(where: { KeyName.same($0.key.name, origin) }) else {
+        let keys = policy.logs.map(\.key).filter { KeyName.same($0.name, origin) }
+        guard policy.logs.isEmpty || (try? Checkpoint(verifying: note, logKeys: keys)) != nil else {
             return unproved.append("the policy does not list its key; nobody says which witnesses count")
         }
         let verdict = policy.judge(checkpoint, cosignatures: note.signatures, now: now)
