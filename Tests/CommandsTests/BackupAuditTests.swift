@@ -34,6 +34,11 @@ import Testing
         #expect(without.status == 1 && AuditScene.problems(without).isEmpty)
         #expect(AuditScene.log(without, "kr.example/krus")?["ok"] as? Bool == true)
         #expect(AuditScene.log(without)?["ok"] as? Bool == false)
+        // A key that the auditor has been told counts more than that of the card.
+        try scene.place.found("forger", named: "kr")
+        let told = try scene.place.must("forger", "community", "list", "--json").objects.first?["vkey"] as? String
+        let another = try scene.verify(copy, ["--vkey", scene.logKey, "--vkey", try #require(told)])
+        #expect(AuditScene.problems(another).contains { $0.hasPrefix("kr.example/krus: it is kept under the key") })
         // The own home knows its keys.
         #expect(try scene.place.run("us", "verify", copy).status == 0)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["us.entente"])
@@ -105,6 +110,11 @@ import Testing
             ),
             ("DELETE FROM backup_file WHERE path = 'certs/tls.pem'", "certs/tls.pem: "),
             ("INSERT INTO backup_file VALUES ('peers/zz.example.yaml', 0, x'00')", "peers/zz.example.yaml: "),
+            // An index of the database that does not have the rows of its table.
+            (
+                "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
+                    + "WHERE name = 'erasure_blob') WHERE name = 'log_community'", "database: "
+            ),
         ]
         for (number, (statement, names)) in changes.enumerated() {
             let copy = "\(scene.place.path)/\(number).entente"
@@ -116,6 +126,20 @@ import Testing
             #expect(outcome.status == 1, "\(statement): \(outcome.status) \(outcome.errors)")
             let problems = AuditScene.problems(outcome)
             #expect(problems.contains { $0.hasPrefix(names) }, "\(statement): \(problems)")
+        }
+        // A manifest that was made anew to say something else of the logs.
+        for (old, new, says) in [
+            ("\"size\":\(scene.size)", "\"size\":\(scene.size - 1)", "us.example/krus: the manifest says another size"),
+            ("\"origin\":\"kr.example", "\"origin\":\"fr.example", "kr.example/krus: the manifest does not list it"),
+        ] {
+            let copy = "\(scene.place.path)/manifest.entente"
+            try? FileManager.default.removeItem(atPath: copy)
+            try FileManager.default.copyItem(atPath: file, toPath: copy)
+            try scene.place.changeManifest(of: copy) { $0.replacingOccurrences(of: old, with: new) }
+            let outcome = try scene.verify(copy, scene.keys)
+            #expect(
+                outcome.status == 1 && AuditScene.problems(outcome).contains { $0.hasPrefix(says) }, "\(outcome.output)"
+            )
         }
     }
 

@@ -6,14 +6,6 @@ import Testing
 @Suite(.serialized) struct RestoreTests {
     private static let origin = "us.example/krus"
 
-    /// A home as it is after a loss: its keys on another machine.
-    private func lose(_ place: Place, _ node: String, keeping names: [String] = ["keys"]) throws {
-        let home = "\(place.path)/\(node)"
-        for name in try FileManager.default.contentsOfDirectory(atPath: home) where !names.contains(name) {
-            try FileManager.default.removeItem(atPath: "\(home)/\(name)")
-        }
-    }
-
     @Test func afterALostMachineNothingIsAppendedBeforePartnersWereAskedAndNoLogIsForked() throws {
         let place = try Place()
         try place.federate("us", "kr", "jp")
@@ -25,7 +17,7 @@ import Testing
         _ = try place.fill("us", records: 50)
         try place.must("us", "sync")
         let size = try place.size(of: Self.origin, at: "us")
-        try lose(place, "us")
+        try place.lose("us")
 
         let report = try #require(try place.must("us", "restore", file, "--json").objects.first)
         #expect(report["restored"] as? Bool == true && report["recover"] as? Bool == true)
@@ -55,7 +47,7 @@ import Testing
         try place.submit("us", "first")
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
-        try lose(place, "us")
+        try place.lose("us")
         let text = try place.must("us", "restore", file)
         #expect(text.errors.contains("entente recover") && text.errors.contains("community successor"))
         let outcome = try place.run("us", "recover")
@@ -107,7 +99,7 @@ import Testing
         try place.submit("us", "second")
         place.serveAll("kr")
         try place.must("us", "sync")
-        try lose(place, "us", keeping: ["keys", "peers", "certs", "node.yaml"])
+        try place.lose("us", keeping: ["keys", "peers", "certs", "node.yaml"])
         _ = try place.run("us", "status")
         let refused = try place.run("us", "restore", file)
         #expect(refused.status == 73 && refused.errors.contains("node.sqlite"), "\(refused.errors)")
@@ -168,7 +160,7 @@ import Testing
         // Without keys there is no node.
         try refused("new", 66, "keys")
         // Those of another node.
-        try lose(place, "kr")
+        try place.lose("kr")
         try refused("kr", 78, "kr.example")
         // A folder of something else.
         try FileManager.default.createDirectory(atPath: "\(place.path)/other", withIntermediateDirectories: false)
@@ -196,7 +188,7 @@ import Testing
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
         try DatabaseFile(file).execute("UPDATE tile SET data = zeroblob(length(data)) WHERE level = 0 AND number = 1")
-        try lose(place, "us")
+        try place.lose("us")
         let outcome = try place.run("us", "restore", file)
         #expect(outcome.status == 1 && outcome.output.contains("us.example/krus#256"), "\(outcome.output)")
         #expect(try !place.names(in: "us").contains { $0.hasPrefix("node.") })
@@ -218,7 +210,7 @@ import Testing
         // The new key vouches for nothing that was signed before; the old one, given by hand, does.
         let outcome = try place.run("us", "verify", file, "--json")
         #expect(outcome.status == 1 && AuditScene.problems(outcome) == [], "\(outcome.output)")
-        try lose(place, "us")
+        try place.lose("us")
         let report = try #require(try place.must("us", "restore", file, "--json").objects.first)
         #expect((report["unproved"] as? [String])?.contains { $0.contains("rotated since") } == true)
         #expect(try place.trySubmit("us").status == 77)
@@ -235,7 +227,7 @@ import Testing
         try place.must("us", "backup", file)
         try DatabaseFile(file).execute(DatabaseFile.takingBack(to: 3))
         try place.must("us", "verify", file)
-        try lose(place, "us")
+        try place.lose("us")
         try place.must("us", "restore", file)
         place.serveAll("kr")
         try place.must("us", "recover")
@@ -248,7 +240,7 @@ import Testing
         _ = try place.fill("us", records: 6_000)
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
-        try lose(place, "us")
+        try place.lose("us")
         for milliseconds in [20, 60, 120, 200, 300] {
             let (process, _, _) = try Entente.start(["--home", "\(place.path)/us", "restore", file])
             usleep(UInt32(milliseconds) * 1_000)
@@ -284,7 +276,7 @@ import Testing
         // kr knows of the erasure; jp of nothing.
         place.serveAll("kr")
         try place.must("us", "sync", "kr.example")
-        try lose(place, "us")
+        try place.lose("us")
         try place.must("us", "restore", file)
         #expect(try place.sealedBytesLie(in: ["us", "kr", "jp"]) == ["us"])
         let view = try show(place, "us", reference)
@@ -319,8 +311,12 @@ import Testing
         try place.must("us", "erase", reference)
         try place.must("kr", "sync", "us.example")
         place.stop("us")
-        try lose(place, "kr")
+        try place.lose("kr")
         try place.must("kr", "restore", file)
+        // Its marks are new, and begin with the cosignatures that it had given; an error tells that there is none.
+        try DatabaseFile("\(place.path)/kr/signed.sqlite").execute(
+            "SELECT abs(-9223372036854775808) WHERE NOT EXISTS (SELECT 1 FROM mark WHERE role = 'cosigned' AND size > 2 "
+                + "AND origin = 'us.example/krus')")
         #expect(try place.sealedBytesLie(in: ["us", "kr", "jp"]) == ["kr"])
         #expect(try show(place, "kr", reference)["may_be_erased"] as? Bool == true)
         #expect(try place.alarms("kr").contains { $0.contains("us.example/krus came back with the backup") })
@@ -348,7 +344,7 @@ import Testing
         try place.must("kr", "sync", "us.example")
         let file = "\(place.path)/kr.entente"
         try place.must("kr", "backup", file)
-        try lose(place, "kr", keeping: ["keys", "signed.sqlite"])
+        try place.lose("kr", keeping: ["keys", "signed.sqlite"])
         try place.must("kr", "restore", file)
         try place.must("kr", "sync", "us.example")
         #expect(try show(place, "kr", reference)["may_be_erased"] as? Bool == false)
@@ -366,7 +362,7 @@ import Testing
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
         try place.must("us", "erase", reference)
-        try lose(place, "us", keeping: ["keys", "signed.sqlite"])
+        try place.lose("us", keeping: ["keys", "signed.sqlite"])
         try place.must("us", "restore", file)
         #expect(try place.sealedBytesLie(in: ["us"]) == [])
         #expect(try show(place, "us", reference)["sealed_part"] as? String == "erased")

@@ -28,7 +28,8 @@ public struct BackupSource: Sendable {
             unproved.append("\(path)-wal lies beside the backup, and belongs to no backup; somebody has written to it")
         }
         var found = KnownKeys()
-        for card in BackupSource.cards(in: backup) { found.add(card) }
+        // Whoever writes a backup could put a card of its own node into it, which would vouch for whatever else it says.
+        for card in BackupSource.cards(in: backup) where card.node != backup.store.node { found.add(card) }
         if let node = backup.manifest?.node, let home {
             unproved += try found.addOwn(of: home, node, asOf: backup.store)
         }
