@@ -13,7 +13,7 @@ struct BackupCommand: ParsableCommand {
             The file has the logs and all that lies beside them as of one moment, node.yaml, peers/, certs/, evidence/, \
             quarantine/ and the journal. `entente restore` makes a home of it, `entente verify` audits it, and sqlite3 \
             reads it. It is there whole and durable, or not at all; a file of that name is never written over. \
-            signed.sqlite is in no backup.
+            signed.sqlite is in no backup. A home whose own log is lost is not backed up: recover it first.
 
             Private keys are not in it, and without them no node comes back: keep keys/ apart. --with-keys takes them \
             along where they are under a passphrase; whoever gets such a file can try passphrases on it.

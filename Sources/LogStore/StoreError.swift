@@ -1,3 +1,5 @@
+import Records
+
 /// What can go wrong between a node and its disk, told apart by what the reader can do about it.
 public enum StoreError: Error, Hashable, Sendable {
     /// Another process holds the database for longer than a command waits.
@@ -66,10 +68,26 @@ extension StoreError {
         case "signed.sqlite":
             "move it away and run `entente recover --restored`, which learns from partners what this node has signed"
         case "node.sqlite":
-            "move it away and run `entente recover`, which brings the logs back from partners; `entente verify FILE` says "
-                + "what can still be read of it"
-        case let file where file.hasSuffix(".sqlite"): "take another copy of it"
-        default: "run `entente scrub --repair`, and `entente verify` to see what is wrong"
+            "move it away, `entente restore` the newest backup if there is one, and run `entente recover`, which brings the "
+                + "rest back from partners; `entente verify FILE` says what can still be read of it"
+        case _ where LogOrigin(path) != nil || path == "the database":
+            "run `entente scrub --repair`, and `entente verify` to see what is wrong"
+        default: "take another copy of it"
+        }
+    }
+
+    /// What to do where something else lies in the place of a database.
+    private static func replacement(for path: String) -> String {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return switch name {
+        case "index.sqlite": "; move it away, and the index is made again from the logs"
+        case "signed.sqlite":
+            "; put this node's own signed.sqlite in its place, or, where that is lost, move this away and run `entente "
+                + "recover --restored`"
+        case "node.sqlite":
+            "; put this node's own node.sqlite in its place, or, where that is lost, move this away, `entente restore` the "
+                + "newest backup and run `entente recover`"
+        default: ""
         }
     }
 }
@@ -79,12 +97,16 @@ extension StoreError: CustomStringConvertible {
         switch self {
         case .busy(let path): "\(path) is in use by another process; try again when it has finished"
         case .full(let path): "no space left for \(path); nothing was written: free some and try again"
-        case .readOnly(let path): "\(path) cannot be written; check the permissions of the file and its folder"
-        case .cannotOpen(let path, let reason): "\(path) cannot be opened: \(reason)"
+        case .readOnly(let path):
+            "\(path) cannot be written; check the permissions of the file and its folder, and that the file system is not "
+                + "read-only"
+        case .cannotOpen(let path, let reason):
+            "\(path) cannot be opened: \(reason)\(StoreError.replacement(for: path))"
         case .newerVersion(let path, let found, let known):
             "\(path) was written by a newer release (format \(found), this one knows \(known)); upgrade this program"
         case .damaged(let path, let reason): "\(path) is damaged: \(reason); \(StoreError.remedy(for: path))"
-        case .io(let path, let reason): "\(path) cannot be read or written: \(reason)"
+        case .io(let path, let reason):
+            "\(path) cannot be read or written: \(reason)"
         case .rolledBack(let origin, let signed, let held):
             "\(origin) holds \(held) entries but \(signed) were already signed: this database was restored from an "
                 + "older copy; nothing is appended or cosigned until its entries are recovered from partners: run "

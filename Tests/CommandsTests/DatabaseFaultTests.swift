@@ -67,6 +67,11 @@ import Testing
         let disk = try SmallDisk(at: place, size: "32m")
         try place.found("disk/us", named: "us")
         try disk.remount("ro")
+        for command in [["status"], ["search", "x"], ["sync"], ["verify"], ["backup", "\(place.path)/b"], ["run"]] {
+            let outcome = try Entente.run(["--home", "\(place.path)/disk/us"] + command)
+            #expect(outcome.status == 74 && outcome.errors.contains("read-only"), "\(command): \(outcome.errors)")
+            outcome.expectOneLine("\(command)")
+        }
         let outcome = try submit(place, "disk/us")
         #expect(outcome.status == 74, "\(outcome.errors)")
         #expect(outcome.errors.contains("node.sqlite"), "\(outcome.errors)")

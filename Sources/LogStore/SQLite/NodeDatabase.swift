@@ -21,6 +21,16 @@ final class NodeDatabase: @unchecked Sendable {
         func steps(after version: Int) -> ArraySlice<String> {
             isDurable ? steps.dropFirst(max(version, 0)) : version == self.version ? [] : steps[...]
         }
+
+        /// The names of the tables that a file of this version has.
+        func tables(of version: Int) -> [Substring] {
+            let made = isDurable ? steps.prefix(max(version, 0)) : version == self.version ? steps[...] : []
+            return made.flatMap { step in
+                step.split(separator: "\n").compactMap { line in
+                    line.hasPrefix("CREATE TABLE ") ? line.dropFirst("CREATE TABLE ".count).prefix { $0 != " " } : nil
+                }
+            }
+        }
     }
 
     let path: String
@@ -152,12 +162,17 @@ final class NodeDatabase: @unchecked Sendable {
                 throw StoreError.cannotOpen(
                     path: path,
                     reason: isBackup
-                        ? "it is a backup; move it out of the home, and `entente restore` it"
+                        ? "it is a backup, of which `entente restore` makes a home"
                         : "it is another kind of database")
             }
             let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
             if application == kind.applicationID, version > kind.version {
                 throw StoreError.newerVersion(path: path, found: version, known: kind.version)
+            }
+            // Said here once, and not by whichever statement comes first.
+            let tables = Set(try String.fetchAll(db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table'"))
+            if let missing = kind.tables(of: version).first(where: { !tables.contains(String($0)) }) {
+                throw StoreError.damaged(path: path, reason: "its table \(missing) is missing")
             }
         }
     }
@@ -318,6 +333,9 @@ extension StoreError {
         case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH: self = .readOnly(path: path)
         case .SQLITE_CANTOPEN: self = .cannotOpen(path: path, reason: reason)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: self = .damaged(path: path, reason: reason)
+        case .SQLITE_ERROR where reason.hasPrefix("no such "): self = .damaged(path: path, reason: reason)
+        case .SQLITE_IOERR:
+            self = .io(path: path, reason: "\(reason); look at the disk, of which the system's own log may say more")
         default: self = .io(path: path, reason: reason)
         }
     }

@@ -67,7 +67,7 @@ public struct AuditSource: Sendable {
         home = try HomeFolder.found(
             at: databases.marks.lastIndex(of: "/").map { String(databases.marks[..<$0]) } ?? ".")
         let node = home.foundNode
-        store = try SQLiteLogStore(reading: database, marks: marks, node: node)
+        store = try AuditSource.explaining { try SQLiteLogStore(reading: database, marks: marks, node: node) }
 
         var known = KnownKeys()
         for card in (try? PeerDirectory(home).all())?.cards ?? [] { known.add(card) }
@@ -76,6 +76,20 @@ public struct AuditSource: Sendable {
         known.add(keys)
         mirrorKeys = known.mirrorKeys(ledBy: store)
         logKeys = known.logKeys
+    }
+
+    /// Whoever audits what was found somewhere mends nothing in it.
+    private static func explaining<Value>(_ open: () throws -> Value) throws -> Value {
+        do {
+            return try open()
+        } catch StoreError.damaged(let path, let reason) {
+            throw HomeError(.io, "is damaged: \(reason); take another copy of it", path: path)
+        } catch StoreError.cannotOpen(let path, let reason) {
+            throw HomeError(
+                .configuration,
+                "cannot be read: \(reason); give the folder of a home, a copy of its node.sqlite, or a backup",
+                path: path)
+        }
     }
 
     /// The files that were written while they were read as ones that nobody changes.

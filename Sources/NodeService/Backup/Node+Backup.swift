@@ -24,6 +24,7 @@ extension Node {
         to path: String, withKeys: Bool, program: String, willWrite: (String) -> Void = { _ in },
         progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
     ) throws -> BackupReport {
+        try checkOwnLogs()
         let time = Clock.timestamp.text
         // Before the database: what they name is in it then.
         let (files, leftOut) = try home.filesToBackUp()
@@ -45,5 +46,13 @@ extension Node {
         let size = try file.size
         try file.create()
         return BackupReport(manifest: manifest, size: size, sha256: hash.finish(), leftOut: leftOut)
+    }
+
+    /// Throws ``lostLog(_:)`` where the database was made anew: what it has not is worth no backup in the place of others.
+    private func checkOwnLogs() throws {
+        let logs = Set(try store.logs().map(\.origin))
+        if let lost = configuration.communities.map({ origin(of: $0.name) }).first(where: { !logs.contains($0) }) {
+            throw lostLog(lost)
+        }
     }
 }
