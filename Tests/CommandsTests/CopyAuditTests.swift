@@ -299,6 +299,10 @@ import TransparencyLog
             #expect(AuditScene.problems(outcome).contains { $0.contains("example/krus: ") && $0.contains(reason) })
             #expect(reason == "is not here" || AuditScene.log(outcome)?["ok"] as? Bool == false, "\(reason)")
         }
+        // What was not sound then is read again.
+        let unsound = try scene.place.file("r.json", text.replacingOccurrences(of: "\"ok\":true", with: "\"ok\":false"))
+        let again = try scene.place.must("us", "verify", "--since", unsound, "--json")
+        #expect(AuditScene.log(again)?["first_read"] as? Int == 0)
         for wrong in ["", "{}", "[1]", "nonsense", text.replacingOccurrences(of: "entente-audit/1", with: "x/1")] {
             let outcome = try scene.place.run("us", "verify", "--since", scene.place.file("r.json", wrong), "--json")
             #expect(outcome.status == 65 && outcome.output.isEmpty, "\(wrong.prefix(20))")

@@ -88,6 +88,19 @@ import Testing
         let outcome = try it.scene.verify(page, it.scene.keys)
         #expect(outcome.status == 1 && AuditScene.problems(outcome).contains { $0.contains("the page") })
         #expect(outcome.objects.first?["ok"] as? Bool == false)
+        // One that lies in a home is checked again by every audit: its page, and its key.
+        let kept = "\(it.scene.place.path)/kr/evidence/5.evidence.html"
+        try FileManager.default.copyItem(atPath: it.file, toPath: kept)
+        try it.scene.place.expectSound("kr")
+        try Data(contentsOf: URL(fileURLWithPath: page)).write(to: URL(fileURLWithPath: kept))
+        let audit = try it.scene.place.run("kr", "verify", "--json")
+        #expect(
+            audit.status == 1 && AuditScene.problems(audit).contains { $0.contains("the page is not what its data") })
+        try it.scene.place.found("forger", named: "us")
+        try FileManager.default.removeItem(atPath: kept)
+        try it.scene.place.must("forger", "export", "--format", "evidence", "\(AuditScene.origin)#0", kept)
+        let forged = try it.scene.place.run("kr", "verify", "--json")
+        #expect(forged.status == 1 && AuditScene.problems(forged).contains { $0.contains("which is not the log's") })
     }
 
     @Test func whatIsNotThereIsNoEvidence() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import NodeService
 import Testing
 
 /// Logs whose keys were replaced are audited by whoever knows any of the keys that they have had.
@@ -114,6 +115,7 @@ import Testing
                 let cosigners = outcome.objects.first?["cosigned_by"] as? [[String: Any]] ?? []
                 let known = cosigners.filter { $0["known"] as? Bool == true }.compactMap { $0["node"] as? String }
                 #expect(known == ["us.example"], "\(cosigners)")
+                try Self.checkThatNothingElseIsProved(by: file)
                 try Self.python("check_evidence.py", [file, keys.us, it.new.krCosigner], says: "held by kr.example")
             }
         }
@@ -169,6 +171,26 @@ import Testing
         try bytes.write(to: URL(fileURLWithPath: bundle))
         let changed = try it.place.run("kr", "verify", it.tiles, "--vkey", it.old.us, "--json")
         #expect(changed.status == 1)
+    }
+
+    /// Data that say something else, in a page that says the same: the reference, or what a record says of a key.
+    private static func checkThatNothingElseIsProved(by file: String) throws {
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        func verify(_ text: String) throws {
+            let evidence = try RecordEvidence(parsing: [UInt8](text.utf8))
+            _ = try evidence.verify(logKey: evidence.logKey)
+        }
+        try verify(text)
+        let reference = try #require(text.range(of: #""ref":"us.example/krus#"#)).upperBound
+        #expect(throws: EvidenceError.otherRecord) {
+            try verify(text.replacingCharacters(in: reference..<reference, with: "1"))
+        }
+        let start = try #require(text.range(of: #""key_history":[{"body":""#)).upperBound
+        let end = try #require(text[start...].firstIndex(of: "\""))
+        let body = String(decoding: Data(base64Encoded: String(text[start..<end])) ?? Data(), as: UTF8.self)
+        let other = Data(body.replacingOccurrences(of: #""time":"20"#, with: #""time":"19"#).utf8).base64EncodedString()
+        #expect(other != text[start..<end])
+        #expect(throws: (any Error).self) { try verify(text.replacingCharacters(in: start..<end, with: other)) }
     }
 
     private static let hasPython = Tool.run("python3", "-c", "import cryptography")?.status == 0

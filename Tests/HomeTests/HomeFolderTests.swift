@@ -18,6 +18,17 @@ struct HomeFolderTests {
         return home
     }
 
+    @Test("is one again when the last file of a backup is back: keys before node.yaml, and mirror.key after the others")
+    func restoringOrder() {
+        let names = [
+            "certs/tls.pem", "keys/a.key", "keys/mirror.key", "keys/z.key", "node.yaml", "peers/kr.example.yaml",
+        ]
+        for given in [names, names.reversed()] {
+            let order = HomeFolder.restoringOrder(given)
+            #expect(order.sorted() == names && order.suffix(2) == ["keys/mirror.key", "node.yaml"])
+        }
+    }
+
     @Test("is 0700 and its files 0600, whatever the folder was before")
     func permissions() throws {
         try FileManager.default.createDirectory(atPath: temporary("home"), withIntermediateDirectories: false)

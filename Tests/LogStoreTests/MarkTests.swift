@@ -32,6 +32,25 @@ struct MarkTests {
         #expect(try store.body(of: logID, at: 9) == makeBodies(9..<10)[0])
     }
 
+    @Test("Marks that are made anew take over what the database has of this node's own cosignatures")
+    func remarking() throws {
+        let folder = try StoreFolder()
+        let store = try folder.open()
+        try store.createOwn()
+        for range in [0..<3, 3..<5] { try store.append(makeBodies(range)) }
+        for (cosigner, size, time) in [("us.example", 3, 100), ("us.example", 5, 90), ("kr.example", 5, 500)] {
+            try store.store(
+                StoredCosignature(cosigner: cosigner, size: UInt64(size), time: UInt64(time), line: "x"), of: logID)
+        }
+        #expect(try store.cosignedMark(of: logID) == nil)
+        try store.remarkCosignatures()
+        #expect(try store.cosignedMark(of: logID)?.size == 5)
+        let heads = try [3, 5].map { try #require(try store.checkpoint(of: logID, size: $0)) }
+        #expect(throws: StoreError.self) { try store.markCosigned(heads[0], of: logID, time: 200) }
+        // The latest of its dates, whichever size that was of.
+        #expect(try store.markCosigned(heads[1], of: logID, time: 95) == 100)
+    }
+
     @Test("An own log that is missing altogether is told, and begins again under no circumstances")
     func missingLog() throws {
         let folder = try StoreFolder()

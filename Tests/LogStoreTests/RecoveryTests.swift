@@ -254,6 +254,25 @@ struct RecoveryTests {
         }
     }
 
+    @Test("A backup that is restored remembers nobody's answer from before: members may have more since")
+    func restoredBackup() throws {
+        let folder = try StoreFolder()
+        let store = try folder.open()
+        try store.createOwn()
+        let head = try store.append(makeBodies(0..<3))
+        try store.beginRecovery(of: logID, signed: 3)
+        _ = try store.noteAnswer(of: "kr.example", size: 3, root: head.root, pinned: 0, log: logID, time: 1)
+        #expect(try store.recovery(of: logID)?.answers.count == 1)
+        let file = "\(folder.path)/restored.sqlite"
+        StoreFolder.write([], to: file)
+        let contents = BackupContents(time: "2026-03-01T12:00:00Z", program: "test", hasKeys: false, files: [])
+        _ = try store.backUp(to: file, contents) { _, _ in }
+        try RestoredDatabase.prepare(file, standings: [origin: .complete], time: 1)
+        let restored = try SQLiteLogStore(path: file, signedPath: folder.marks, node: "us.example")
+        let state = try #require(try restored.recovery(of: logID))
+        #expect(state.answers.isEmpty && state.missing(of: ["kr.example"]) == ["kr.example"])
+    }
+
     @Test("Recovered entries are known again as doubles once their hashes are put back")
     func doubles() throws {
         let scene = try Scene()

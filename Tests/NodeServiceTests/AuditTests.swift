@@ -95,6 +95,67 @@ import TransparencyLog
         #expect(try audit(node).isSound)
     }
 
+    /// A signature by which the same key vouches for other entries proves nothing of these.
+    @Test func entriesThatAgreeWithAllThatIsKeptOfThemButNotWithWhatWasSignedAreFound() throws {
+        let node = try TestNode("us.example", partners: [])
+        let twin = try TestNode("us.example", partners: [], signer: node.signer)
+        try node.append(300)
+        try twin.append(1)
+        try twin.append(298)
+        try twin.append(1, text: " and more")
+        func put(_ table: String, _ column: String, _ bytes: [UInt8], _ row: String) throws {
+            try node.store.execute("UPDATE \(table) SET \(column) = x'\(Hexadecimal.encode(bytes))' WHERE \(row)")
+        }
+        // The bodies and every tile are those of the twin; the checkpoint is the one that was signed of others.
+        for bundle in try twin.store.bundles(of: twin.log.id, entries: 0..<300) {
+            try put("bundle", "data", bundle.data, "number = \(bundle.number)")
+        }
+        for level in 0...1 {
+            for (number, tile) in try twin.store.tiles(of: twin.log.id, level: level, numbers: 0..<2) {
+                try put("tile", "data", tile, "level = \(level) AND number = \(number)")
+            }
+        }
+        let texts = try audit(node).problems.map(\.text)
+        #expect(texts == ["its entries do not have the root that was signed at size 300"], "\(texts)")
+
+        // An earlier checkpoint of another history is a fork that lies here unnoticed.
+        let one = try #require(try node.store.checkpoint(of: node.log.id, size: 300))
+        let other = try #require(try twin.store.checkpoint(of: twin.log.id, size: 300))
+        func sign(_ head: SignedHead, in store: SQLiteLogStore) throws {
+            try store.execute(
+                "UPDATE checkpoint SET root = x'\(head.root.hex)', note = '\(head.note)' WHERE size = \(head.size)")
+        }
+        try twin.append(1)
+        try sign(one, in: twin.store)
+        let earlier = try audit(twin).problems.map(\.text)
+        #expect(earlier == ["its entries do not have the root that was signed at size 300"], "\(earlier)")
+        // Another history as a whole: what was signed last is kept apart.
+        try sign(other, in: node.store)
+        #expect(try audit(node).problems.map(\.text) == ["another root was signed at size 300"])
+    }
+
+    /// Whatever else agrees: the time, the name and the signature of a cosignature are each held against the others.
+    @Test func aCosignatureThatIsNotWhatItIsKeptAsIsFound() throws {
+        let node = try TestNode("us.example", partners: [])
+        let kr = try Cosigner(name: "kr.example", privateKey: Ed25519.PrivateKey())
+        let jp = try Cosigner(name: "jp.example", privateKey: Ed25519.PrivateKey())
+        try node.append(3)
+        let head = try #require(try node.store.checkpoint(of: node.log.id, size: 3))
+        let checkpoint = try Checkpoint(origin: node.log.origin, size: 3, root: head.root)
+        let another = try Checkpoint(origin: node.log.origin, size: 3, root: SHA256.hash("another"))
+        let keys = ["kr.example": kr.verifierKey]
+        func problems(_ signed: Cosignature, time: UInt64) throws -> [AuditReport.Problem] {
+            try node.store.execute("DELETE FROM cosignature; DELETE FROM latest_cosignature")
+            try node.store.store(
+                StoredCosignature(cosigner: "kr.example", size: 3, time: time, line: signed.line), of: node.log.id)
+            return try LogAuditor(store: node.store, mirrorKeys: keys).audit(node.store.logs()).problems
+        }
+        #expect(try problems(kr.cosign(checkpoint, time: 100), time: 100).isEmpty)
+        #expect(try problems(kr.cosign(checkpoint, time: 100), time: 101).count == 1)
+        #expect(try problems(kr.cosign(another, time: 100), time: 100).count == 1)
+        #expect(try problems(jp.cosign(checkpoint, time: 100), time: 100).count == 1)
+    }
+
     @Test func aCosignatureOnNoCheckpointIsFound() throws {
         let node = try TestNode("us.example", partners: [])
         let key = try Cosigner(name: "kr.example", privateKey: Ed25519.PrivateKey()).verifierKey
