@@ -140,7 +140,7 @@ import Testing
             #expect((scrub?["damaged"] as? [Any])?.isEmpty == true)
         }
         #expect(
-            try place.must("us", "verify").output.contains("1 sealed parts erased by their author; none is missing"))
+            try place.must("us", "verify").output.contains("1 sealed part erased by their author; none is missing"))
         // Neither again, nor to anybody.
         #expect(try place.run("us", "erase", reference).status == 73)
         #expect(try place.run("us", "grant", reference, "--to", "jp.example").status == 66)
