@@ -122,12 +122,6 @@ private func behind(_ entries: UInt64, _ seconds: UInt64?) -> String {
     return "\(grouped(entries)) \(entries == 1 ? "entry" : "entries")\(time) behind"
 }
 
-/// What a cosignature says of its signer: a mirror, which is named like a node, holds what it signs. A witness is named
-/// otherwise, and holds nothing.
-func cosignerText(_ name: String) -> String {
-    (NodeName(name) == nil ? "cosigned by " : "held by ") + printable(name)
-}
-
 /// Unix seconds as records write a moment.
 func moment(_ seconds: UInt64) -> String {
     Clock.moment(seconds)

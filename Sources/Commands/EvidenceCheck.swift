@@ -149,9 +149,8 @@ struct EvidenceCheck {
         for cosignature in finding?.cosignatures ?? [] where isKnown(cosignature.key) {
             // Keys in the file are those of nodes that hold the log; another may be a witness', whatever it is called.
             let holds = evidence.cosignerKeys.contains(cosignature.key)
-            let name = cosignature.key.name
             Output.line(
-                "\(holds ? cosignerText(name) : "cosigned by \(printable(name))"), \(moment(cosignature.time))")
+                "\(holds ? "held" : "cosigned") by \(printable(cosignature.key.name)), \(moment(cosignature.time))")
         }
         for text in report.unproved { Output.line(Style.yellow("not proved: \(printable(text))")) }
     }

@@ -202,7 +202,7 @@ struct TilesCheck {
             }
             for cosignature in report.cosignatures {
                 let time = Timestamp(seconds: Int64(clamping: cosignature.time))?.text ?? "\(cosignature.time)"
-                Output.line("\(printable(report.origin)): \(cosignerText(cosignature.name)) as of \(time)")
+                Output.line("\(printable(report.origin)): cosigned by \(printable(cosignature.name)) as of \(time)")
             }
             for text in report.unproved {
                 Output.line(Style.yellow("not checked: \(printable(report.origin)): \(printable(text))"))

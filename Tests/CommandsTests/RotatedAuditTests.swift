@@ -116,7 +116,8 @@ import Testing
                 let known = cosigners.filter { $0["known"] as? Bool == true }.compactMap { $0["node"] as? String }
                 #expect(known == ["us.example"], "\(cosigners)")
                 try Self.checkThatNothingElseIsProved(by: file)
-                try Self.python("check_evidence.py", [file, keys.us, it.new.krCosigner], says: "held by kr.example")
+                try Self.python(
+                    "check_evidence.py", [file, keys.us, it.new.krCosigner], says: "cosigned by kr.example")
             }
         }
         // What was held before is shown by what signed before.

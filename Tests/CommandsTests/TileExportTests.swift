@@ -96,7 +96,7 @@ import Testing
 
         // For people, and what is asked for wrongly.
         let people = try Entente.run(["verify", "\(place.path)/tiles", "--vkey", us, "--cosigner", cosigner])
-        #expect(people.output.contains("held by kr.example as of ") && people.output.contains("not checked: "))
+        #expect(people.output.contains("cosigned by kr.example as of ") && people.output.contains("not checked: "))
         let absent = try verify("\(place.path)/tiles/krus/tile", us)
         #expect(absent.status == 66)
         absent.expectOneLine()

@@ -86,7 +86,7 @@ def check_proof(text, body, log_key):
 def main(path, log_vkey, *cosigner_vkeys):
     with open(path, encoding="utf-8") as file:
         data = json.loads(file.read().split(OPENING)[1].split("\n", 1)[0])
-    need(data["format"] == "entente-evidence/1", "another format")
+    need(data["format"] in ("entente-evidence/1", "entente-evidence/2"), "another format")
     known, body, size = parse_key(log_vkey), decode(data["body"]), int(data["proof"].split("\n\n")[1].split("\n")[1])
     history = [(decode(record["body"]), record["proof"]) for record in data["key_history"]]
     changes = [key_change(each, int(proof.split("index ")[1].split("\n")[0]), known[0]) for each, proof in history]
@@ -102,9 +102,8 @@ def main(path, log_vkey, *cosigner_vkeys):
             date = int.from_bytes(line[4:12], "big")
             verify(key, line[12:], f"cosignature/v1\ntime {date}\n{signed}".encode())
             need(date <= time.time() + 300, f"the cosignature of {key[0]} is dated in the future")
-            # A node that has cosigned holds the log; a witness, NODE/_witness, has only seen that it grew.
-            deed = "cosigned by" if "/" in key[0] else "held by"
-            print(f"{deed} {key[0]} at {datetime.fromtimestamp(date, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+            # A node that has cosigned by its mirror key holds the log; a witness has only seen that it grew.
+            print(f"cosigned by {key[0]} at {datetime.fromtimestamp(date, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
         if not own:
             print(f"NOT PROVED: that {key[0]} has cosigned; there is no line by this key")
     for record, proof in history:

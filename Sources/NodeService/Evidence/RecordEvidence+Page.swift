@@ -6,7 +6,7 @@ extension RecordEvidence {
     /// The file: a page that follows from the data alone, with the data in it.
     public var serialized: String {
         let title = "Record \(reference.text)"
-        return RecordEvidence.opening + """
+        return format.opening + """
             <html lang="en"><head><meta charset="utf-8">
             <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
             <title>\(Markup.text(title))</title>
@@ -22,8 +22,8 @@ extension RecordEvidence {
             \(Markup.table(recordRows))
             <h2>Where it stands</h2>
             \(Markup.table(placeRows))
-            <h2>Who has said to hold the log up to there</h2>
-            \(Markup.table(holderRows))
+            <h2>\(cosignerHeading)</h2>
+            \(Markup.table(cosignerRows))
             <h2>Keys</h2>
             \(Markup.table(keyRows))
             <h2>What the log says of keys</h2>
@@ -39,7 +39,7 @@ extension RecordEvidence {
             time before its signature, which is over <code>cosignature/v1</code>, <code>time SECONDS</code> and the three
             lines. docs/examples/check_evidence.py in the sources of Entente does this in about 100 lines.</p>
             <p>It proves that the holder of the log key signed this record at this place, that it has not been changed
-            since, and that each cosigner had the log up to there by the time of its cosignature. It does not prove that
+            since, and that each cosigner \(cosignerDeed) It does not prove that
             what the record says is true, nor that there is no later record that withdraws it. Sealed fields are not in
             this file.</p>
             <p>Written by \(Markup.text(exporter)) at \(Markup.text(exported.text)); nothing proves that.</p>
@@ -74,8 +74,33 @@ extension RecordEvidence {
         ]
     }
 
-    private var holderRows: [(String, String)] {
-        proof.note.signatures.filter { !logKey.isNamed(by: $0) }.map { line in
+    private var cosignerHeading: String {
+        switch format {
+        case .first: "Who has said to hold the log up to there"
+        case .second: "Who has cosigned the log up to there"
+        }
+    }
+
+    private var cosignerDeed: String {
+        switch format {
+        case .first: "had the log up to there by the time of its cosignature."
+        case .second:
+            """
+            had seen this state of the log by the time of its cosignature,
+            and that it goes on from what it had seen before. By its mirror key a partner says besides that it held every
+            record up to there; the key of a witness says nothing of that. Ask its owner which of them a key is.
+            """
+        }
+    }
+
+    private var cosignerRows: [(String, String)] {
+        proof.note.signatures.filter { line in
+            switch format {
+            case .first: !logKey.isNamed(by: line)
+            // The log's key before, or the next one, signs beside it where one takes the place of the other.
+            case .second: !KeyName.same(line.name, logKey.name)
+            }
+        }.map { line in
             let time = (try? Cosignature(line)).map { Node.instant($0.time) } ?? "an unreadable time"
             let isKnown = cosignerKeys.contains { $0.isNamed(by: line) }
             return (line.name, time + (isKnown ? "" : " (its key is not in this file)"))

@@ -14,7 +14,19 @@ public struct RecordEvidence: Sendable, Hashable {
         public let proof: TLogProof
     }
 
-    public static let format = "entente-evidence/1"
+    /// What a file says that it is. Each keeps its page as it is, for a file is held against it byte by byte.
+    public enum Format: String, Sendable, CaseIterable {
+        /// Its page says of all cosigners that they had the log, which is not so of a witness.
+        case first = "entente-evidence/1"
+        case second = "entente-evidence/2"
+
+        /// What new files are written in.
+        public static let newest = Format.second
+
+        /// What every such file begins with.
+        var opening: String { "<!DOCTYPE html>\n<!-- \(rawValue): see \"How to verify\" below -->\n" }
+    }
+
     /// The longest file, in bytes.
     public static let maximumByteCount = 16 << 20
     /// The most records about keys.
@@ -22,6 +34,7 @@ public struct RecordEvidence: Sendable, Hashable {
     /// What a file's name should end with.
     public static let fileExtension = ".evidence.html"
 
+    public var format = Format.newest
     public let reference: Reference
     public let body: [UInt8]
     /// The place of the body under the checkpoint, with all cosignatures.
@@ -125,7 +138,7 @@ public enum EvidenceError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .malformed(let what): "no \(RecordEvidence.format) file: \(what)"
+        case .malformed(let what): "no file of evidence: \(what)"
         case .otherRecord: "the proof is that of another record than the one named"
         case .badKeyRecord(let index): "entry \(index) is no record about a key under the same checkpoint"
         }
@@ -135,18 +148,20 @@ public enum EvidenceError: Error, Hashable, Sendable, CustomStringConvertible {
 // MARK: - Data
 
 extension RecordEvidence {
-    /// What every file begins with.
-    static let opening = "<!DOCTYPE html>\n<!-- \(format): see \"How to verify\" below -->\n"
     static let dataOpening = "<script type=\"application/json\" id=\"entente-evidence\">\n"
     static let dataClosing = "\n</script>\n"
 
     /// Whether a file says of itself that it is evidence of a record.
-    public static func isEvidence(_ bytes: [UInt8]) -> Bool { bytes.starts(with: opening.utf8) }
+    public static func isEvidence(_ bytes: [UInt8]) -> Bool { format(of: bytes) != nil }
+
+    private static func format(of bytes: [UInt8]) -> Format? {
+        Format.allCases.first { bytes.starts(with: $0.opening.utf8) }
+    }
 
     /// The data as JSON, without a character that HTML takes for its own.
     var data: String {
         let value = JSONValue.object([
-            JSONMember("format", .string(RecordEvidence.format)),
+            JSONMember("format", .string(format.rawValue)),
             JSONMember("ref", .string(reference.text)),
             JSONMember("body", .string(Base64.encode(body))),
             JSONMember("proof", .string(proof.serialized)),
@@ -183,7 +198,9 @@ extension RecordEvidence {
             throw EvidenceError.malformed("longer than \(RecordEvidence.maximumByteCount) bytes")
         }
         guard let file = String(validating: bytes, as: UTF8.self) else { throw EvidenceError.malformed("not UTF-8") }
-        guard RecordEvidence.isEvidence(bytes) else { throw EvidenceError.malformed("it does not begin as one") }
+        guard let format = RecordEvidence.format(of: bytes) else {
+            throw EvidenceError.malformed("it does not begin as one")
+        }
         let parts = file.utf8.split(separatedBy: RecordEvidence.dataOpening.utf8)
         guard parts.count == 2, let end = parts[1].firstIndex(of: UInt8(ascii: "\n")),
             let data = String(parts[1][..<end])
@@ -204,7 +221,7 @@ extension RecordEvidence {
             }
             return bytes
         }
-        guard try text("format", in: value) == RecordEvidence.format else {
+        guard try text("format", in: value) == format.rawValue else {
             throw EvidenceError.malformed("its format")
         }
         guard let reference = Reference(try text("ref", in: value)) else { throw EvidenceError.malformed("its ref") }
@@ -214,6 +231,7 @@ extension RecordEvidence {
         guard let keys = value["cosigner_keys"]?.array, let history = value["key_history"]?.array,
             keys.count <= SignedNote.maximumSignatures, history.count <= RecordEvidence.maximumKeyRecords
         else { throw EvidenceError.malformed("its lists of keys") }
+        self.format = format
         self.reference = reference
         body = try decoded("body", in: value)
         proof = try TLogProof(parsing: text("proof", in: value))
