@@ -60,6 +60,9 @@ struct ProveCommand: ParsableCommand {
         } catch let error as HomeError where error.category == .noInput {
             throw CommandFailure(.answerIsNo, error.description)
         }
+        if UInt64(time.seconds) > Clock.now() {
+            Output.note("\(time.text) is still to come: this is what is held now")
+        }
         guard global.json else { return Output.write(dated.proof.serialized, to: 1) }
         let keys = try log.keys
         Output.json([

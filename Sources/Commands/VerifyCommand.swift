@@ -18,8 +18,8 @@ struct VerifyCommand: ParsableCommand {
             of --vkey, and for a backup of this home's own node those of this home. Of a backup every file in it is held \
             against its manifest, too.
 
-            The index of a home is derived: what in it does not say what the logs say is named, and the file can be \
-            deleted.
+            The index of a home is derived: with --index what in it does not say what the logs say is named, and the \
+            file can be deleted. Pages of node.sqlite that no audit has to read are looked at then, too.
 
             With --since, entries that the audit of that report has read are not read again, once it is proved that \
             the log goes on from them. Tiles are read anew, and have to go on from them.
@@ -74,7 +74,9 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Begin where the audit ended that printed this with --json.", valueName: "report"))
     var since: String?
 
-    @Flag(name: .customLong("index"), help: "Hold a home's index against its logs, too; that takes far longer.")
+    @Flag(
+        name: .customLong("index"),
+        help: "Hold a home's index against its logs, and look at every page of its database; far longer.")
     var withIndex = false
 
     @Flag(help: "Read everything again, also with --since.")

@@ -53,6 +53,30 @@ import Testing
         writer.waitUntilExit()
     }
 
+    /// An audit of what was signed does not go through SQLite's own indexes.
+    @Test func damageInTheDatabaseThatNothingSignedTouchesIsFoundToo() throws {
+        let place = try Place()
+        try place.found("us")
+        try place.submit("us", "one")
+        let file = URL(fileURLWithPath: "\(place.path)/us/node.sqlite")
+        try DatabaseFile(file.path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        let whole = try Data(contentsOf: file)
+        let page = Int(whole[16]) << 8 | Int(whole[17])
+        var passedOver = 0
+        for number in 1..<whole.count / page where passedOver < 3 {
+            var changed = whole
+            changed.replaceSubrange(number * page..<(number + 1) * page, with: Data(repeating: 0xa7, count: page))
+            try changed.write(to: file)
+            guard try place.run("us", "verify").status == 0 else { continue }
+            passedOver += 1
+            let outcome = try place.run("us", "verify", "--index", "--json")
+            let found = outcome.objects.first?["problems"] as? [[String: Any]] ?? []
+            #expect(outcome.status == 1 && !found.isEmpty, "page \(number): \(outcome.output)\(outcome.errors)")
+            #expect(found.allSatisfy { $0["origin"] as? String == "node.sqlite" }, "\(outcome.output)")
+        }
+        #expect(passedOver > 0)
+    }
+
     @Test func whateverIsChangedInItIsFoundAndCuredByDeletingIt() throws {
         let place = try scene()
         let index = "\(place.path)/us/index.sqlite"

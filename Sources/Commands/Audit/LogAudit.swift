@@ -59,7 +59,10 @@ struct LogAudit {
         try report.checkEvidence(in: home, store, origins: origins)
         report.unproved += source?.unproved ?? backup?.unproved ?? []
         try backup?.add(to: &report)
-        if let index { try report.add(audit(index, of: logs, since, progress), path: index) }
+        if let index {
+            report.problems += try store.structureProblems().map { AuditReport.Problem(database: $0) }
+            try report.add(audit(index, of: logs, since, progress), path: index)
+        }
         if logs.isEmpty { report.unproved.append("anything: there is no log in \(name)") }
         let changed = source?.changedFiles ?? (backup?.hasChanged == true ? [name] : [])
         if !changed.isEmpty {
@@ -89,7 +92,7 @@ struct LogAudit {
                 "checked",
                 .array(
                     (LogAudit.checked + (backup == nil ? [] : LogAudit.checkedOfBackups)
-                        + (index == nil ? [] : [LogAudit.checkedOfIndex])).map { .string($0) })),
+                        + (index == nil ? [] : LogAudit.checkedOfIndex)).map { .string($0) })),
         ]
     }
 
@@ -104,14 +107,16 @@ struct LogAudit {
         "the evidence of forks and of records that is kept",
     ]
 
-    private static let checkedOfIndex =
-        "the index, where there is one: every term, time and effect against the entries that it is made of"
+    private static let structure = "that tables and their indexes lie in the file as SQLite wrote them"
+
+    private static let checkedOfIndex = [
+        "the index, where there is one: every term, time and effect against the entries that it is made of", structure,
+    ]
 
     /// What is held against a backup's manifest beside that.
     private static let checkedOfBackups = [
         "the SHA-256 of the manifest and of every file in the backup",
-        "the size and newest checkpoint of every log in the manifest",
-        "that tables and their indexes lie in the file as SQLite wrote them",
+        "the size and newest checkpoint of every log in the manifest", structure,
     ]
 }
 
@@ -120,6 +125,16 @@ extension LogAudit {
         self.init(
             name: backup.backup.path, store: backup.backup.store, mirrorKeys: backup.mirrorKeys,
             logKeys: backup.logKeys, backup: backup)
+    }
+}
+
+extension AuditReport.Problem {
+    /// Pages of the database that are not as SQLite wrote them.
+    fileprivate init(database text: String) {
+        self.init(
+            origin: "node.sqlite", entry: nil,
+            text: "\(text); what was signed is judged by itself above: make a `backup` where that works, and see "
+                + "docs/recovery.md")
     }
 }
 

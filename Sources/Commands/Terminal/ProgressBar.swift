@@ -54,11 +54,13 @@ final class ProgressBar: Sendable {
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
         let seconds = Double((now - begin) / .milliseconds(1)) / 1_000
         let rate = seconds > 0 ? Double(state.done - min(state.done, state.first ?? 0)) / seconds : 0
-        let left = rate > 0 ? Int(Double(state.total - min(state.total, state.done)) / rate) : 0
+        // Nothing is said of what the first line cannot know.
+        let pace =
+            rate > 0
+            ? "  \(grouped(Int(rate)))/s  \(Int(Double(state.total - min(state.total, state.done)) / rate)) s left" : ""
         let percent = Int(share * 100)
         return
-            "\r\u{1B}[K\(title) \(bar) \(percent)%  \(grouped(state.done)) of \(grouped(state.total)) \(unit)  "
-            + "\(grouped(Int(rate)))/s  \(left) s left"
+            "\r\u{1B}[K\(title) \(bar) \(percent)%  \(grouped(state.done)) of \(grouped(state.total)) \(unit)\(pace)"
     }
 }
 

@@ -62,7 +62,7 @@ public final class StoredBackup: Sendable {
     public func problems() throws -> [(what: String, text: String)] {
         var problems: [(what: String, text: String)] = []
         if let manifestProblem { problems.append(("manifest", manifestProblem)) }
-        problems += try structureProblems().map { ("database", $0) }
+        problems += try database.structureProblems().map { ("database", $0) }
         guard let manifest else { return problems }
         for file in manifest.files {
             do {
@@ -86,17 +86,6 @@ public final class StoredBackup: Sendable {
         let known = Set(manifest.logs.map(\.origin))
         problems += logs.filter { !known.contains($0.origin) }.map { ($0.origin, "the manifest does not list it") }
         return problems
-    }
-
-    /// What SQLite finds where it goes through all tables and their indexes.
-    private func structureProblems() throws -> [String] {
-        do {
-            return try database.read { db in
-                try String.fetchAll(db, sql: "PRAGMA main.integrity_check(20)").filter { $0 != "ok" }
-            }
-        } catch StoreError.damaged(_, let reason) {
-            return [reason]
-        }
     }
 
     private func paths() throws -> [String] {

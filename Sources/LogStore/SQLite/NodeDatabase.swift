@@ -236,6 +236,17 @@ final class NodeDatabase: @unchecked Sendable {
 }
 
 extension NodeDatabase {
+    /// What SQLite finds where it goes through all tables and their indexes; it reads every page.
+    func structureProblems() throws -> [String] {
+        do {
+            return try read { db in
+                try String.fetchAll(db, sql: "PRAGMA main.integrity_check(20)").filter { $0 != "ok" }
+            }
+        } catch StoreError.damaged(_, let reason) {
+            return [reason]
+        }
+    }
+
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         try translatingErrors(path: path) { try pool().read(body) }
     }

@@ -79,6 +79,10 @@ public final class SQLiteLogStore: Sendable {
         try database.read { db in try checkMark(of: Self.fetch(db, id).log, in: db) }
     }
 
+    /// What is wrong with how tables and their indexes lie in the file, whatever they say: some page that no audit of
+    /// what was signed has to read.
+    public func structureProblems() throws -> [String] { try database.structureProblems() }
+
     /// The root of the log's first `size` entries, from its tiles.
     static func root(_ db: Database, row: Int64, log: StoredLog, size: UInt64) throws -> SHA256Digest {
         guard size > 0 else { return MerkleHasher.emptyRoot }
