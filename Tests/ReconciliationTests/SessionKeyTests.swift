@@ -42,10 +42,19 @@ import TransparencyLog
         return stages
     }
 
-    private func bring(_ stage: SimulatedReplica, to node: SimulatedNode) throws {
-        let head = try #require(stage.head)
+    /// - Parameter generation: of the one key whose signature the node got with the checkpoint, if not all.
+    private func bring(
+        _ stage: SimulatedReplica, to node: SimulatedNode, signedBy generation: Int? = nil
+    ) throws {
+        var head = try #require(stage.head)
+        if let generation {
+            let key = try SimulatedKeys.signer(SessionKeyTests.origin, generation).verifierKey
+            let note = try SignedNote(parsing: head.note).signedOnly(by: [key])
+            head = SimulatedHead(size: head.size, root: head.root, note: note.serialized)
+        }
         try node.store.pin(head, of: id)
-        _ = try node.store.commit(.init(log: id, start: 0, tree: stage.tree, target: head))
+        let start = try node.store.log(id).tree.size
+        _ = try node.store.commit(.init(log: id, start: start, tree: stage.tree, target: head))
     }
 
     private func connect(_ first: Int, _ second: Int) -> SimulatedConnection {
@@ -109,6 +118,47 @@ import TransparencyLog
         #expect(connection.ends.allSatisfy { $0.session?.isOwed == false })
     }
 
+    @Test(
+        "A log that stops at a stepping stone of which the old signature is missing waits in the session until it comes"
+    )
+    func halfStone() throws {
+        try create(cards: [0, 1, 0])
+        let stages = try write(changes: 1)
+        try bring(stages[0], to: nodes[2])
+        // Its card names the new key: the line of the old one could not be judged.
+        try bring(stages[1], to: nodes[1], signedBy: 1)
+        let connection = connect(1, 2)
+        #expect(invariants.failure == nil)
+        #expect(try nodes[2].store.log(id).head?.size == 1)
+        #expect(connection.ends.allSatisfy { $0.session?.isConverged == true })
+        _ = connect(0, 1)
+        try expectAll(1)
+        #expect(connection.ends.allSatisfy { $0.session?.isOwed == false })
+    }
+
+    @Test("A stepping stone that only the old key's signature is kept of leads on whoever knows that key")
+    func oldHalfOfStone() throws {
+        try create(cards: [0, 0, 0])
+        let stages = try write(changes: 1)
+        for node in nodes.dropFirst() { try bring(stages[0], to: node) }
+        try bring(stages[1], to: nodes[1], signedBy: 0)
+        _ = connect(1, 2)
+        #expect(invariants.failure == nil)
+        #expect(try nodes[2].store.log(id).head?.size == 2)
+    }
+
+    @Test("Whoever went on without the new signature of a stepping stone leads on all the same")
+    func behindHalfStone() throws {
+        try create(cards: [0, 0, 0])
+        let stages = try write(changes: 1)
+        try bring(stages[0], to: nodes[2])
+        try bring(stages[1], to: nodes[1], signedBy: 0)
+        try bring(try nodes[0].store.log(id), to: nodes[1])
+        _ = connect(1, 2)
+        #expect(invariants.failure == nil)
+        #expect(try nodes[2].store.log(id).head?.size == 3)
+    }
+
     @Test("What another session pins meanwhile is no reason to say again which keys are known")
     func askedOnce() throws {
         try create(cards: [0, 0])
@@ -126,5 +176,24 @@ import TransparencyLog
         for case .send(let message) in said { _ = pair.sides[1].handle(.received(message)) }
         #expect(said.count { if case .send(.knownKeys) = $0 { true } else { false } } == 1)
         #expect(pair.sides.allSatisfy { $0.end == nil })
+    }
+
+    @Test("A peer that refuses and offers a log by turns is told once which keys are known, and then left alone")
+    func refusalsByTurns() throws {
+        try create(cards: [0, 0])
+        let stages = try write(changes: 1)
+        try bring(stages[0], to: nodes[1])
+        let newest = try #require(nodes[0].store.log(id).head)
+        var pair = SessionTests.Pair([try nodes[1].store.log(id).local()], [try nodes[0].store.log(id).local()])
+        pair.meet()
+        var said: [SessionAction] = []
+        for _ in 0..<1_000 {
+            said += pair.sides[0].handle(
+                .received(.offer(Offer(log: id, checkpoint: newest.note, fromSize: 1, proof: []))))
+            said += pair.sides[0].handle(.received(.logRefusal(id, reason: "not now")))
+        }
+        #expect(said.count { if case .send(.knownKeys) = $0 { true } else { false } } == 1)
+        #expect(said.count { if case .report = $0 { true } else { false } } == 2)
+        #expect(pair.sides[0].end == nil && pair.sides[0].footprint < 20)
     }
 }

@@ -6,14 +6,28 @@ import TransparencyLog
 
 // What sessions do about the keys of logs.
 extension SyncContext {
-    /// The checkpoints kept where a key took the place of another, by size.
-    func stones(of log: StoredLog) throws -> [SignedHead] {
+    /// The checkpoints kept where a key took the place of another, by size, and the keys that have signed them here.
+    private func steppingStones(of log: StoredLog) throws -> [(head: SignedHead, signers: [VerifierKey])] {
         guard !log.keyChanges.isEmpty else { return [] }
         let keys = try log.keys
         return try keys.changes.compactMap { change in
-            try store.checkpoint(of: log.id, size: change.size).flatMap { stone in
-                try keys.isComplete(SignedNote(parsing: stone.note), size: stone.size) ? stone : nil
+            try store.checkpoint(of: log.id, size: change.size).map { stone in
+                (stone, keys.signers(of: try SignedNote(parsing: stone.note), size: stone.size))
             }
+        }
+    }
+
+    /// Those that both keys have signed.
+    func stones(of log: StoredLog) throws -> [SignedHead] {
+        try steppingStones(of: log).filter { $0.signers.count == 2 }.map(\.head)
+    }
+
+    /// As a session is told of them.
+    func localStones(of log: StoredLog) throws -> [SteppingStone] {
+        try steppingStones(of: log).map { stone in
+            SteppingStone(
+                head: Head(log: log.id, size: stone.head.size, root: stone.head.root),
+                signers: stone.signers.map(\.keyID))
         }
     }
 

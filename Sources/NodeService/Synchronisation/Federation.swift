@@ -136,7 +136,7 @@ public final class SyncContext: Sendable {
         }
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
-            keys: try log.keys, stones: try stones(of: log).map { Head(log: log.id, size: $0.size, root: $0.root) },
+            keys: try log.keys, stones: try localStones(of: log),
             head: log.head.map { Head(log: log.id, size: $0.size, root: $0.root) }, held: log.size,
             pinned: log.pending.map { Head(log: log.id, size: $0.size, root: $0.root) },
             cosignatures: surroundings.cosignatures.map {

@@ -1,6 +1,20 @@
 public import Cryptography
 public import TransparencyLog
 
+/// A checkpoint of a log at which one key took the place of another.
+public struct SteppingStone: Sendable, Hashable {
+    public let head: Head
+    /// The ids of the keys whose signatures are kept with it: of both, or of the one that was known when it came.
+    public let signers: [UInt32]
+
+    public init(head: Head, signers: [UInt32]) {
+        self.head = head
+        self.signers = signers
+    }
+
+    var isComplete: Bool { signers.count > 1 }
+}
+
 /// A log as the session of one peer needs to know it: visible to that peer, not frozen.
 public struct LocalLog: Sendable, Hashable {
     public let id: LogID
@@ -11,8 +25,8 @@ public struct LocalLog: Sendable, Hashable {
     public let isRecovering: Bool
     /// The keys that sign this log's checkpoints, as far as they are known here.
     public let keys: LogKeyChain?
-    /// The checkpoints held that a key has signed together with the one that took its place, by size.
-    public let stones: [Head]
+    /// The checkpoints held at which a key took the place of another, by size.
+    public let stones: [SteppingStone]
     /// The newest checkpoint that is held completely, if any.
     public let head: Head?
     /// Entries held, which may be more than the head while a transfer is interrupted or under way.
@@ -29,7 +43,7 @@ public struct LocalLog: Sendable, Hashable {
     public let damaged: [Range<UInt64>]
 
     public init(
-        id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [Head] = [],
+        id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [SteppingStone] = [],
         head: Head?, held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
         wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false
     ) {
@@ -49,12 +63,23 @@ public struct LocalLog: Sendable, Hashable {
         self.damaged = damaged
     }
 
-    /// Whether a stepping stone of the part that is held is not here: the log came in as a whole, under a later key.
+    /// Whether a stepping stone of the part that is held is not here, or not with both signatures: the log came in as a
+    /// whole, under a later key, or before the record that names the new one.
     var lacksStones: Bool {
         guard let keys, let head else { return false }
         return keys.changes.contains { change in
-            change.size <= head.size && !stones.contains { $0.size == change.size }
+            change.size <= head.size && !stones.contains { $0.head.size == change.size && $0.isComplete }
         }
+    }
+
+    /// How many stepping stones are here with both signatures.
+    var completeStones: Int { stones.count(where: \.isComplete) }
+
+    /// The ids of the keys that have signed a checkpoint of this size here: of a stepping stone perhaps not both.
+    func signers(at size: UInt64) -> [UInt32] {
+        let keys = keys?.keys(at: size) ?? []
+        guard keys.count > 1 else { return keys.map(\.keyID) }
+        return stones.first { $0.head.size == size }?.signers ?? []
     }
 
     /// Digest of what lies beside the log; all zeros where nothing does.

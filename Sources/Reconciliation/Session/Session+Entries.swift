@@ -23,6 +23,7 @@ extension Session {
         unknownThere.remove(log.id)
         unresumable.remove(log.id)
         stalledThere.remove(log.id)
+        unled.remove(log.id)
         // What is held here beyond the head was proved against the pinned checkpoint, so that is what counts.
         let base = log.pinned ?? log.head
         let head: Head

@@ -87,6 +87,7 @@ extension Session {
         mend(log, &actions)
         // Enough has come meanwhile to continue the peer's transfer.
         if log.head?.size ?? 0 >= peerPinned[id] ?? 0 { unresumable.remove(id) }
+        reconsiderUnled(log)
         guard !isLeftOut(id) else {
             unequal.remove(id)
             return
@@ -115,7 +116,9 @@ extension Session {
 
     private mutating func offer(_ log: LocalLog, _ actions: inout [SessionAction]) {
         guard let head = log.head, offered[log.id] != head.size else { return }
-        guard openOffers.contains(log.id) || openOffers.count < configuration.openOffers else {
+        // What the peer has asked for does not wait, as long as it can take up so many.
+        let limit = keysKnownThere(of: log.id) == nil ? configuration.openOffers : Session.maximumFetches
+        guard openOffers.contains(log.id) || openOffers.count < limit else {
             if inLine.insert(log.id).inserted { waitingOffers.append(log.id) }
             return
         }
@@ -133,15 +136,15 @@ extension Session {
             && head.size - theirs <= configuration.pushSize
         // An offer does not say the community: a peer that has no such log here would not know what it was told.
         if exchange.told[log.id] == nil { announce(log, &actions) }
-        guard let target = checkpointToOffer(of: log, head: head, from: pinned) else {
+        guard let target = checkpointToOffer(of: log, head: head) else {
             return refuseForeignKey(log, &actions)
         }
         offered[log.id] = head.size
         openOffers.insert(log.id)
         exchange.tell(offered: head, community: log.community)
-        // By name also where it is the head as this session knows it: the log may have a larger one by now.
-        let isStone = knownThere[log.id] != nil && log.stones.contains { $0.size == target.size }
-        if target.size < head.size || isStone {
+        // By its size also where it is the head as this session knows it: the log may have a larger one by now, which the
+        // peer could not judge.
+        if keysKnownThere(of: log.id) != nil {
             actions.append(.offerStone(log.id, fromSize: max(pinned, theirs), size: target.size))
         } else {
             actions.append(.offer(log.id, fromSize: max(pinned, theirs), pushing: isPushed))
@@ -193,6 +196,7 @@ extension Session {
         repairs[id]?.isWanted = false
         unequal.remove(id)
         awaitedAnswers.remove(id)
+        unled.remove(id)
         askedKeys[id]?.isAwaited = false
         askedStones[id]?.isAwaited = false
         receipts.forget(id)
@@ -201,7 +205,7 @@ extension Session {
 
     func isLeftOut(_ log: LogID) -> Bool {
         leftOut.contains(log) || unresumable.contains(log) || unknownThere.contains(log) || stalledHere.contains(log)
-            || stalledThere.contains(log)
+            || stalledThere.contains(log) || unled.contains(log)
     }
 
     mutating func receiveUnknown(_ ids: [LogID], _ actions: inout [SessionAction]) {
@@ -218,7 +222,7 @@ extension Session {
     mutating func receiveRefusal(_ id: LogID, _ reason: String, _ actions: inout [SessionAction]) {
         guard let log = logs[id] else { return }
         abandonInquiry(log, &actions)
-        if stallHere(log, &actions) { return }
+        if stallHere(log, &actions) || hearRefusal(ofKnownKey: log, reason, &actions) { return }
         leaveOut(log, .refusedByPeer(origin: log.origin, reason: reason), tell: nil, &actions)
     }
 

@@ -103,25 +103,68 @@ extension Session {
         knownThere[id] = KnownKeys(ids: Set(ids), size: theirs)
         offered[id] = nil
         openOffers.remove(id)
+        unled.remove(id)
         refresh(id, &actions)
+        guard offered[id] == nil, !unled.contains(id), !leftOut.contains(id) else { return }
+        // Nothing is offered now for another reason, and perhaps later: the peer is not to take that for a forgery.
+        actions.append(.send(.logRefusal(id, reason: "it is not offered now")))
     }
 
-    /// The checkpoint to offer: the head, unless the peer has said that it knows other keys than the one that signed it.
-    /// `nil` where none is kept here that it could judge.
-    func checkpointToOffer(of log: LocalLog, head: Head, from size: UInt64) -> Head? {
-        guard let keys = log.keys, let known = knownThere[log.id], known.size == exchange.heard[log.id]?.size ?? 0
-        else {
-            return head
-        }
-        func isKnown(_ head: Head) -> Bool { keys.keys(at: head.size).contains { known.ids.contains($0.keyID) } }
-        return isKnown(head) ? head : log.stones.last { $0.size > known.size && $0.size >= size && isKnown($0) }
+    /// What the peer has said to know of a log's keys, if it holds the same of it still.
+    func keysKnownThere(of id: LogID) -> Set<UInt32>? {
+        guard let known = knownThere[id], known.size == exchange.heard[id]?.size ?? 0 else { return nil }
+        return known.ids
     }
 
-    /// Nothing that is kept here leads the peer on: somebody else has to.
+    /// The checkpoint to offer: the head, unless the peer has said that it knows other keys than those that have signed
+    /// it. `nil` where none is kept here that it could judge.
+    func checkpointToOffer(of log: LocalLog, head: Head) -> Head? {
+        guard log.keys != nil, let known = keysKnownThere(of: log.id) else { return head }
+        func isKnown(_ head: Head) -> Bool { !known.isDisjoint(with: log.signers(at: head.size)) }
+        if isKnown(head) { return head }
+        let size = max(peerPinned[log.id] ?? 0, (exchange.heard[log.id]?.size ?? 0) + 1)
+        return log.stones.last { $0.head.size >= size && isKnown($0.head) }?.head
+    }
+
+    /// What a node says of a log that it cannot lead the peer on in.
+    package static let cannotLead = "no checkpoint here is signed by a key of this log that you know"
+
+    /// Nothing that is kept here leads the peer on: somebody else has to, or brings the stepping stone.
     mutating func refuseForeignKey(_ log: LocalLog, _ actions: inout [SessionAction]) {
-        leaveOut(
-            log, .noSteppingStone(origin: log.origin),
-            tell: "no checkpoint here is signed by a key of this log that you know", &actions)
+        waitForStone(log, .noSteppingStone(origin: log.origin), &actions)
+        actions.append(.send(.logRefusal(log.id, reason: Session.cannotLead)))
+    }
+
+    /// The peer has no checkpoint that this side could judge, or cannot offer it now. Answers whether that is what was
+    /// awaited.
+    mutating func hearRefusal(ofKnownKey log: LocalLog, _ reason: String, _ actions: inout [SessionAction]) -> Bool {
+        guard askedKeys[log.id]?.isAwaited == true || unled.contains(log.id) else { return false }
+        askedKeys[log.id]?.isAwaited = false
+        waitForStone(log, .refusedByPeer(origin: log.origin, reason: reason), &actions)
+        // More of the log may have come from elsewhere since the question.
+        refresh(log.id, &actions)
+        return true
+    }
+
+    /// A log is left out until one side has got what leads on in it.
+    private mutating func waitForStone(
+        _ log: LocalLog, _ finding: SessionFinding, _ actions: inout [SessionAction]
+    ) {
+        unled.insert(log.id)
+        unequal.remove(log.id)
+        if toldUnled.insert(log.id).inserted { actions.append(.report(finding)) }
+    }
+
+    /// Takes a log up again that one side could not be led on in, once a stepping stone has come, or more of the log.
+    /// Each time that takes a change on this side, or another head of the peer's: no message alone brings it about.
+    mutating func reconsiderUnled(_ log: LocalLog) {
+        guard unled.contains(log.id) else { return }
+        let own = log.head?.size ?? 0
+        let theirs = exchange.heard[log.id]?.size ?? 0
+        let isStuck =
+            own > theirs
+            ? log.head.flatMap { checkpointToOffer(of: log, head: $0) } == nil : askedKeys[log.id]?.size == own
+        if !isStuck { unled.remove(log.id) }
     }
 
     // MARK: Stepping stones
@@ -151,16 +194,16 @@ extension Session {
     mutating func receiveStonesRequest(_ id: LogID, _ actions: inout [SessionAction]) throws {
         try beginServing()
         // Another peer may bring the rest later.
-        if let log = logs[id], log.lacksStones { lackingStones[id] = log.stones.count }
+        if let log = logs[id], log.lacksStones { lackingStones[id] = log.completeStones }
         actions.append(.serveStones(id))
     }
 
     /// Sends whoever asked before all stepping stones were here those that have come since: it asks no second time.
     mutating func sendNewStones(of log: LocalLog, _ actions: inout [SessionAction]) {
-        guard let count = lackingStones[log.id], log.stones.count > count, serving < Session.maximumServing else {
+        guard let count = lackingStones[log.id], log.completeStones > count, serving < Session.maximumServing else {
             return
         }
-        lackingStones[log.id] = log.lacksStones ? log.stones.count : nil
+        lackingStones[log.id] = log.lacksStones ? log.completeStones : nil
         serving += 1
         actions.append(.serveStones(log.id))
     }

@@ -97,6 +97,10 @@ public struct Session {
     /// What the peer said to know of a log's keys while it held so many entries, and what this side has said.
     var knownThere: [LogID: KnownKeys] = [:]
     var askedKeys: [LogID: AskedKeys] = [:]
+    /// Logs that are left out until a stepping stone comes to the side that is ahead, or more to the one that is behind,
+    /// and those of which that was reported.
+    var unled: Set<LogID> = []
+    var toldUnled: Set<LogID> = []
     /// Stepping stones that the peer was asked for, and how many were here when it asked for them, of logs that lacked
     /// some.
     var askedStones: [LogID: AskedStones] = [:]
@@ -351,7 +355,7 @@ public struct Session {
             + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
             + late.count + missedOffers.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count
             + judging.count + knownThere.count + askedKeys.count + askedStones.count
-            + lackingStones.count
+            + lackingStones.count + unled.count + toldUnled.count
             + exchangedLines.values.reduce(0) { $0 + $1.count } + exchange.heard.heads.count + receipts.footprint
     }
 

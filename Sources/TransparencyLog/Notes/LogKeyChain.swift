@@ -122,9 +122,14 @@ public struct LogKeyChain: Sendable, Hashable {
         try note.signedOnly(by: keys)
     }
 
+    /// The keys that sign at this size and have a line in a note that was verified.
+    public func signers(of note: SignedNote, size: UInt64) -> [VerifierKey] {
+        keys(at: size).filter { key in note.signatures.contains { key.isNamed(by: $0) } }
+    }
+
     /// Whether a note has a line of every key that signs at this size: of the one, at a stepping stone of both.
     public func isComplete(_ note: SignedNote, size: UInt64) -> Bool {
-        keys(at: size).allSatisfy { key in note.signatures.contains { key.isNamed(by: $0) } }
+        signers(of: note, size: size).count == keys(at: size).count
     }
 
     /// The ids of a note's keys under the log's name that this chain does not lead to.

@@ -251,6 +251,8 @@ final class Invariants {
             }
         case .ownLogBehind:
             if !restored.contains(session.node.index) { fail("\(session.node.name) is told of a larger own log") }
+        // A stepping stone may be late.
+        case .refusedByPeer(_, Session.cannotLead) where hasRotated(log): break
         case .refusedByPeer:
             if isHonest(session), !isForked(log), diskFaults == 0, !restored.contains(session.peer.index) {
                 fail("\(session.node.name) is refused by \(session.peer.name): \(finding)")

@@ -51,6 +51,7 @@ extension Message {
         case .knownKeys(let log, let ids): "known keys \(log.hex.prefix(4)) \(ids.count)"
         case .stonesRequest(let log): "stepping stones wanted \(log.hex.prefix(4))"
         case .stones(let log, let notes): "stepping stones \(log.hex.prefix(4)) \(notes.count)"
+        case .ping(let nonce, let isReply): "\(isReply ? "answer to " : "")ping \(nonce)"
         default: "another message"
         }
     }

@@ -63,15 +63,20 @@ struct SimulatedReplica {
         changes.append(LogKeyChange(size: index + 1, old: old, new: new))
     }
 
-    /// The checkpoints held where one key took the place of another, with the signatures of both.
-    var stones: [SimulatedHead] {
+    /// The checkpoints held where one key took the place of another, and who has signed them here.
+    private var steppingStones: [(head: SimulatedHead, signers: [VerifierKey])] {
+        guard !changes.isEmpty else { return [] }
         let keys = keys
         return keys.changes.compactMap { change in
-            checkpoints[change.size].flatMap { stone in
-                (try? keys.isComplete(SignedNote(parsing: stone.note), size: stone.size)) == true ? stone : nil
+            guard let stone = checkpoints[change.size], let note = try? SignedNote(parsing: stone.note) else {
+                return nil
             }
+            return (stone, keys.signers(of: note, size: stone.size))
         }
     }
+
+    /// Those with the signatures of both keys.
+    var stones: [SimulatedHead] { steppingStones.filter { $0.signers.count == 2 }.map(\.head) }
 
     /// Keeps those of a peer's stepping stones that this log's keys have signed and that its entries have the root of.
     /// Answers whether any is kept now.
@@ -95,7 +100,9 @@ struct SimulatedReplica {
     func local() -> LocalLog {
         LocalLog(
             id: id, origin: origin, community: community, isOwn: isOwn, keys: keys,
-            stones: stones.map { $0.head(of: id) },
+            stones: steppingStones.map {
+                SteppingStone(head: $0.head.head(of: id), signers: $0.signers.map(\.keyID))
+            },
             head: head?.head(of: id), held: tree.size, pinned: pending?.head(of: id),
             cosignatures: cosignatures.values.sorted { $0.cosigner < $1.cosigner },
             wantedBlobs: wantedBlobs.sorted { $0.key < $1.key }.map {
