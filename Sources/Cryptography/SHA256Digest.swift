@@ -68,7 +68,9 @@ public struct SHA256Digest: Sendable, Hashable {
     }
 
     public static func == (left: SHA256Digest, right: SHA256Digest) -> Bool {
-        left.words == right.words
+        // One by one: comparing the tuples is generic, which is slow without optimisation.
+        left.words.0 == right.words.0 && left.words.1 == right.words.1 && left.words.2 == right.words.2
+            && left.words.3 == right.words.3
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -196,4 +196,41 @@ import TransparencyLog
         #expect(said.count { if case .report = $0 { true } else { false } } == 2)
         #expect(pair.sides[0].end == nil && pair.sides[0].footprint < 20)
     }
+
+    @Test("Offers that were on their way when the known keys were said are no forgeries, whatever came between them")
+    func onTheirWay() throws {
+        try create(cards: [0, 0])
+        let stages = try write(changes: 1)
+        try bring(stages[0], to: nodes[1])
+        let owner = try nodes[0].store.log(id)
+        let (newest, stone) = (try #require(owner.head), try #require(stages[1].head))
+        let proof = try ConsistencyProof.make(from: 1, to: 2, from: owner.tree, hasher: hasher).hashes
+        var pair = SessionTests.Pair([try nodes[1].store.log(id).local()], [owner.local()])
+        pair.meet()
+        func receive(_ head: SimulatedHead, from size: UInt64, _ proof: [SHA256Digest] = []) -> [SessionAction] {
+            pair.sides[0].handle(
+                .received(.offer(Offer(log: id, checkpoint: head.note, fromSize: size, proof: proof))))
+        }
+        var said = receive(newest, from: 1)
+        // One that answers an earlier question, then one that the new key alone has signed, then the answer.
+        said += receive(stone, from: 0)
+        said += receive(newest, from: 1)
+        #expect(!said.contains { if case .report = $0 { true } else { false } })
+        said = receive(stone, from: 1, proof)
+        #expect(said.contains { if case .pin = $0 { true } else { false } })
+    }
+
+    @Test("An offer of what has come meanwhile leaves nothing open")
+    func lateOffer() throws {
+        try create(cards: [0, 0])
+        let log = try #require(try write(changes: 1).first)
+        let head = try #require(log.head)
+        try bring(log, to: nodes[1])
+        var pair = SessionTests.Pair([try nodes[1].store.log(id).local()], [log.local()])
+        pair.meet()
+        #expect(pair.sides[0].isConverged)
+        _ = pair.sides[0].handle(
+            .received(.offer(Offer(log: id, checkpoint: head.note, fromSize: 0, proof: []))))
+        #expect(pair.sides[0].isConverged)
+    }
 }

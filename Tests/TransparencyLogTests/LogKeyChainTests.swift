@@ -76,7 +76,13 @@ struct LogKeyChainTests {
         try mixed.add(foreign.sign(mixed.text))
         let chain = LogKeyChain(anchor: signers[0].verifierKey, changes: changes)
         #expect(chain.foreignKeyIDs(of: mixed) == [foreign.verifierKey.keyID])
-        #expect(try chain.stripped(mixed).signatures == [try note(35, by: 3).signatures[0]])
+        #expect(try chain.open(mixed).note.signatures == [try note(35, by: 3).signatures[0]])
+        // A line that names a known key, and is not that key's, is never left in a note.
+        var forged = try note(30, by: 2)
+        let other30 = try note(30, by: 3).signatures[0]
+        try forged.add(
+            NoteSignature(name: other30.name, keyID: other30.keyID, signature: mixed.signatures[0].signature))
+        #expect(throws: NoteError.self) { try chain.open(forged) }
     }
 
     @Test("A change counts only where both keys, which must be the log's, have signed it")

@@ -41,6 +41,15 @@ public struct LocalLog: Sendable, Hashable {
     public let wantedBlobs: [BlobKey]
     /// Entries that are damaged here, as ranges of whole bundles.
     public let damaged: [Range<UInt64>]
+    /// Digest of what lies beside the log; all zeros where nothing does.
+    ///
+    /// `SHA-256(0x05 || for each cosigner by name: size (8 bytes) || time (8 bytes) || length of the name (2 bytes) ||
+    /// name)`, over the newest cosignature of each; and where there are receipts,
+    /// `SHA-256(0x07 || that or 32 zero bytes || digest of the receipts)`.
+    ///
+    /// Of a log that is being recovered another than any peer's, so that each side tells the other what it holds even
+    /// where that is the same.
+    let beside: SHA256Digest
 
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [SteppingStone] = [],
@@ -61,6 +70,9 @@ public struct LocalLog: Sendable, Hashable {
         self.receipts = receipts
         self.wantedBlobs = wantedBlobs
         self.damaged = damaged
+        beside =
+            isRecovering
+            ? SHA256.hash([0x06] + id.bytes) : LocalLog.beside(cosignatures: cosignatures, receipts: receipts)
     }
 
     /// Whether a stepping stone of the part that is held is not here, or not with both signatures: the log came in as a
@@ -82,28 +94,17 @@ public struct LocalLog: Sendable, Hashable {
         return stones.first { $0.head.size == size }?.signers ?? []
     }
 
-    /// Digest of what lies beside the log; all zeros where nothing does.
-    ///
-    /// `SHA-256(0x05 || for each cosigner by name: size (8 bytes) || time (8 bytes) || length of the name (2 bytes) ||
-    /// name)`, over the newest cosignature of each; and where there are receipts,
-    /// `SHA-256(0x07 || that or 32 zero bytes || digest of the receipts)`.
-    ///
-    /// Of a log that is being recovered another than any peer's, so that each side tells the other what it holds even
-    /// where that is the same.
-    var beside: SHA256Digest {
-        if isRecovering { return SHA256.hash([0x06] + id.bytes) }
-        return receipts == .zero
-            ? besideWithoutReceipts : SHA256.hash([0x07] + besideWithoutReceipts.bytes + receipts.bytes)
-    }
-
-    private var besideWithoutReceipts: SHA256Digest {
-        guard !cosignatures.isEmpty else { return .zero }
-        var bytes: [UInt8] = [0x05]
-        for line in cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {
-            bytes += bigEndian(line.size) + bigEndian(line.time)
-            bytes += bigEndian(UInt64(line.cosigner.utf8.count)).suffix(2) + line.cosigner.utf8
+    private static func beside(cosignatures: [CosignatureLine], receipts: SHA256Digest) -> SHA256Digest {
+        var digest = SHA256Digest.zero
+        if !cosignatures.isEmpty {
+            var bytes: [UInt8] = [0x05]
+            for line in cosignatures.sorted(by: { $0.cosigner < $1.cosigner }) {
+                bytes += bigEndian(line.size) + bigEndian(line.time)
+                bytes += bigEndian(UInt64(line.cosigner.utf8.count)).suffix(2) + line.cosigner.utf8
+            }
+            digest = SHA256.hash(bytes)
         }
-        return SHA256.hash(bytes)
+        return receipts == .zero ? digest : SHA256.hash([0x07] + digest.bytes + receipts.bytes)
     }
 
     /// What to tell a peer.

@@ -8,8 +8,10 @@ extension Session {
         // The peer must hold the checkpoint, or it could not judge them.
         guard let theirs = exchange.heard[log.id], theirs.beside != log.beside else { return }
         // Where nothing has changed since both agreed, what differs are lines that one of them cannot judge: it has no
-        // card of the cosigner.
-        if let last = agreed?.entries[log.id], last.told == log.announced.settled, last.heard == theirs.settled {
+        // card of the cosigner. Of a log that is being recovered what this side says does not tell.
+        if !log.isRecovering, let last = agreed?.entries[log.id], last.told == log.announced.settled,
+            last.heard == theirs.settled
+        {
             return
         }
         let known = exchangedLines[log.id] ?? [:]

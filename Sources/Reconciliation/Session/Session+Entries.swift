@@ -37,7 +37,8 @@ extension Session {
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
         }
-        askedKeys[log.id]?.isAwaited = false
+        // What is here already may be the answer to an earlier question.
+        if head.size > askedKeys[log.id]?.size ?? 0 { askedKeys[log.id]?.isAwaited = false }
         guard head.size >= offer.fromSize else {
             throw ProtocolViolation("an offer of \(head.size) entries from size \(offer.fromSize)")
         }
@@ -51,11 +52,10 @@ extension Session {
         }
         guard offer.fromSize == base?.size ?? 0 else {
             try expectPush(offer, size: head.size, isWanted: false)
-            // Another peer has brought more meanwhile: say so, and the peer offers anew.
+            // Another peer has brought more meanwhile: say so, and the peer offers anew, if that is not all it has.
             try countUseless(offer, of: log, held: base?.size ?? 0)
-            // What is pinned here may be more than the peer can bring.
-            if log.pinned?.size ?? 0 > head.size { unequal.remove(log.id) } else { unequal.insert(log.id) }
             announce(log, &actions)
+            refresh(log.id, &actions)
             return
         }
         do {
@@ -134,11 +134,10 @@ extension Session {
     private func checkpoint(of offer: Offer, for log: LocalLog) throws -> (Head, note: String) {
         let note = try SignedNote(parsing: offer.checkpoint)
         guard let keys = log.keys else { throw NoteError.notSignedByLog(origin: log.origin) }
-        let checkpoint = try keys.verify(note)
+        let (checkpoint, own) = try keys.open(note)
         guard checkpoint.origin == log.origin else { throw ProtocolViolation("the checkpoint is another log's") }
         return (
-            Head(log: log.id, size: checkpoint.size, root: checkpoint.root),
-            try keys.stripped(note).serialized
+            Head(log: log.id, size: checkpoint.size, root: checkpoint.root), own.serialized
         )
     }
 

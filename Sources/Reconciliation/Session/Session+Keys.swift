@@ -21,6 +21,8 @@ extension Session {
         /// Offers that no known key has signed, while this side held the same: some may have been on their way.
         var count = 1
         var isAwaited = true
+        /// Whether the peer has repeated it: what it sends from then on, it sends knowing what was said.
+        var isEchoed = false
     }
 
     /// The stepping stones of a log that the peer was asked for.
@@ -56,7 +58,7 @@ extension Session {
             asked.count += 1
             askedKeys[log.id] = asked
             // While the stepping stone is brought in, newer offers may be on their way still.
-            return asked.count <= Session.maximumForeignOffers && (asked.isAwaited || fetches[log.id] != nil)
+            return asked.count <= Session.maximumForeignOffers && (!asked.isEchoed || fetches[log.id] != nil)
         }
         let echo = nextEcho
         nextEcho += 1
@@ -76,9 +78,10 @@ extension Session {
     /// The peer has dealt with all that it was sent before: what it was to offer has come, or does not.
     mutating func hearEcho(_ nonce: UInt64, _ actions: inout [SessionAction]) {
         echoes.remove(nonce)
-        for (id, asked) in askedKeys where asked.echo == nonce && asked.isAwaited {
+        for (id, asked) in askedKeys where asked.echo == nonce {
+            askedKeys[id]?.isEchoed = true
             askedKeys[id]?.isAwaited = false
-            guard let log = logs[id] else { continue }
+            guard asked.isAwaited, let log = logs[id] else { continue }
             let error = NoteError.notSignedByLog(origin: log.origin)
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
@@ -138,7 +141,7 @@ extension Session {
     /// The peer has no checkpoint that this side could judge, or cannot offer it now. Answers whether that is what was
     /// awaited.
     mutating func hearRefusal(ofKnownKey log: LocalLog, _ reason: String, _ actions: inout [SessionAction]) -> Bool {
-        guard askedKeys[log.id]?.isAwaited == true || unled.contains(log.id) else { return false }
+        guard askedKeys[log.id]?.isEchoed == false || unled.contains(log.id) else { return false }
         askedKeys[log.id]?.isAwaited = false
         waitForStone(log, .refusedByPeer(origin: log.origin, reason: reason), &actions)
         // More of the log may have come from elsewhere since the question.

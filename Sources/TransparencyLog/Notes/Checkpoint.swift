@@ -62,6 +62,13 @@ public struct Checkpoint: Sendable, Hashable {
     /// As with one key, for a log whose key was replaced: one of them must have signed, and none may fail.
     /// The keys must all have the origin as their name.
     public init(verifying note: SignedNote, logKeys: [VerifierKey]) throws {
+        self = try Checkpoint.open(note, logKeys: logKeys).checkpoint
+    }
+
+    /// The checkpoint, and which of the log's keys have signed it.
+    static func open(
+        _ note: SignedNote, logKeys: [VerifierKey]
+    ) throws -> (checkpoint: Checkpoint, signers: [VerifierKey]) {
         guard logKeys.allSatisfy({ $0.algorithm == .ed25519 }) else { throw NoteError.wrongKeyType }
         let verified: [VerifierKey]
         do {
@@ -73,7 +80,7 @@ public struct Checkpoint: Sendable, Hashable {
         for key in verified where !KeyName.same(key.name, checkpoint.origin) {
             throw NoteError.wrongOrigin(expected: key.name, actual: checkpoint.origin)
         }
-        self = checkpoint
+        return (checkpoint, verified)
     }
 
     public static func == (left: Checkpoint, right: Checkpoint) -> Bool {

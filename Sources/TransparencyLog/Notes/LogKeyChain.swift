@@ -64,6 +64,11 @@ public struct LogKeyChain: Sendable, Hashable {
 
     public init(anchor: VerifierKey, changes: [LogKeyChange] = []) {
         self.anchor = anchor
+        guard !changes.isEmpty else {
+            self.changes = []
+            reigns = [Reign(key: anchor, sizes: 0...UInt64.max)]
+            return
+        }
         // A key that has been in use never comes back, from whichever key the log is looked at.
         var seen: Set<VerifierKey> = []
         let known = changes.sorted { $0.size < $1.size }.filter { change in
@@ -108,8 +113,7 @@ public struct LogKeyChain: Sendable, Hashable {
     ///
     /// Throws `notSignedByLog` where none of the keys has signed it, `retiredKey` where only one has that may not.
     public func verify(_ note: SignedNote) throws -> Checkpoint {
-        let checkpoint = try Checkpoint(verifying: note, logKeys: keys)
-        let signers = try note.verifiedKeys(among: keys)
+        let (checkpoint, signers) = try Checkpoint.open(note, logKeys: keys)
         let entitled = keys(at: checkpoint.size)
         guard signers.contains(where: entitled.contains) else {
             throw NoteError.retiredKey(origin: anchor.name, size: checkpoint.size)
@@ -117,9 +121,12 @@ public struct LogKeyChain: Sendable, Hashable {
         return checkpoint
     }
 
-    /// The note with the lines of the log's own keys only.
-    public func stripped(_ note: SignedNote) throws -> SignedNote {
-        try note.signedOnly(by: keys)
+    /// The same, and the note with the lines of the log's own keys only.
+    public func open(_ note: SignedNote) throws -> (checkpoint: Checkpoint, note: SignedNote) {
+        let checkpoint = try verify(note)
+        // Whatever names one of the keys has verified.
+        let lines = note.signatures.filter { line in keys.contains { $0.isNamed(by: line) } }
+        return (checkpoint, try SignedNote(text: note.text, signatures: lines))
     }
 
     /// The keys that sign at this size and have a line in a note that was verified.

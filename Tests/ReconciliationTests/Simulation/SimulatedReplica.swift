@@ -84,11 +84,10 @@ struct SimulatedReplica {
         let keys = keys
         var isAny = false
         for text in notes {
-            guard let note = try? SignedNote(parsing: text), let checkpoint = try? keys.verify(note),
+            guard let note = try? SignedNote(parsing: text), let (checkpoint, own) = try? keys.open(note),
                 checkpoint.origin == origin, checkpoint.size <= head?.size ?? 0,
                 keys.changes.contains(where: { $0.size == checkpoint.size }),
-                try tree.root(at: checkpoint.size) == checkpoint.root, let own = try? keys.stripped(note),
-                try own.verifiedKeys(among: keys.keys).count == keys.keys(at: checkpoint.size).count
+                try tree.root(at: checkpoint.size) == checkpoint.root, keys.isComplete(own, size: checkpoint.size)
             else { continue }
             checkpoints[checkpoint.size] = SimulatedHead(
                 size: checkpoint.size, root: checkpoint.root, note: own.serialized)
