@@ -13,6 +13,8 @@ final class Invariants {
     private var cosigned: [Cosigned: SHA256Digest] = [:]
     private var restored: Set<Int> = []
     private var watched: [UInt64: Watched] = [:]
+    /// The heads whose signatures were looked at, with as many changes of the log's key known.
+    private var verified: [Place: VerifiedHead] = [:]
     /// How often in a thousand a read fails.
     var diskFaults: UInt64 = 0
     /// Whether the last words of a connection may be lost.
@@ -29,13 +31,20 @@ final class Invariants {
         let peer: Int
     }
 
+    private struct VerifiedHead: Equatable {
+        let head: SimulatedHead
+        let changes: Int
+    }
+
     private struct Cosigned: Hashable {
         let place: Place
         let size: UInt64
     }
 
     /// What was seen of one side of a connection.
-    private struct Watched {
+    private final class Watched {
+        /// How many logs the session has shown.
+        var shown = 0
         var mentionedByPeer: Set<LogID> = []
         var named: [LogID: Head] = [:]
         var outside: Set<String> = []
@@ -51,7 +60,7 @@ final class Invariants {
         var pushed: Set<LogID> = []
 
         /// Entries from the beginning of a request answer it up to where they reach.
-        mutating func answer(_ range: RangeRequest, isRefusal: Bool = false) {
+        func answer(_ range: RangeRequest, isRefusal: Bool = false) {
             let isAnswered: (RangeRequest) -> Bool = {
                 $0.log == range.log && $0.start == range.start && $0.end >= range.end
                     && $0.treeSize == range.treeSize
@@ -115,11 +124,7 @@ final class Invariants {
                 guard head.size <= log.tree.size, try log.tree.root(at: head.size) == head.root else {
                     return fail("\(node.name): \(log.origin) has a head that its entries do not have")
                 }
-                let note = try SignedNote(parsing: head.note)
-                let signed = try log.keys.verify(note)
-                guard signed.size == head.size, signed.root == head.root else {
-                    return fail("\(node.name): \(log.origin) has a head that nobody signed")
-                }
+                try checkSigned(VerifiedHead(head: head, changes: log.changes.count), log, node)
             }
         } catch {
             return fail("\(node.name): \(log.origin): \(error)")
@@ -127,6 +132,16 @@ final class Invariants {
         let place = Place(node: node.index, log: id)
         if log.tree.size < sizes[place] ?? 0 { fail("\(node.name): \(log.origin) has shrunk") }
         sizes[place] = log.tree.size
+    }
+
+    private func checkSigned(_ head: VerifiedHead, _ log: SimulatedReplica, _ node: SimulatedNode) throws {
+        let place = Place(node: node.index, log: log.id)
+        guard verified[place] != head else { return }
+        let signed = try log.keys.verify(SignedNote(parsing: head.head.note))
+        guard signed.size == head.head.size, signed.root == head.head.root else {
+            return fail("\(node.name): \(log.origin) has a head that nobody signed")
+        }
+        verified[place] = head
     }
 
     func cosigned(_ head: SimulatedHead, of log: LogID, by node: SimulatedNode) {
@@ -157,16 +172,23 @@ final class Invariants {
 
     func sent(_ message: Message, by session: SimulatedSession) {
         trace?("\(session.node.name) -> \(session.peer.name) #\(session.id): \(message.summary)")
-        guard !session.node.isLying else { return }
         let pair = Pair(node: session.node.index, peer: session.peer.index)
-        shown[pair, default: []].formUnion(session.shown)
-        let mentioned = (watched[session.id]?.mentionedByPeer ?? []).union(shown[pair] ?? [])
-        for log in message.mentionedLogs where !session.shown.contains(log) && !mentioned.contains(log) {
+        let seen = watching(session)
+        // It only grows.
+        if seen.shown != session.shown.count {
+            shown[pair, default: []].formUnion(session.shown)
+            seen.shown = session.shown.count
+        }
+        // It may tell the truth later, also about this.
+        guard !session.node.isLying else { return }
+        for log in message.mentionedLogs
+        where !session.shown.contains(log) && !seen.mentionedByPeer.contains(log) && shown[pair]?.contains(log) != true
+        {
             fail(
                 "\(session.node.name) mentions a log to \(session.peer.name) that it does not show: \(message.summary)")
         }
         let theirs = session.connection.ends.first { $0 !== session }?.communities ?? []
-        for log in message.mentionedLogs where watched[session.id]?.mentionedByPeer.contains(log) != true {
+        for log in message.mentionedLogs where !seen.mentionedByPeer.contains(log) {
             // A log that an old copy of the disk does not have can only be said to be gone.
             guard let community = session.node.store.logs[log]?.community else { continue }
             guard session.communities.contains(community), theirs.contains(community)
@@ -176,13 +198,13 @@ final class Invariants {
         }
         switch message {
         case .request(let request):
-            watched[session.id, default: Watched()].requests.append(request)
-            if watched[session.id]?.requests.count ?? 0 > session.node.settings.requestsOfAll {
+            seen.requests.append(request)
+            if seen.requests.count > session.node.settings.requestsOfAll {
                 fail("\(session.node.name) has too many requests under way")
             }
         case .blobRequest:
-            watched[session.id, default: Watched()].blobRequests += 1
-            if watched[session.id]?.blobRequests ?? 0 > session.node.settings.blobWindow {
+            seen.blobRequests += 1
+            if seen.blobRequests > session.node.settings.blobWindow {
                 fail("\(session.node.name) has asked for too many blobs at once")
             }
         case .entries(let entries):
@@ -199,11 +221,12 @@ final class Invariants {
     static let maximumFootprint = 2_000
 
     func handled(_ event: SessionEvent, by session: SimulatedSession) {
-        if let value = session.session, value.footprint > Invariants.maximumFootprint {
-            fail("\(session.node.name) remembers \(value.footprint) things of a session with \(session.peer.name)")
-        }
         guard case .received(let message) = event else { return }
-        var seen = watched[session.id] ?? Watched()
+        let footprint = session.session?.footprint ?? 0
+        if footprint > Invariants.maximumFootprint {
+            fail("\(session.node.name) remembers \(footprint) things of a session with \(session.peer.name)")
+        }
+        let seen = watching(session)
         seen.mentionedByPeer.formUnion(message.mentionedLogs)
         switch message {
         case .heads(_, let heads, _, _): for head in heads { seen.named[head.log] = head }
@@ -223,7 +246,13 @@ final class Invariants {
             seen.refusedBlobs += 1
         default: break
         }
+    }
+
+    private func watching(_ session: SimulatedSession) -> Watched {
+        if let seen = watched[session.id] { return seen }
+        let seen = Watched()
         watched[session.id] = seen
+        return seen
     }
 
     /// Only what was asked for, or announced, is looked at any further.
@@ -242,7 +271,7 @@ final class Invariants {
 
     func found(_ finding: SessionFinding, by session: SimulatedSession) {
         trace?("\(session.node.name) #\(session.id) found \(finding)")
-        watched[session.id, default: Watched()].outside.insert(finding.origin)
+        watching(session).outside.insert(finding.origin)
         let log = SHA256.hash(finding.origin)
         switch finding {
         case .conflict, .badOffer:
@@ -253,6 +282,10 @@ final class Invariants {
             if !restored.contains(session.node.index) { fail("\(session.node.name) is told of a larger own log") }
         // A stepping stone may be late.
         case .refusedByPeer(_, Session.cannotLead) where hasRotated(log): break
+        // It may have hidden the log while entries of it were asked for.
+        case .refusedByPeer
+        where session.peer.store.logs[log].map({ session.peer.shows($0, to: session.node.index) }) != true:
+            break
         case .refusedByPeer:
             if isHonest(session), !isForked(log), diskFaults == 0, !restored.contains(session.peer.index) {
                 fail("\(session.node.name) is refused by \(session.peer.name): \(finding)")

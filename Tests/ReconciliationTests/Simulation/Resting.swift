@@ -23,6 +23,19 @@ struct Resting {
         }
     }
 
+    /// What one node has of cosignatures, by whichever of their mirror keys, the other has as well, if it can judge them.
+    /// With a liar, or before a disk was lost, a node may have agreed that there is nothing more to be said.
+    func checkCosigned(_ first: SimulatedNode, _ second: SimulatedNode) {
+        guard ![first, second].contains(where: { $0.hasLied || invariants.wasRestored($0.index) }) else { return }
+        for (id, log) in first.store.logs.sorted(by: { $0.key < $1.key }) where isShared(id, first, second) {
+            for line in log.cosignatures.values.sorted(by: { $0.cosigner < $1.cosigner })
+            where second.lacks(line, of: id) {
+                invariants.fail(
+                    "\(second.name) lacks the cosignature of \(line.cosigner) on \(line.size) of \(log.origin)")
+            }
+        }
+    }
+
     /// Two histories that meet are noticed: on one side at least the log is frozen, or still comes back to its owner.
     func checkNoticed(_ first: SimulatedNode, _ second: SimulatedNode) {
         for (id, log) in first.store.logs.sorted(by: { $0.key < $1.key }) where first.shows(log, to: second.index) {

@@ -6,6 +6,8 @@ struct Schedule {
         case append(node: Int, community: Int, count: Int)
         /// The log has another key from then on.
         case rotate(node: Int, community: Int)
+        /// The node has another mirror key from then on.
+        case rotateMirror(node: Int)
         case seal(node: Int, community: Int, to: Set<Int>)
         case connect(link: Int, isForward: Bool, once: Bool)
         case disconnect(Int)
@@ -39,7 +41,8 @@ struct Schedule {
     /// By virtual time, in microseconds after the beginning.
     var events: [(time: UInt64, event: Event)] = []
 
-    init(seed: UInt64) {
+    /// - Parameter rotatesMuch: whether half of what is written replaces a key.
+    init(seed: UInt64, rotatesMuch: Bool = false) {
         self.seed = seed
         var random = SplitMix64(seed &* 0x2545_F491_4F6C_DD1D &+ 1)
         func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
@@ -71,7 +74,7 @@ struct Schedule {
             }
         }
         if chance(10) { diskFaults = 20 }
-        plan(&random)
+        plan(&random, rotatesMuch)
     }
 
     private static func settings(_ random: inout SplitMix64, _ node: Int) -> SimulatedSettings {
@@ -89,7 +92,7 @@ struct Schedule {
         return settings
     }
 
-    private mutating func plan(_ random: inout SplitMix64) {
+    private mutating func plan(_ random: inout SplitMix64, _ rotatesMuch: Bool) {
         func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
         let count = draw(8...32)
         let isRough = draw(1...3) == 1
@@ -116,11 +119,12 @@ struct Schedule {
             case 89..<92: event = .addCard(node: node, other: other)
             case 92..<94 where isRough: event = .changeMembers(node: node, community: community, other: other)
             case 94..<97: event = .rotate(node: node, community: community)
+            case 97: event = .rotateMirror(node: node)
             default: event = .tick
             }
             events.append((time, event))
         }
-        self.events = events
+        self.events = rotatesMuch ? events.map { ($0.time, Schedule.rotating($0.event, draw(0...7))) } : events
         if draw(1...6) == 1 { fork(draw(0...(nodes - 1)), draw(0...(communities.count - 1)), draw(0...1) == 0) }
         // Forks of logs that had several keys are looked at elsewhere, with real nodes.
         let losesMarks = self.events.contains { if case .restore(_, false) = $0.event { true } else { false } }
@@ -128,6 +132,16 @@ struct Schedule {
             self.events = self.events.map { event in
                 if case .rotate = event.event { (event.time, .tick) } else { event }
             }
+        }
+    }
+
+    /// Half of what is written replaces a key: mostly that of the log.
+    private static func rotating(_ event: Event, _ chance: Int) -> Event {
+        guard case .append(let node, let community, _) = event else { return event }
+        return switch chance {
+        case 0...2: .rotate(node: node, community: community)
+        case 3: .rotateMirror(node: node)
+        default: event
         }
     }
 

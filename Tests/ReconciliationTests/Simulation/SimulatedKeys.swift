@@ -6,6 +6,11 @@ import TransparencyLog
 enum SimulatedKeys {
     static func name(_ node: Int) -> String { "n\(node).example" }
 
+    /// The node of a name.
+    static func node(_ name: String) -> Int? {
+        name.hasPrefix("n") && name.hasSuffix(".example") ? Int(name.dropFirst().dropLast(8)) : nil
+    }
+
     private static let logKeys = Mutex<[String: NoteSigner]>([:])
     private static let mirrorKeys = Mutex<[String: Cosigner]>([:])
 
@@ -20,12 +25,14 @@ enum SimulatedKeys {
         }
     }
 
-    static func cosigner(_ node: Int) throws -> Cosigner {
+    /// The mirror key of a node: its first one, or the one of a later generation.
+    static func cosigner(_ node: Int, _ generation: Int) throws -> Cosigner {
         let name = name(node)
         return try mirrorKeys.withLock { keys in
-            if let key = keys[name] { return key }
-            let key = try Cosigner(name: name, privateKey: privateKey("mirror \(name)"))
-            keys[name] = key
+            let place = "\(name) \(generation)"
+            if let key = keys[place] { return key }
+            let key = try Cosigner(name: name, privateKey: privateKey("mirror \(place)"))
+            keys[place] = key
             return key
         }
     }

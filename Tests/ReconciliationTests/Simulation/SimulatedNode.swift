@@ -16,6 +16,10 @@ final class SimulatedNode {
     var cards: Set<Int> = []
     /// The generation of the key that a log had when its owner's card came, where it was not the first.
     var cardKeys: [String: Int] = [:]
+    /// When the mirror key was replaced: once for each of its generations behind the first.
+    var mirrorChanges: [UInt64] = []
+    /// The generation of the mirror key on a card, where it was not the first.
+    var cardMirrors: [Int: Int] = [:]
     /// Whom this node lists in each of its communities.
     var members: [String: Set<Int>] = [:]
 
@@ -24,9 +28,16 @@ final class SimulatedNode {
     private var transfers: [LogID: SimulatedTransfer] = [:]
     private(set) var storing: WorkQueue
     private(set) var verifying: [WorkQueue]
+    /// Cosignatures by mirror keys that are not known yet.
+    var parked: [(line: CosignatureLine, log: LogID)] = []
+    /// Logs of which such lines were lost in a crash: nobody sends them again.
+    private(set) var lostLines: Set<LogID> = []
 
     /// Whether what it sends is to be believed.
-    var isLying = false
+    var isLying = false {
+        didSet { if isLying { hasLied = true } }
+    }
+    private(set) var hasLied = false
     /// Whether the marks were lost with the disk.
     var hasLostMarks = false
 
@@ -65,15 +76,6 @@ final class SimulatedNode {
         return shows(log, to: peer) ? log.local() : lostLog(log, heardFrom: peer)
     }
 
-    var mirrorKeys: [String: VerifierKey] {
-        get throws {
-            Dictionary(
-                uniqueKeysWithValues: try cards.union([index]).map {
-                    (SimulatedKeys.name($0), try SimulatedKeys.cosigner($0).verifierKey)
-                })
-        }
-    }
-
     // MARK: Sessions
 
     func add(_ session: SimulatedSession) {
@@ -105,6 +107,7 @@ final class SimulatedNode {
         for (_, transfer) in transfers.sorted(by: { $0.key < $1.key }) { transfer.tick() }
         for session in inOrder { session.feed(.tick) }
         for id in store.logs.keys.sorted() { finishRecovery(of: id) }
+        publishMirrorKeys()
     }
 
     // MARK: Transfers
@@ -145,19 +148,9 @@ final class SimulatedNode {
 
     /// A replica has reached a checkpoint: it is cosigned before anybody hears of it.
     private func completed(_ id: LogID) {
+        judgeParked()
         cosign(id)
         notify([id])
-    }
-
-    private func cosign(_ id: LogID) {
-        guard let log = store.logs[id], let head = log.head, log.recovering == nil,
-            let cosigner = try? SimulatedKeys.cosigner(index),
-            let time = try? marks.cosign(head, of: id, time: clock.seconds),
-            let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
-            let line = try? cosigner.cosign(checkpoint, time: time).line
-        else { return }
-        invariants.cosigned(head, of: id, by: self)
-        store.keep(CosignatureLine(cosigner: name, size: head.size, time: time, line: line), of: id)
     }
 
     func changed(_ id: LogID) {
@@ -211,6 +204,8 @@ final class SimulatedNode {
         for session in inOrder { session.kill() }
         sessions = [:]
         transfers = [:]
+        lostLines.formUnion(parked.map(\.log))
+        parked = []
         storing = WorkQueue(clock, delay: settings.storing)
         verifying = (0..<2).map { _ in WorkQueue(clock, delay: settings.verifying) }
     }

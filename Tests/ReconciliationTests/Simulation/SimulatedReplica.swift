@@ -13,6 +13,8 @@ struct SimulatedReplica {
     let key: VerifierKey
     /// What the entries say of its keys.
     private(set) var changes: [LogKeyChange] = []
+    /// What they say of its owner's mirror key: by generation, when that took the place of the one before.
+    private(set) var mirrorChanges: [Int: UInt64] = [:]
     /// The verified prefix.
     var tree: SimulatedLog
     var head: SimulatedHead?
@@ -43,6 +45,8 @@ struct SimulatedReplica {
         for (offset, body) in tree.bodies[Int(index)...].enumerated() {
             switch SimulatedBody(body) {
             case .members(let nodes): members = nodes
+            case .mirror(let generation, let until):
+                if mirrorChanges[generation] == nil { mirrorChanges[generation] = until }
             case .rotated(let generation): rotate(to: generation, by: index + UInt64(offset))
             case .sealed(let recipients) where isOwn:
                 _ = recipients

@@ -221,9 +221,7 @@ final class SimulatedSession {
             }
         case .storeCosignatures(let log, let lines):
             node.storing.add { [self] in
-                let count = try? node.store.judge(
-                    lines, of: log, keys: node.mirrorKeys, now: node.clock.seconds)
-                if count ?? 0 > 0 { node.notify([log], except: id) }
+                if node.judge(lines, of: log) > 0 { node.notify([log], except: id) }
                 reload(log) { .cosignaturesStored($0) }
             }
         case .remember(let memory, let since, let changed):
@@ -318,6 +316,7 @@ final class SimulatedSession {
     private func serve(_ request: RangeRequest) {
         do {
             let log = try node.store.log(request.log)
+            guard node.mayRead(log, peer.index) else { throw SimulatedError("hidden meanwhile") }
             if node.clock.random.next() % 1_000 < node.invariants.diskFaults { throw SimulatedError("a bad sector") }
             let frame = try frame(request, log)
             write(.entries(frame))

@@ -76,9 +76,11 @@ struct SimulatedStore {
         guard log.frozen == nil else { throw SimulatedError("a frozen log") }
         guard log.tree.size == range.start else { throw SimulatedError("not contiguous") }
         log.tree = range.tree
+        let changes = log.changes.count
         log.read(from: range.start, as: node)
         // A key that the entries have replaced signs no longer.
-        guard (try? log.keys.verify(SignedNote(parsing: range.target.note))) != nil else {
+        guard log.changes.count == changes || (try? log.keys.verify(SignedNote(parsing: range.target.note))) != nil
+        else {
             throw SimulatedError("a key that was replaced")
         }
         if range.tree.size == range.target.size { log.become(range.target) }
@@ -93,25 +95,6 @@ struct SimulatedStore {
         if let known = log.cosignatures[line.cosigner], (known.size, known.time) >= (line.size, line.time) { return }
         log.cosignatures[line.cosigner] = line
         logs[id] = log
-    }
-
-    /// Judges each line alone. Answers how many were stored.
-    mutating func judge(
-        _ lines: [CosignatureLine], of id: LogID, keys: [String: VerifierKey], now: UInt64
-    ) throws -> Int {
-        let log = try log(id)
-        var stored = 0
-        for line in lines {
-            guard let key = keys[line.cosigner], let head = log.checkpoints[line.size], line.time <= now + 300,
-                (logs[id]?.cosignatures[line.cosigner]).map({ ($0.size, $0.time) < (line.size, line.time) }) ?? true,
-                let cosignature = try? Cosignature(parsing: line.line), cosignature.time == line.time,
-                (try? cosignature.verify(Checkpoint(origin: log.origin, size: head.size, root: head.root), by: key))
-                    != nil
-            else { continue }
-            keep(line, of: id)
-            stored += 1
-        }
-        return stored
     }
 
     mutating func store(_ bytes: [UInt8], for key: BlobKey) throws {

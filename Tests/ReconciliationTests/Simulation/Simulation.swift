@@ -17,8 +17,8 @@ final class Simulation {
     private var backups: [Int: (store: SimulatedStore, marks: SimulatedMarks)] = [:]
     private(set) var steps = 0
 
-    init(seed: UInt64, trace: ((String) -> Void)? = nil) throws {
-        schedule = Schedule(seed: seed)
+    init(seed: UInt64, rotatesMuch: Bool = false, trace: ((String) -> Void)? = nil) throws {
+        schedule = Schedule(seed: seed, rotatesMuch: rotatesMuch)
         clock = VirtualClock(random: SplitMix64(seed))
         if let trace {
             let clock = clock
@@ -127,6 +127,7 @@ final class Simulation {
         case .rotate(let index, let community):
             bodyCount += 1
             nodes[index].rotate(number: bodyCount, in: schedule.communities[community])
+        case .rotateMirror(let index): nodes[index].rotateMirrorKey()
         case .connect(let link, let isForward, let once):
             let usable = schedule.links.filter { isUsable($0) }
             guard !usable.isEmpty else { return }
@@ -156,6 +157,7 @@ final class Simulation {
     private func addCard(of other: Int, to node: SimulatedNode) {
         guard other != node.index, node.cards.insert(other).inserted else { return }
         for log in nodes[other].store.logs.values where log.isOwn { node.cardKeys[log.origin] = log.changes.count }
+        node.cardMirrors[other] = nodes[other].mirrorChanges.count
         node.createReplicas(hasher)
         // The partners are to tell again what could not be judged before.
         node.store.agreements = [:]
@@ -220,6 +222,8 @@ final class Simulation {
         let resting = Resting(nodes: nodes, invariants: invariants)
         for (link, connection) in zip(links, live) {
             resting.checkConverged(nodes[link.first], nodes[link.second])
+            resting.checkCosigned(nodes[link.first], nodes[link.second])
+            resting.checkCosigned(nodes[link.second], nodes[link.first])
             resting.checkNoticed(nodes[link.first], nodes[link.second])
             resting.checkResting(connection, logs: nodes.reduce(0) { $0 + $1.store.logs.count })
         }
@@ -238,14 +242,20 @@ final class Simulation {
         }
     }
 
-    /// Lets everything come to rest, with as many ticks as that takes.
+    /// Lets everything come to rest, with as many ticks as that takes. Nothing waits for longer than a few of them, so
+    /// that what was silent for four stays so.
     private func settle() {
-        for _ in 0..<12 where isSound { tick() }
-        let said = connections.reduce(0) { $0 + $1.frames }
-        for _ in 0..<3 where isSound { tick() }
-        guard isSound, connections.reduce(0, { $0 + $1.frames }) > said else { return }
-        invariants.fail("connections at rest go on talking")
+        var silent = 0
+        for _ in 0..<16 where isSound {
+            let said = frames
+            tick()
+            silent = frames == said ? silent + 1 : 0
+            if silent == 4 { return }
+        }
+        if isSound { invariants.fail("connections at rest go on talking") }
     }
+
+    private var frames: Int { connections.reduce(0) { $0 + $1.frames } }
 
     private func tick() {
         runUntilQuiet()

@@ -10,7 +10,8 @@ import Testing
 /// Many nodes, with everything that can go wrong, in virtual time.
 ///
 /// `ENTENTE_SIM_SEED=123 swift test --filter Simulation` replays one schedule and prints what happens in it;
-/// `ENTENTE_SIM_COUNT=1000000` runs more of them.
+/// `ENTENTE_SIM_COUNT=1000000` runs more of them, `ENTENTE_SIM_FIRST=2000` begins at another one, and with
+/// `ENTENTE_SIM_ROTATE=1` half of what is written replaces a key.
 @Suite("Simulation of many nodes")
 struct SimulationTests {
     private static func setting(_ name: String) -> UInt64? {
@@ -19,8 +20,9 @@ struct SimulationTests {
 
     @Test("Whatever happens, nothing false is held or said, and in the end all agree")
     func schedules() async throws {
+        let rotatesMuch = SimulationTests.setting("ENTENTE_SIM_ROTATE") == 1
         if let seed = SimulationTests.setting("ENTENTE_SIM_SEED") {
-            let simulation = try Simulation(seed: seed) { print($0) }
+            let simulation = try Simulation(seed: seed, rotatesMuch: rotatesMuch) { print($0) }
             #expect(simulation.run() == .passed)
             return
         }
@@ -31,7 +33,7 @@ struct SimulationTests {
                 group.addTask {
                     var failures: [String] = []
                     for seed in stride(from: first + lane, to: first + count, by: 2) {
-                        if case .failed(let reason) = try Simulation(seed: seed).run() {
+                        if case .failed(let reason) = try Simulation(seed: seed, rotatesMuch: rotatesMuch).run() {
                             failures.append("ENTENTE_SIM_SEED=\(seed): \(reason)")
                         }
                         if failures.count >= 10 { break }

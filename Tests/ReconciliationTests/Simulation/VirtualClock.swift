@@ -1,9 +1,13 @@
 /// Virtual time, in microseconds, and what is to happen at which moment. Moments of equal time keep their order.
 final class VirtualClock {
     private(set) var now: UInt64 = 1_000_000_000_000
-    private var moments: [(time: UInt64, number: UInt64, body: () -> Void)] = []
-    private var count: UInt64 = 0
+    private var moments: [Moment] = []
     var random: SplitMix64
+
+    private struct Moment {
+        let time: UInt64
+        let body: () -> Void
+    }
 
     init(random: SplitMix64) {
         self.random = random
@@ -16,7 +20,6 @@ final class VirtualClock {
     func delay(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &random) }
 
     func at(_ time: UInt64, _ body: @escaping () -> Void) {
-        count += 1
         // The latest first, so that the next one stands at the end.
         var low = 0
         var high = moments.count
@@ -25,7 +28,7 @@ final class VirtualClock {
             if moments[middle].time > time { low = middle + 1 } else { high = middle }
         }
         while low < moments.count, moments[low].time > time { low += 1 }
-        moments.insert((max(time, now), count, body), at: low)
+        moments.insert(Moment(time: max(time, now), body: body), at: low)
     }
 
     func after(_ range: ClosedRange<UInt64>, _ body: @escaping () -> Void) {
