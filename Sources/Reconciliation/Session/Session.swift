@@ -317,12 +317,12 @@ public struct Session {
     /// knows that it waits for that.
     var isSettled: Bool {
         // Until the heads are compared nobody knows what is wanted.
-        (hasMet ? hasCompared : !beganDamaged) && repairs.values.allSatisfy(\.isIdle) && starvedRepairs.isEmpty
-            && fetches.isEmpty && awaitedAnswers.isEmpty
-            && requestedBlobs.isEmpty && arrivedBlobs.isEmpty && receipts.isSettled && inquiries.isEmpty
-            && judgingEvidence.isEmpty && !askedKeys.values.contains(where: \.isAwaited)
-            && !askedStones.values.contains(where: \.isAwaited)
-            && waitingBlobs.isEmpty && pushes.isEmpty && echoes.isEmpty
+        (hasMet ? hasCompared : !beganDamaged) && fetches.isEmpty && awaitedAnswers.isEmpty && echoes.isEmpty
+            && requestedBlobs.isEmpty && arrivedBlobs.isEmpty && waitingBlobs.isEmpty && pushes.isEmpty
+            && receipts.isSettled && inquiries.isEmpty && judgingEvidence.isEmpty && starvedRepairs.isEmpty
+            && (repairs.isEmpty || repairs.values.allSatisfy(\.isIdle))
+            && (askedKeys.isEmpty || !askedKeys.values.contains(where: \.isAwaited))
+            && (askedStones.isEmpty || !askedStones.values.contains(where: \.isAwaited))
     }
 
     /// Whether the peer owes something that was asked for.

@@ -12,6 +12,8 @@ final class SimulatedSession {
     let once: Bool
     unowned let connection: SimulatedConnection
     private(set) var session: Session?
+    /// Whether there is one: asking it itself copies all of it, without optimisation.
+    private var hasBegun = false
     private(set) var isOver = false
     private(set) var end: SessionEnd?
     private let events: WorkQueue
@@ -60,6 +62,7 @@ final class SimulatedSession {
             session = Session(
                 configuration: configuration, logs: logs, frozen: node.frozenLogs(visibleTo: peer.index),
                 memory: memory)
+            hasBegun = true
             feed(.start)
             early.forEach { feed($0) }
             early = []
@@ -68,7 +71,7 @@ final class SimulatedSession {
 
     func feed(_ event: SessionEvent) {
         guard !isOver else { return }
-        guard session != nil else { return early.append(event) }
+        guard hasBegun else { return early.append(event) }
         events.add { [self] in handle(event) }
     }
 
@@ -95,7 +98,7 @@ final class SimulatedSession {
     /// The peer sends nothing more.
     func lost() {
         guard !isOver else { return }
-        guard session != nil else { return finish(nil) }
+        guard hasBegun else { return finish(nil) }
         // What has arrived is worked off first.
         events.add { [self] in
             if !isOver { finish(nil) }
