@@ -50,8 +50,9 @@ import Testing
 
     // MARK: Python
 
-    private static let verifier = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../../docs/examples/verify_log.py").standardized.path
+    private static let examples = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../docs/examples").standardized.path
+    private static let verifier = "\(examples)/verify_log.py"
 
     private static let hasPython: Bool = {
         let unpacks = "import shutil, importlib.util as u; assert u.find_spec('zstandard') or shutil.which('zstd')"
@@ -61,20 +62,20 @@ import Testing
     @Test(.enabled(if: hasPython, "skipped: no python3 with cryptography and zstd here"))
     func pythonFindsAHomeAndItsProofsSoundAndAChangedOneNot() throws {
         let it = try written()
-        func check(_ arguments: String...) throws -> Tool.Outcome {
-            try #require(Tool.run("python3", [Self.verifier] + arguments))
+        func check(_ arguments: String..., by program: String = "verify_log.py") throws -> Tool.Outcome {
+            try #require(Tool.run("python3", ["\(Self.examples)/\(program)"] + arguments))
         }
         for node in ["us", "kr"] {
-            let report = try check("home", "\(it.place.path)/\(node)/node.sqlite", it.logKey, it.cosignerKey)
+            let report = try check("\(it.place.path)/\(node)/node.sqlite", it.logKey, it.cosignerKey)
             #expect(report.status == 0, "\(report.output)")
             #expect(report.output.contains("\(Self.origin): sound; \(try #require(it.proved.last) + 1) entries"))
             #expect(report.output.contains(", 1 cosignatures"))
         }
         for (proof, body) in it.proofs {
-            let report = try check("proof", proof, body, it.logKey, it.cosignerKey)
+            let report = try check(proof, body, it.logKey, it.cosignerKey, by: "verify_proof.py")
             #expect(report.status == 0 && report.output.contains("cosigned by kr.example"), "\(report.output)")
         }
-        let other = try check("proof", it.proofs[0].proof, it.proofs[1].body, it.logKey)
+        let other = try check(it.proofs[0].proof, it.proofs[1].body, it.logKey, by: "verify_proof.py")
         #expect(other.status == 1 && other.output.hasPrefix("NOT SOUND"), "\(other.output)")
 
         // Each change is made to a copy of its own.
@@ -95,7 +96,7 @@ import Testing
             let changed = try DatabaseFile(copy)
             try changed.execute(change)
             try changed.execute("UPDATE bundle SET number = -number WHERE number < 0")
-            let report = try check("home", copy, it.logKey, it.cosignerKey)
+            let report = try check(copy, it.logKey, it.cosignerKey)
             #expect(report.status == 1 && report.output.contains("NOT SOUND"), "\(change): \(report.output)")
         }
     }
@@ -122,7 +123,7 @@ import Testing
         #expect(before != after)
         for (key, status) in [(before, 0), (after, 0), (try key("other"), 1)] {
             let report = try #require(
-                Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", key))
+                Tool.run("python3", Self.verifier, "\(place.path)/us/node.sqlite", key))
             #expect(report.status == status, "\(report.output)")
             #expect(
                 status == 1 || report.output.contains("us.example/krus: sound; 3 entries, 3 checkpoints, 2 cosig"),
@@ -151,7 +152,7 @@ import Testing
         for node in ["us", "kr"] {
             for key in keys {
                 let report = try #require(
-                    Tool.run("python3", Self.verifier, "home", "\(place.path)/\(node)/node.sqlite", key))
+                    Tool.run("python3", Self.verifier, "\(place.path)/\(node)/node.sqlite", key))
                 #expect(report.status == 0, "\(report.output)")
                 #expect(report.output.contains(", 3 changes of key"), "\(report.output)")
             }
@@ -161,13 +162,13 @@ import Testing
             place.must("other", "key", "list", "--json").objects.first { $0["role"] as? String == "log" })
         let strange = try #require(other["public_key"] as? String)
         let refused = try #require(
-            Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", strange))
+            Tool.run("python3", Self.verifier, "\(place.path)/us/node.sqlite", strange))
         #expect(refused.status == 1 && refused.output.contains("not signed by a key"), "\(refused.output)")
         // Without the record that leads on, what the last key signed counts for nothing.
         try DatabaseFile("\(place.path)/us/node.sqlite").execute(
             "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE size = 1) WHERE size = 2")
         let changed = try #require(
-            Tool.run("python3", Self.verifier, "home", "\(place.path)/us/node.sqlite", keys[0]))
+            Tool.run("python3", Self.verifier, "\(place.path)/us/node.sqlite", keys[0]))
         #expect(changed.status == 1, "\(changed.output)")
     }
 

@@ -153,7 +153,7 @@ import Testing
                 "verify_tiles.py", ["\(it.tiles)/krus", keys.us, it.new.krCosigner, keys.usCosigner],
                 says: "cosigned by kr.example, us.example")
             try Self.python(
-                "verify_log.py", ["home", "\(it.place.path)/kr/node.sqlite", keys.us, keys.krCosigner],
+                "verify_log.py", ["\(it.place.path)/kr/node.sqlite", keys.us, keys.krCosigner],
                 says: "2 changes of key")
         }
         // Without kr.example's log nothing leads on from the key that its cosigner had.

@@ -1,251 +1,44 @@
 #!/usr/bin/env python3
-"""Checks the logs of a home, and proofs of single records, without any code of Entente's.
+"""Checks the logs of a home, from their first entries to their roots, without any code of Entente's.
 
-    verify_log.py home NODE.SQLITE [KEY...]          every log that is kept there, from its first entry to its root
-    verify_log.py proof PROOF BODY KEY [KEY...]      what `entente prove` wrote, of what `entente show --raw` wrote
+    verify_log.py NODE.SQLITE [KEY...]
 
 NODE.SQLITE may be that of a running node, or a copy made with its -wal file. It is only read. A KEY is a vkey as it
-stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are checked too. Without the KEY of a log
-`home` takes the one that the database names: that proves the log whole, not whose it is, and is said. Sealed parts are
-held against the hash and size that their record names.
+stands in peer cards; with the keys of cosigners (mirror_key), cosignatures are checked too. Without the KEY of a log the
+one that the database names is taken: that proves the log whole, not whose it is, and is said. Sealed parts are held
+against the hash and size that their record names.
 
 A log's KEY may be any that it has had: the records in which one key takes the place of another lead from it to those
-before and behind it (docs/keys.md). A proof is checked with the key that had signed when it was made. The KEY of a
-cosigner may be any that it has had, too: records in its own logs, as far as the home holds them, lead to the others, and
-each key checks what is dated within its time.
+before and behind it (log_keys.py, docs/keys.md). The KEY of a cosigner may be any that it has had, too: records in its
+own logs, as far as the home holds them, lead to the others, and each key checks what is dated within its time.
 
-The formats are public: https://c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof; tree
-hashing is RFC 6962. Needs cryptography, and zstandard or the zstd command: pip install cryptography zstandard
+Needs what verify_proof.py beside it needs, and zstandard or the zstd command: pip install cryptography zstandard
 """
 
-import base64
-import hashlib
 import json
 import sqlite3
 import subprocess
 import sys
-import time
-from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from log_keys import cosigned_by, key_change, mirror_change, reigns, terms
+from verify_proof import COSIGNER_KEY, LOG_KEY, Wrong, checkpoint, decode, leaf_hash, need, node_hash, parse_key, sha256
+from verify_proof import signatures
 
 try:
     import zstandard
 except ImportError:
     zstandard = None
 
-LOG_KEY, COSIGNER_KEY = 1, 4
 WIDTH = 256
 LARGEST_BUNDLE = WIDTH * (16_384 + 2)
 
 
-class Wrong(Exception):
-    """What is not as it was signed."""
-
-
-def need(condition, problem):
-    if not condition:
-        raise Wrong(problem)
-
-
-def sha256(data):
-    return hashlib.sha256(data).digest()
-
-
-def leaf_hash(body):
-    return sha256(b"\0" + body)
-
-
-def node_hash(left, right):
-    return sha256(b"\1" + left + right)
-
-
-def split(size):
-    """The largest power of two below this size: where RFC 6962 cuts a tree."""
-    return 1 << (size - 1).bit_length() - 1
-
-
 def tree_hash(hashes):
+    """RFC 6962: cut at the largest power of two below the size."""
     if len(hashes) < 2:
         return hashes[0] if hashes else sha256(b"")
-    cut = split(len(hashes))
+    cut = 1 << (len(hashes) - 1).bit_length() - 1
     return node_hash(tree_hash(hashes[:cut]), tree_hash(hashes[cut:]))
-
-
-# Signed notes
-
-
-def parse_key(text):
-    """A vkey `name+hash+base64`: its name, key id, type and public key."""
-    name, hash_hex, encoded = text.split("+", 2)
-    data = base64.b64decode(encoded, validate=True)
-    key_id = sha256(name.encode() + b"\n" + data)[:4]
-    need(len(data) == 33 and key_id.hex() == hash_hex, f"the key of {name} is damaged")
-    return name, key_id, data[0], Ed25519PublicKey.from_public_bytes(data[1:])
-
-
-def signed_by(note, key):
-    """Whether the key has signed the note. A line under its name and key id that does not verify is an error."""
-    name, key_id, kind, public_key = key
-    text, lines = note[: note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2 :]
-    found = False
-    for line in lines.splitlines():
-        dash, signer, encoded = line.split(" ")
-        data = base64.b64decode(encoded, validate=True)
-        if (dash, signer, data[:4]) != ("\u2014", name, key_id):
-            continue
-        message, signature = text.encode(), data[4:]
-        if kind == COSIGNER_KEY:
-            date, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-            need(date <= time.time() + 300, f"the cosignature of {name} is dated in the future")
-            message = f"cosignature/v1\ntime {date}\n".encode() + message
-        try:
-            public_key.verify(signature, message)
-        except InvalidSignature:
-            raise Wrong(f"the signature of {name} does not verify") from None
-        found = True
-    return found
-
-
-def checkpoint(note, key):
-    """Size and root that the log's key has signed."""
-    need(key[2] == LOG_KEY and signed_by(note, key), f"not signed by the key of {key[0]}")
-    origin, size, root = note[: note.rindex("\n\n")].split("\n")
-    need(origin == key[0], f"signed by {key[0]}, but for {origin}")
-    return int(size), base64.b64decode(root, validate=True)
-
-
-# Keys that took the place of others
-
-
-def key_change(body, index, origin):
-    """What a record says of the log's key, if both keys have signed that: the size of the log with it, old and new."""
-    if b'"key"' not in body and b"\\" not in body:
-        return None
-    try:
-        record = json.loads(body)
-        if (record["type"], record["role"], record["action"], record["origin"]) != ("key", "log", "replaces", origin):
-            return None
-        old, new = record["previous_key"], record["public_key"]
-        keys = [parse_key(old), parse_key(new)]
-        statement = f"entente log key 1\n{origin}\n{old}\n{new}\n".encode()
-        signatures = {each["key_id"]: base64.b64decode(each["signature"]) for each in record["signatures"]}
-        for name, _, kind, public_key in keys:
-            need((name, kind) == (origin, LOG_KEY), "a key of another log")
-            identity = public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-            public_key.verify(signatures[sha256(identity).hex()], statement)
-        return index + 1, keys[0], keys[1]
-    except (Wrong, ValueError, KeyError, TypeError, AttributeError, InvalidSignature):
-        return None  # it says nothing
-
-
-def reigns(anchor, changes):
-    """The keys of a log from one that is known: each with the sizes of the checkpoints that it may sign.
-
-    Back from the known key to those before it, then on to those behind it. At the size of a change both keys sign.
-    """
-    same = lambda one, other: one[1] == other[1]
-    seen, fresh = set(), []
-    for each in changes:  # a key that has been in use never comes back
-        seen.add(each[1][1])
-        fresh += [] if each[2][1] in seen else [each]
-        seen.add(each[2][1])
-    changes = fresh
-    chain, used = [], {anchor[1]}
-    link = next((each for each in changes if same(each[2], anchor)), None)
-    while link and link[1][1] not in used:
-        used.add(link[1][1])
-        chain.insert(0, link)
-        link = next((each for each in reversed(changes) if each[0] < link[0] and same(each[2], link[1])), None)
-    end, size = anchor, chain[-1][0] if chain else 0
-    while link := next((each for each in changes if each[0] > size and same(each[1], end)), None):
-        if link[2][1] in used:
-            break
-        used.add(link[2][1])
-        chain.append(link)
-        size, end = link[0], link[2]
-    starts = [0] + [each[0] for each in chain]
-    ends = [each[0] for each in chain] + [1 << 63]
-    return list(zip([each[1] for each in chain] + [end], starts, ends))
-
-
-def mirror_change(body, node):
-    """What a record in a log of this node says of its mirror key: the old one, until when it signs, and the new one."""
-    if b'"key"' not in body and b"\\" not in body:
-        return None
-    try:
-        record = json.loads(body)
-        if (record["type"], record["role"], record["action"]) != ("key", "mirror", "replaces"):
-            return None
-        old, new = parse_key(record["previous_key"]), parse_key(record["public_key"])
-        for key, key_id in (old, record["previous_key_id"]), (new, record["key_id"]):
-            identity = key[3].public_bytes(Encoding.Raw, PublicFormat.Raw)
-            need((key[0], key[2]) == (node, COSIGNER_KEY) and sha256(identity).hex() == key_id, "another key")
-        until = datetime.fromisoformat(record["valid_until"].replace("Z", "+00:00"))
-        return old, int(until.timestamp()), new
-    except (Wrong, ValueError, KeyError, TypeError, AttributeError):
-        return None  # it says nothing
-
-
-def terms(anchor, changes):
-    """The mirror keys of a node from one that is known, each with the last second at which it signs."""
-    same = lambda one, other: one[1] == other[1]
-    chain, used = [], {anchor[1]}
-    first = last = anchor
-    while link := next((each for each in changes if same(each[2], first) and each[0][1] not in used), None):
-        used.add(link[0][1])
-        chain.insert(0, link)
-        first = link[0]
-    while link := next((each for each in changes if same(each[0], last) and each[2][1] not in used), None):
-        used.add(link[2][1])
-        chain.append(link)
-        last = link[2]
-    return [(old, until) for old, until, _ in chain] + [(last, 1 << 63)]
-
-
-def cosigned_by(note, keys, at):
-    """Whether one of a node's mirror keys has cosigned the note, within its time."""
-    return any(signed_by(note, key) and at <= until for key, until in keys)
-
-
-# Proofs
-
-
-def root_of_inclusion(hash_, index, size, proof):
-    """The root that a proof of inclusion leads to (RFC 9162, section 2.1.3.2)."""
-    need(index < size, "the index is not in the tree")
-    last = size - 1
-    for sibling in proof:
-        need(last > 0, "the proof is too long")
-        if index & 1 or index == last:
-            hash_ = node_hash(sibling, hash_)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            hash_ = node_hash(hash_, sibling)
-        index, last = index >> 1, last >> 1
-    need(last == 0, "the proof is too short")
-    return hash_
-
-
-def check_proof(text, body, keys):
-    """A tlog-proof: where the body stands in the log whose key is the first. Answers who cosigned the checkpoint."""
-    head, note = text.split("\n\n", 1)
-    lines = head.split("\n")
-    need(lines.pop(0) == "c2sp.org/tlog-proof@v1", "no tlog-proof")
-    if lines[0].startswith("extra "):
-        lines.pop(0)
-    word, index = lines.pop(0).split(" ")
-    need(word == "index", "no index")
-    size, root = checkpoint(note, keys[0])
-    proof = [base64.b64decode(line, validate=True) for line in lines]
-    need(root_of_inclusion(leaf_hash(body), int(index), size, proof) == root, "the body is not what was signed there")
-    return int(index), size, [key[0] for key in keys[1:] if signed_by(note, key)]
-
-
-# A home's database
 
 
 def unpack(data):
@@ -293,7 +86,7 @@ def check_log(database, row, key, cosigners):
     keys, heads = reigns(key, changes), {}
     # Whoever leaves out checkpoints could put what they like behind the last one.
     for signed_size, root, note in database.execute("SELECT size, root, note FROM checkpoint WHERE log = ?", (log,)):
-        signers = [each for each, start, end in keys if start <= signed_size <= end and signed_by(note, each)]
+        signers = [each for each, start, end in keys if start <= signed_size <= end and signatures(note, each)]
         need(signers, f"the checkpoint of size {signed_size} is not signed by a key that signs at that size")
         need(checkpoint(note, signers[0]) == (signed_size, root), f"the one of size {signed_size} says otherwise")
         heads[signed_size] = root, note
@@ -330,7 +123,7 @@ def check_log(database, row, key, cosigners):
         if name in cosigners:
             need(at in heads, f"a cosignature on size {at}, which has no checkpoint")
             text = heads[at][1][: heads[at][1].rindex("\n\n") + 2]
-            said = int.from_bytes(base64.b64decode(line.split(" ")[2], validate=True)[4:12], "big")
+            said = int.from_bytes(decode(line.split(" ")[2])[4:12], "big")
             need(said == date, f"a cosignature of {name} on size {at} of another time")
             need(cosigned_by(f"{text}{line}\n", cosigners[name], said), f"no cosignature of {name} on size {at}")
             checked += 1
@@ -376,27 +169,15 @@ def check_home(path, keys):
 
 
 def main(arguments):
-    if arguments[:1] not in (["home"], ["proof"]) or len(arguments) < (2 if arguments[0] == "home" else 4):
+    if not arguments:
         print(__doc__, file=sys.stderr)
         return 64
     try:
-        keys = [parse_key(text) for text in arguments[2 if arguments[0] == "home" else 3 :]]
+        keys = [parse_key(text) for text in arguments[1:]]
     except (Wrong, ValueError) as problem:
         print(f"no KEY name+hash+base64: {problem}", file=sys.stderr)
         return 64
-    if arguments[0] == "home":
-        return check_home(arguments[1], keys)
-    with open(arguments[1], encoding="utf-8") as file:
-        text = file.read()
-    with open(arguments[2], "rb") as file:
-        body = file.read()
-    try:
-        index, size, by = check_proof(text, body, keys)
-    except (Wrong, ValueError) as problem:
-        print(f"NOT SOUND; {problem}")
-        return 1
-    print(f"sound; entry {index} of {size}, cosigned by {', '.join(by) or 'nobody asked for'}")
-    return 0
+    return check_home(arguments[0], keys)
 
 
 if __name__ == "__main__":

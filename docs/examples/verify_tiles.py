@@ -4,7 +4,7 @@
     verify_tiles.py FOLDER KEY [KEY...]     the folder has the log's `checkpoint`; KEY is its vkey, then cosigners' keys
 
 The format is https://c2sp.org/tlog-tiles. Every body is hashed, every tile compared byte by byte, and the root of all
-held against the one that the log's key has signed. What is beside this file as verify_log.py reads keys and notes.
+held against the one that the log's key has signed. verify_proof.py, log_keys.py and verify_log.py have to lie beside it.
 KEY may be any that the log has had: the records in which one key takes the place of another lead to the one that signs.
 The same goes for the mirror key of the log's own node; of other cosigners give the key that they sign with now.
 """
@@ -12,8 +12,9 @@ The same goes for the mirror key of the log's own node; of other cosigners give 
 import os
 import sys
 
-from verify_log import WIDTH, Wrong, bodies, checkpoint, key_change, leaf_hash, mirror_change, need, parse_key, reigns
-from verify_log import signed_by, terms, tree_hash
+from log_keys import key_change, mirror_change, reigns, terms
+from verify_log import WIDTH, bodies, tree_hash
+from verify_proof import Wrong, checkpoint, leaf_hash, need, parse_key, signatures
 
 
 def tile_path(number, width):
@@ -64,7 +65,7 @@ def check(folder, keys):
             changes += filter(None, [key_change(body, len(hashes), log[0])])
             mirrors += filter(None, [mirror_change(body, node)])
             hashes.append(leaf_hash(body))
-    signing = [key for key, start, end in reigns(log, changes) if start <= size <= end and signed_by(note, key)]
+    signing = [key for key, start, end in reigns(log, changes) if start <= size <= end and signatures(note, key)]
     need(signing, f"not signed by the key of {log[0]} that was given, nor by one that it leads to")
     size, root = checkpoint(note, signing[0])
     need(tree_hash(hashes) == root, "the entries do not have the root that was signed")
@@ -72,7 +73,7 @@ def check(folder, keys):
     while above:
         above, level = check_level(folder, level, above), level + 1
     led = [[each for each, _ in terms(key, mirrors if key[0] == node else [])] for key in keys[1:]]
-    by = [chain[0][0] for chain in led if any(signed_by(note, key) for key in chain)]
+    by = [chain[0][0] for chain in led if any(signatures(note, key) for key in chain)]
     return f"{keys[0][0]}: sound; {size} entries, cosigned by {', '.join(by) or 'nobody asked for'}"
 
 
