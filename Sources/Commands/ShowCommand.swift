@@ -78,6 +78,9 @@ struct ShowCommand: ParsableCommand {
                 }
             case .notForThisNode: Output.line("    not sealed to this node")
             case .notHere: Output.line("    the sealed part has not come yet")
+            case .damaged:
+                Output.line(
+                    "    the sealed part is damaged here; see `entente scrub`, and --repair takes a partner's copy")
             case .keyMissing: Output.line("    sealed to a key that was destroyed, or is not in keys/")
             case .erased: Output.line("    the sealed part was erased by its author")
             case .none: break

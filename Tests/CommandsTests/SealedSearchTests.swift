@@ -54,6 +54,9 @@ import Testing
         #expect(try search(place, "kr", "--sealed", question) == [])
         try place.must("kr", "sync", "us.example")
         #expect(try search(place, "kr", "--sealed", question) == [first])
+        // One that has rotted is not called one that has still to come.
+        try DatabaseFile("\(place.path)/us/node.sqlite").execute("UPDATE blob SET data = zeroblob(length(data))")
+        #expect(try place.must("us", "show", first).output.contains("the sealed part is damaged here"))
         for node in ["us", "kr", "jp"] {
             for file in try FileManager.default.subpathsOfDirectory(atPath: "\(place.path)/\(node)") {
                 let data = FileManager.default.contents(atPath: "\(place.path)/\(node)/\(file)") ?? Data()

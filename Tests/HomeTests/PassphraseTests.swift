@@ -112,6 +112,39 @@ struct PassphraseTests {
         try expectReadable(keys(nil))
     }
 
+    @Test("are not called protected by a new passphrase while nobody has what they are encrypted under")
+    func withoutTheirLock() throws {
+        _ = try makePlain()
+        try keys(nil).protect(with: secret("correct horse"), cost: cost)
+        let lock = path("passphrase.lock")
+        let kept = try Disk.text(lock)
+        unlink(lock)
+        let gone = try #require(throws: HomeError.self) {
+            try keys(nil).protect(with: secret("new phrase"), cost: cost)
+        }
+        #expect(gone.description.contains("passphrase.lock is gone: put that back"))
+        #expect(!Disk.exists(lock))
+        try Disk.write(kept, lock)
+        try expectReadable(keys("correct horse"))
+        // One file of another home is enough, be the others plain or not.
+        let strange = try Disk.text(path("sealing-1.key"))
+        try keys("correct horse").unprotect()
+        try Disk.write(strange, path("sealing-7.key"))
+        let foreign = try #require(throws: HomeError.self) {
+            try keys(nil).protect(with: secret("new phrase"), cost: cost)
+        }
+        #expect(foreign.path == path("sealing-7.key") && !Disk.exists(lock))
+        unlink(path("sealing-7.key"))
+        try keys(nil).protect(with: secret("new phrase"), cost: cost)
+        try Disk.write(strange, path("sealing-7.key"))
+        let other = try #require(throws: HomeError.self) {
+            try keys("new phrase").protect(with: secret("third phrase"), cost: cost)
+        }
+        #expect(other.path == path("sealing-7.key"))
+        unlink(path("sealing-7.key"))
+        try expectReadable(keys("new phrase"))
+    }
+
     @Test("cannot be read with a wrong passphrase, or without one; public keys can")
     func wrong() throws {
         _ = try makePlain()

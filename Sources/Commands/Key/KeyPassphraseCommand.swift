@@ -34,6 +34,7 @@ struct KeyPassphraseCommand: ParsableCommand {
         }
         let node = try global.open()
         let left: Keystore.Leftovers
+        let wasPlain = try !node.keystore.isProtected
         if noPassphrase {
             left = try node.keystore.unprotect()
         } else {
@@ -54,7 +55,10 @@ struct KeyPassphraseCommand: ParsableCommand {
         for name in left.names {
             Output.note("keys/\(printable(name)) is no key file of this node; it was left as it is")
         }
-        if NodeBell.ring(node.home) { Output.note("start `entente run` again, so that it knows the passphrase") }
+        // A running node goes on with the keys it has; only where these were plain does it need to be told.
+        if wasPlain, !noPassphrase, NodeBell.ring(node.home) {
+            Output.note("start `entente run` again, so that it knows the passphrase")
+        }
     }
 
     private func newPassphrase() throws -> SecretBytes {

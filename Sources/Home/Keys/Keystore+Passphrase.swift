@@ -52,7 +52,34 @@ extension Keystore {
             guard try protectionBytes() == before else {
                 throw HomeError(.busy, "was changed by another command meanwhile; try again", path: protection.path)
             }
+            try checkProtectedFiles(isUnlocked: old != nil)
             return try body(old)
+        }
+    }
+
+    /// Every key file that is protected can be opened, before anything is changed: under another passphrase.lock than
+    /// the one beside it, or without one, a key is lost, and no new passphrase brings it back.
+    private func checkProtectedFiles(isUnlocked: Bool) throws {
+        for name in try SystemCall.names(in: home.keysFolder, limit: 10_000)
+        where name != KeyProtection.fileName && name.hasSuffix(".key") {
+            let path = "\(home.keysFolder)/\(name)"
+            let text = try SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount)
+            let file: KeyFile
+            if isTLS(path) {
+                guard Keystore.isKeyFile(text) else { continue }
+                file = tlsFile(path)
+            } else {
+                guard let (found, isProtected) = KeyFile.survey(path, text), isProtected else { continue }
+                file = found
+            }
+            guard isUnlocked else {
+                throw HomeError(
+                    .configuration,
+                    "is encrypted, and passphrase.lock is gone: put that back from a backup of keys/, or move this "
+                        + "file out of keys/ if it is not of this home",
+                    path: path)
+            }
+            _ = try file.read(text: text, unlock: unlock)
         }
     }
 

@@ -196,6 +196,19 @@ extension SQLiteLogStore {
         return bytes.flatMap { SHA256.hash($0) == reference.sha256 ? $0 : nil }
     }
 
+    /// Whether bytes are kept of a sealed part, be they right or not.
+    public func keepsBlob(_ reference: BlobReference) throws -> Bool {
+        try database.read { db in
+            try Bool.fetchOne(
+                db,
+                sql:
+                    "SELECT EXISTS (SELECT 1 FROM blob WHERE log = ? AND entry = ? AND sha256 = ? AND data IS NOT NULL)",
+                arguments: [
+                    Self.rowID(db, reference.log), Int64(clamping: reference.index), reference.sha256.databaseBytes,
+                ]) == true
+        }
+    }
+
     public func store(_ bytes: [UInt8], for reference: BlobReference) throws {
         try Self.check(bytes, against: reference)
         try database.write { db in try Self.write(bytes, for: reference, db) }

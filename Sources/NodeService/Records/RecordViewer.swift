@@ -12,6 +12,8 @@ public struct RecordView: Sendable {
         case opened
         case notForThisNode = "not_for_this_node"
         case notHere = "not_here_yet"
+        /// Its bytes here are not those that the record names.
+        case damaged
         /// It is sealed to a key of this node that was destroyed, or is not in this keystore.
         case keyMissing = "key_missing"
         case erased
@@ -69,7 +71,10 @@ public struct RecordViewer {
                 .open(header, type: record.type, log: log, index: index, for: .show)
             return switch outcome {
             case .notForThisNode: (.notForThisNode, [])
-            case .notHere: (.notHere, [])
+            case .notHere:
+                try node.store.keepsBlob(
+                    BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+                    ? (.damaged, []) : (.notHere, [])
             case .erased: (.erased, [])
             case .opened(let fields): (.opened, fields)
             }
