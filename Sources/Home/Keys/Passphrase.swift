@@ -76,7 +76,15 @@ public enum Passphrase {
         }
         tcsetattr(terminal.descriptor, TCSAFLUSH, &before)
         try terminal.write(text: "\n")
-        if isInterrupted { raise(SIGINT) }
+        if isInterrupted {
+            // A handler elsewhere would be told later, and this would go on with half a passphrase.
+            var interrupt = sigset_t()
+            sigemptyset(&interrupt)
+            sigaddset(&interrupt, SIGINT)
+            signal(SIGINT, SIG_DFL)
+            pthread_sigmask(SIG_UNBLOCK, &interrupt, nil)
+            raise(SIGINT)
+        }
         return try checked(line, count)
     }
 
