@@ -8,7 +8,9 @@ struct KeyDestroyCommand: ParsableCommand {
         abstract: "Destroy an old sealing key, and with it all that only it opens.",
         discussion: """
             What was sealed to this node in that epoch can never be opened here again, the own records among it. The \
-            number of those envelopes is told first. Backups of keys/ may still have the key.
+            number of those envelopes is told first, and which members may still seal to the key, since nothing shows that \
+            they know a newer one. Backups of keys/ may still have the key. Of a key that is lost partners are told \
+            that it is retired.
 
             EXAMPLES
               entente key destroy 1
@@ -24,13 +26,18 @@ struct KeyDestroyCommand: ParsableCommand {
     func run() throws {
         let node = try global.open()
         let loss = try node.lossOfSealingKey(epoch: epoch)
+        let missing = loss.missing.joined(separator: ", ")
+        let warning = missing.isEmpty ? nil : "not seen to know a newer key, and may still seal to this one: \(missing)"
         let count = loss.envelopes == 1 ? "1 envelope becomes" : "\(grouped(UInt64(loss.envelopes))) envelopes become"
         if !yes {
             guard Output.inputIsTerminal else {
                 throw CommandFailure(
-                    .usage, "\(count) unreadable for good with epoch \(epoch); confirm that with --yes")
+                    .usage,
+                    "\(count) unreadable for good with epoch \(epoch); \(warning.map { "\($0); " } ?? "")"
+                        + "confirm that with --yes")
             }
             Output.note("\(count) unreadable for good with the sealing key of epoch \(epoch).")
+            if let warning { Output.note(warning) }
             Output.write("Destroy it? [y/N] ", to: 2)
             guard readLine()?.lowercased().hasPrefix("y") == true else {
                 throw CommandFailure(.notPermitted, "not confirmed; nothing was changed")
@@ -38,10 +45,16 @@ struct KeyDestroyCommand: ParsableCommand {
         }
         let done = try node.destroySealingKey(loss, author: Clock.user, time: Clock.timestamp)
         if global.json {
-            Output.json(done.members + [JSONMember("unreadable", .integer(Int64(loss.envelopes)))])
+            Output.json(
+                done.members + [
+                    JSONMember("unreadable", .integer(Int64(loss.envelopes))),
+                    JSONMember("missing", .array(loss.missing.map { .string($0) })),
+                ])
         } else {
-            Output.line("destroyed the sealing key of epoch \(epoch); \(count) unreadable")
-            done.noteWaiting()
+            let deed = loss.isHere ? "destroyed the" : "retired the lost"
+            Output.line("\(deed) sealing key of epoch \(epoch); \(count) unreadable")
         }
+        // Whoever was asked has read it.
+        if yes, let warning { Output.note(warning) }
     }
 }

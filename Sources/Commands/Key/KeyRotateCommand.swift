@@ -19,7 +19,7 @@ struct KeyRotateSealingCommand: ParsableCommand {
         abstract: "A new sealing key, of a new epoch. Older epochs stay, for what was sealed to them.",
         discussion: """
             Partners seal to the new key once they have the record that publishes it; nothing is to be done there. \
-            After an interruption the same command completes what was begun.
+            Back up keys/ afterwards. After an interruption the same command completes what was begun.
 
             EXAMPLE
               entente key rotate sealing
@@ -28,14 +28,7 @@ struct KeyRotateSealingCommand: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        let rotation = try global.open().rotateSealingKey(author: Clock.user, time: Clock.timestamp)
-        if global.json {
-            Output.json(rotation.members)
-        } else {
-            let verb = rotation.isResumed ? "completed the rotation to" : "new sealing key:"
-            Output.line("\(verb) epoch \(rotation.epoch), published in \(rotation.published.joined(separator: ", "))")
-            rotation.noteWaiting()
-        }
+        try global.open().rotateSealingKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
     }
 }
 
@@ -49,8 +42,24 @@ extension SealingKeyRotation {
         ]
     }
 
-    func noteWaiting() {
-        guard !waiting.isEmpty else { return }
-        Output.note("\(waiting.joined(separator: ", ")): being recovered; run this again when that is done")
+    func show(json: Bool) {
+        if json {
+            Output.json(members)
+        } else {
+            let verb = isResumed ? "completed the rotation to" : "new sealing key:"
+            let place = published.isEmpty ? "" : ", published in \(published.joined(separator: ", "))"
+            Output.line("\(verb) epoch \(epoch)\(place)")
+        }
+        if published.isEmpty {
+            Output.note("no log tells partners of it: give them the new card (`entente identity`)")
+        }
+        noteWaiting(waiting)
+        Output.note("back up keys/ now: the new key is in no backup yet")
     }
+}
+
+/// Says which own logs do not have the records of a key yet.
+func noteWaiting(_ origins: [String]) {
+    guard !origins.isEmpty else { return }
+    Output.note("\(origins.joined(separator: ", ")): no entries are taken now; run this again after `entente recover`")
 }

@@ -37,9 +37,7 @@ extension MirrorKeyRotation {
         } else {
             Output.line("\(previous == nil ? "completed the rotation to" : "new mirror key:") \(key.text)")
         }
-        if !waiting.isEmpty {
-            Output.note("\(waiting.joined(separator: ", ")): being recovered; run this again when that is done")
-        }
+        noteWaiting(waiting)
         Output.note("back up keys/ now: the old key is gone, and the new one is in no backup yet")
     }
 }

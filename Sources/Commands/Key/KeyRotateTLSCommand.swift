@@ -46,9 +46,7 @@ extension TLSKeyRotation {
             case .switched: Output.line("the TLS key \(pin.hex) is in use; the one before is retired")
             }
         }
-        if !waiting.isEmpty {
-            Output.note("\(waiting.joined(separator: ", ")): being recovered; run this again when that is done")
-        }
+        noteWaiting(waiting)
         switch step {
         case .announced:
             Output.note(

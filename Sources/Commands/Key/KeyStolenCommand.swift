@@ -35,13 +35,7 @@ struct KeyStolenCommand: ParsableCommand {
         let node = try global.open()
         switch role {
         case .sealing:
-            let rotation = try node.rotateSealingKey(author: Clock.user, time: Clock.timestamp)
-            if global.json {
-                Output.json(rotation.members)
-            } else {
-                Output.line("new sealing key: epoch \(rotation.epoch)")
-            }
-            rotation.noteWaiting()
+            try node.rotateSealingKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
             Output.note(
                 "all that was sealed to the epochs before is known to the thief: tell the partners who sealed it")
         case .log: try giveUpLog(of: node)

@@ -50,9 +50,6 @@ extension Node {
 
     /// Throws ``lostLog(_:)`` where the database was made anew: what it has not is worth no backup in the place of others.
     private func checkOwnLogs() throws {
-        let logs = Set(try store.logs().map(\.origin))
-        if let lost = configuration.communities.map({ origin(of: $0.name) }).first(where: { !logs.contains($0) }) {
-            throw lostLog(lost)
-        }
+        if let lost = try ownLogs().absent.first { throw lostLog(lost) }
     }
 }

@@ -165,6 +165,7 @@ extension Node {
 
     private func rotateOwnMirrorKey(isStolen: Bool, author: String, time: Timestamp) throws -> MirrorKeyRotation {
         try keystore.whileRotating {
+            try ownLogsToTell()
             let isBegun = try isNextMirrorKeyInUse() || !logsWithoutStatements(.mirror).isEmpty
             let previous = try isBegun ? nil : VerifierKey(parsing: keystore.mirrorCardKey().text)
             var records: [KeyRecord] = []
@@ -184,7 +185,7 @@ extension Node {
             let logs = try ownLogs()
             return MirrorKeyRotation(
                 key: try VerifierKey(parsing: keystore.mirrorCardKey().text), previous: previous,
-                published: logs.open.map(\.origin), waiting: logs.waiting.map(\.origin))
+                published: logs.open.map(\.origin), waiting: logs.waiting)
         }
     }
 

@@ -8,10 +8,7 @@ extension Node {
     /// as no chain of records leads to.
     public func keyAlarms(_ logs: [StoredLog]) throws -> [String] {
         var alarms = try sealingKeyBook().conflicts
-        alarms += try logsWithoutNewestSealingKey().map {
-            "the newest sealing key is not published in \($0); run `entente key rotate sealing` to complete that"
-        }
-        alarms += try tlsKeyAlarms() + mirrorKeyAlarms() + pinBook(withEarlier: true).alarms
+        alarms += try sealingKeyAlarms() + tlsKeyAlarms() + mirrorKeyAlarms() + pinBook(withEarlier: true).alarms
         let now = Clock.now()
         for log in logs {
             alarms += try store.foreignKeys(of: log).filter { now < $0.time + Node.foreignKeyAlarmSeconds }.map { key in

@@ -6,11 +6,56 @@ public import Records
 // What this node's logs say of its own keys. Every own log says the same, in the same order: what stands in one and not
 // in another, after a crash, in a log that was being recovered or in one that begins later, is said there again.
 extension Node {
-    /// Own logs, as far as there are any here, by whether they take entries.
-    func ownLogs() throws -> (open: [StoredLog], waiting: [StoredLog]) {
-        let current = Set(configuration.communities.map { origin(of: $0.name) })
-        let logs = try store.logs().filter { current.contains($0.origin) && $0.frozen == nil }
-        return (logs.filter { $0.recovering == nil }, logs.filter { $0.recovering != nil })
+    /// The logs that this node writes now, but for those that are frozen. In no community it has none.
+    struct OwnLogs {
+        /// Take entries.
+        let open: [StoredLog]
+        let recovering: [StoredLog]
+        /// Have a key and are not in the database.
+        let absent: [String]
+
+        /// Those that a record gets into later only.
+        var waiting: [String] { recovering.map(\.origin) + absent }
+    }
+
+    func ownLogs() throws -> OwnLogs {
+        let current = configuration.communities.map { origin(of: $0.name) }
+        let logs = try store.logs().filter { current.contains($0.origin) }
+        let writable = logs.filter { $0.frozen == nil }
+        return OwnLogs(
+            open: writable.filter { $0.recovering == nil }, recovering: writable.filter { $0.recovering != nil },
+            absent: current.filter { origin in !logs.contains { $0.origin == origin } })
+    }
+
+    /// The same before a key is made or destroyed that they have to tell of. Throws what appending would where none of
+    /// them takes entries, or, where it `needsAll`, one does not.
+    @discardableResult
+    func ownLogsToTell(needsAll: Bool = false) throws -> OwnLogs {
+        let logs = try ownLogs()
+        if needsAll || logs.open.isEmpty {
+            if let origin = logs.absent.first { throw lostLog(origin) }
+            if let log = logs.recovering.first, let signed = log.recovering {
+                throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
+            }
+        }
+        for log in logs.open { try store.checkSigned(log.id) }
+        return logs
+    }
+
+    /// Of these nodes those of which no cosignature says that they hold a record of a key that is meant: in one own log.
+    func nodes(
+        _ nodes: some Sequence<String>, without role: KeyRecord.Role, where isMeant: (PublishedKey) -> Bool
+    ) throws -> [String] {
+        var confirmed: Set<String> = []
+        for log in try ownLogs().open {
+            let record = try store.publishedKeys(of: log.id).first {
+                $0.role == role && $0.action != .retires && isMeant($0)
+            }
+            guard let record else { continue }
+            confirmed.formUnion(
+                try store.newestCosignatures(of: log.id).filter { $0.size > record.entry }.map(\.cosigner))
+        }
+        return nodes.filter { !confirmed.contains($0) }.sorted()
     }
 
     /// What the own logs that take entries say of keys of a role, each statement once, in order.

@@ -23,32 +23,47 @@ extension Node {
     }
 
     private func rotateOwnSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {
-        let logs = try ownLogs()
-        var epoch = try keystore.sealingEpochs().last ?? 0
-        let isResumed = try epoch > 1 && logs.open.contains { try !hasPublished(sealing: epoch, in: $0) }
-        if !isResumed {
-            guard epoch < UInt32.max else { throw HomeError(.usage, "there are no further epochs") }
-            epoch += 1
-            _ = try keystore.createSealingKey(epoch: epoch)
+        let logs = try ownLogsToTell()
+        let begun = try publishableSealingEpoch().flatMap { epoch in
+            try logs.open.contains { try !hasPublished(sealing: epoch, in: $0) } ? epoch : nil
         }
+        let epoch = try begun ?? makeNextSealingKey()
         let key = try keystore.sealingPublicKey(epoch: epoch)
         for log in logs.open {
             try publishSealingKey(epoch: epoch, in: log, author: author, time: time)
         }
         return SealingKeyRotation(
-            epoch: epoch, keyID: SHA256.hash(key.bytes), isResumed: isResumed, published: logs.open.map(\.origin),
-            waiting: logs.waiting.map(\.origin))
+            epoch: epoch, keyID: SHA256.hash(key.bytes), isResumed: begun != nil,
+            published: logs.open.map(\.origin), waiting: logs.waiting)
+    }
+
+    /// The number of an epoch is used once, whatever has become of its key: partners keep to the key that they know.
+    private func makeNextSealingKey() throws -> UInt32 {
+        let newest = try max(keystore.sealingEpochs().last ?? 1, ownSealingKeys().newestEpoch)
+        guard newest < UInt32.max else { throw HomeError(.usage, "there are no further epochs") }
+        _ = try keystore.createSealingKey(epoch: newest + 1)
+        return newest + 1
+    }
+
+    /// The newest sealing key that is here, if the own logs can tell of it: none of them names a later one, or another one
+    /// for its epoch. `nil` for the first key, of which cards tell.
+    private func publishableSealingEpoch() throws -> UInt32? {
+        guard let epoch = try keystore.sealingEpochs().last, epoch > 1 else { return nil }
+        let keyID = SHA256.hash(try keystore.sealingPublicKey(epoch: epoch).bytes)
+        let said = try ownSealingKeys()
+        guard said.newestEpoch <= epoch else { return nil }
+        return said.published.contains { $0.epoch == epoch && $0.keyID != keyID } ? nil : epoch
     }
 
     /// The own logs that do not say which sealing key is the newest, although it is not the first.
-    public func logsWithoutNewestSealingKey() throws -> [String] {
-        guard let epoch = try keystore.sealingEpochs().last, epoch > 1 else { return [] }
+    func logsWithoutNewestSealingKey() throws -> [String] {
+        guard let epoch = try publishableSealingEpoch() else { return [] }
         return try ownLogs().open.filter { try !hasPublished(sealing: epoch, in: $0) }.map(\.origin)
     }
 
     /// A log that begins after a rotation says which key is in use.
     public func publishNewestSealingKey(in community: String, author: String, time: Timestamp) throws {
-        guard let epoch = try keystore.sealingEpochs().last, epoch > 1,
+        guard let epoch = try publishableSealingEpoch(),
             let log = try store.log(origin(of: community)), log.frozen == nil, log.recovering == nil
         else { return }
         try publishSealingKey(epoch: epoch, in: log, author: author, time: time)
@@ -75,51 +90,5 @@ extension Node {
     func append(_ record: KeyRecord, to log: StoredLog, author: String, time: Timestamp) throws {
         let body = try record.draft(time: time, author: author).body()
         _ = try append([NewEntry(body: body)], community: log.community, signer: signer(community: log.community))
-    }
-
-    // MARK: Destroying
-
-    /// What becomes unreadable with the key of an epoch.
-    public struct SealingKeyLoss: Sendable {
-        public let epoch: UInt32
-        public let keyID: SHA256Digest
-        /// Records whose sealed part nothing else in this keystore opens.
-        public let envelopes: Int
-    }
-
-    /// Counts what only this epoch's key opens. Throws `noInput` where there is none, `notPermitted` for the newest.
-    public func lossOfSealingKey(epoch: UInt32) throws -> SealingKeyLoss {
-        let epochs = try keystore.sealingEpochs()
-        guard epochs.contains(epoch) else {
-            let known = epochs.map(String.init).joined(separator: ", ")
-            throw HomeError(.noInput, "there is no sealing key of epoch \(epoch) here; there are \(known)")
-        }
-        guard epoch != epochs.last else {
-            throw HomeError(
-                .notPermitted,
-                "partners seal to epoch \(epoch), the newest; run `entente key rotate sealing` before destroying it")
-        }
-        let keyID = SHA256.hash(try keystore.sealingPublicKey(epoch: epoch).bytes)
-        return SealingKeyLoss(
-            epoch: epoch, keyID: keyID, envelopes: try store.countEnvelopes(boxedOnlyTo: [keyID]))
-    }
-
-    /// Says in every own log that the key is retired, then wipes it. Done again after it was broken off, it completes.
-    public func destroySealingKey(_ loss: SealingKeyLoss, author: String, time: Timestamp) throws -> SealingKeyRotation
-    {
-        let logs = try ownLogs()
-        for log in logs.open {
-            let isSaid = try store.publishedKeys(of: log.id).contains {
-                $0.role == .sealing && $0.action == .retires && $0.keyID == loss.keyID
-            }
-            guard !isSaid else { continue }
-            let record = KeyRecord(
-                role: .sealing, action: .retires, keyID: loss.keyID, epoch: loss.epoch, validUntil: time)
-            try append(record, to: log, author: author, time: time)
-        }
-        try keystore.destroySealingKey(epoch: loss.epoch)
-        return SealingKeyRotation(
-            epoch: loss.epoch, keyID: loss.keyID, isResumed: false, published: logs.open.map(\.origin),
-            waiting: logs.waiting.map(\.origin))
     }
 }

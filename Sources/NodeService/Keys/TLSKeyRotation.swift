@@ -194,7 +194,7 @@ extension Node {
         let logs = try ownLogs()
         return TLSKeyRotation(
             step: step, pin: pin, previous: previous, missing: missing, published: logs.open.map(\.origin),
-            waiting: logs.waiting.map(\.origin))
+            waiting: logs.waiting)
     }
 
     private static func tlsRecord(_ action: KeyRecord.Action, _ pin: SHA256Digest, time: Timestamp) -> KeyRecord {
@@ -205,19 +205,10 @@ extension Node {
         return KeyRecord(role: .tls, action: .retires, keyID: pin, validUntil: time)
     }
 
-    /// Partners of which no cosignature says that they hold the record of this key: in one log that both share.
+    /// Partners that have not confirmed that they hold the record of this key.
     private func partnersWithout(_ pin: SHA256Digest) throws -> [String] {
-        var confirmed: Set<String> = []
-        for log in try ownLogs().open {
-            let record = try store.publishedKeys(of: log.id).first {
-                $0.role == .tls && $0.action != .retires && $0.keyID == pin
-            }
-            guard let record else { continue }
-            confirmed.formUnion(
-                try store.newestCosignatures(of: log.id).filter { $0.size > record.entry }.map(\.cosigner))
-        }
-        return cards.map(\.node)
-            .filter { !confirmed.contains($0) && !configuration.communities(admitting: $0).isEmpty }.sorted()
+        let partners = cards.map(\.node).filter { !configuration.communities(admitting: $0).isEmpty }
+        return try nodes(partners, without: .tls) { $0.keyID == pin }
     }
 
     /// Where an authority vouches for the certificate, partners go by its name.

@@ -42,7 +42,10 @@ public struct RecordWriter: Sendable {
             return Prepared(entry: NewEntry(body: try draft.body(), doubleHash: hash), sealedFields: [], readers: [])
         }
         let recipients = try readers.map { reader -> SealingRecipient in
-            guard let key = sealingKeys[reader] else { throw RecordWriterError.noSealingKey(node: reader) }
+            guard let key = sealingKeys[reader] else {
+                throw reader == policy.node
+                    ? RecordWriterError.noOwnSealingKey : RecordWriterError.noSealingKey(node: reader)
+            }
             return SealingRecipient(node: reader, key: key)
         }
         let problems = draft.problems()
@@ -91,11 +94,15 @@ public struct RecordWriter: Sendable {
 /// Why an entry could not be made of a draft.
 public enum RecordWriterError: Error, Sendable, Hashable, CustomStringConvertible {
     case noSealingKey(node: String)
+    /// Without one this node could not read again what it seals.
+    case noOwnSealingKey
     case badEnvelope
 
     public var description: String {
         switch self {
         case .noSealingKey(let node): "no sealing key of \(node) is known; add its peer card with `entente peer add`"
+        case .noOwnSealingKey:
+            "there is no sealing key in keys/: put it back from a backup, or make one with `entente key rotate sealing`"
         case .badEnvelope: "the sealed part exceeds what a record can name: at most 64 readers, 64 fields and 1 MiB"
         }
     }

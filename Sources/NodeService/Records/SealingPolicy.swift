@@ -27,7 +27,7 @@ public struct SealingPolicy: Sendable {
         public let readers: [String]
     }
 
-    private let node: String
+    let node: String
     private let members: Set<String>
     private let defaults: SealingDefaults
 

@@ -1,0 +1,125 @@
+public import Cryptography
+import Home
+import LogStore
+public import Records
+
+/// What becomes unreadable with the key of an epoch.
+public struct SealingKeyLoss: Sendable {
+    public let epoch: UInt32
+    /// Whether there is something to destroy. Of a key that is lost partners are told all the same.
+    public let isHere: Bool
+    public let keyID: SHA256Digest
+    /// This key and, where another one was published for that epoch than is here, that too.
+    let keyIDs: [SHA256Digest]
+    /// Records whose sealed part nothing else in this keystore opens.
+    public let envelopes: Int
+    /// Members of this node's communities of which no cosignature says that they know a newer key.
+    public let missing: [String]
+}
+
+extension Node {
+    /// Counts what only this epoch's key opens. Throws `noInput` where there is none, `notPermitted` for the newest, and
+    /// as appending does while records of this node may be missing here.
+    public func lossOfSealingKey(epoch: UInt32) throws -> SealingKeyLoss {
+        try ownLogsToTell(needsAll: true)
+        let epochs = try keystore.sealingEpochs()
+        let isHere = epochs.contains(epoch)
+        var keyIDs = try isHere ? [SHA256.hash(keystore.sealingPublicKey(epoch: epoch).bytes)] : []
+        for key in try ownSealingKeys().inUse where key.epoch == epoch && !keyIDs.contains(key.keyID) {
+            keyIDs.append(key.keyID)
+        }
+        guard let keyID = keyIDs.first else {
+            let known = epochs.isEmpty ? "none" : epochs.map(String.init).joined(separator: ", ")
+            throw HomeError(.noInput, "there is no sealing key of epoch \(epoch) here; there are \(known)")
+        }
+        guard let newest = epochs.last, epoch < newest else {
+            throw HomeError(
+                .notPermitted,
+                "there is no newer sealing key here than that of epoch \(epoch), which partners seal to; run `entente key "
+                    + "rotate sealing` before destroying it")
+        }
+        let members = Set(configuration.communities.flatMap(\.members)).subtracting([name])
+        return SealingKeyLoss(
+            epoch: epoch, isHere: isHere, keyID: keyID, keyIDs: keyIDs,
+            envelopes: try store.countEnvelopes(boxedOnlyTo: Set(keyIDs)),
+            missing: try nodes(members, without: .sealing) { $0.epoch ?? 0 > epoch })
+    }
+
+    /// Says in every own log that the key is retired, then wipes it. Done again after it was broken off, it completes.
+    public func destroySealingKey(_ loss: SealingKeyLoss, author: String, time: Timestamp) throws -> SealingKeyRotation
+    {
+        let logs = try ownLogsToTell(needsAll: true)
+        // Nobody destroys what they could not use.
+        try checkKeys()
+        if loss.isHere, try privateKeys is OwnKeys { _ = try keystore.sealingKey(epoch: loss.epoch) }
+        for log in logs.open {
+            let said = try store.publishedKeys(of: log.id).filter { $0.role == .sealing && $0.action == .retires }
+            for keyID in loss.keyIDs where !said.contains(where: { $0.keyID == keyID }) {
+                let record = KeyRecord(
+                    role: .sealing, action: .retires, keyID: keyID, epoch: loss.epoch, validUntil: time)
+                try append(record, to: log, author: author, time: time)
+            }
+        }
+        if loss.isHere { try keystore.destroySealingKey(epoch: loss.epoch) }
+        return SealingKeyRotation(
+            epoch: loss.epoch, keyID: loss.keyID, isResumed: false, published: logs.open.map(\.origin),
+            waiting: logs.waiting)
+    }
+
+    // MARK: Lost keys
+
+    /// What all own logs, those that were given up among them, say of this node's sealing keys.
+    func ownSealingKeys() throws -> OwnSealingKeys {
+        OwnSealingKeys(try store.publishedKeys(role: .sealing).filter { $0.node == name }.map(\.key))
+    }
+
+    /// Sealing keys that partners do not know, or know and this node does not have.
+    func sealingKeyAlarms() throws -> [String] {
+        let epochs = try keystore.sealingEpochs()
+        var alarms = try logsWithoutNewestSealingKey().map {
+            "the newest sealing key is not published in \($0); run `entente key rotate sealing` to complete that"
+        }
+        if epochs.isEmpty {
+            alarms.append(
+                "there is no sealing key in keys/: put them back from a backup, or make one with `entente key rotate sealing`"
+            )
+        }
+        // A record that retires one may not be back yet.
+        guard try ownLogs().waiting.isEmpty else { return alarms }
+        let here = Set(try epochs.map { SHA256.hash(try keystore.sealingPublicKey(epoch: $0).bytes) })
+        alarms += try ownSealingKeys().inUse.filter { !here.contains($0.keyID) }.map {
+            "the sealing key of epoch \($0.epoch) that partners were told of is not in keys/, and what is sealed to it "
+                + "cannot be opened: put keys/sealing-\($0.epoch).key back from a backup; if there is none, run `entente "
+                + "key rotate sealing` and then `entente key destroy \($0.epoch)`, which retires it"
+        }
+        return alarms
+    }
+}
+
+/// The sealing keys that a node's own logs tell of.
+struct OwnSealingKeys {
+    struct Key: Hashable {
+        let epoch: UInt32
+        let keyID: SHA256Digest
+    }
+
+    /// In the order of epochs, whatever has become of them.
+    let published: [Key]
+    private let retired: Set<SHA256Digest>
+    /// The newest that any record names; 1 where none does, since the first key is on cards.
+    let newestEpoch: UInt32
+
+    init(_ records: [PublishedKey]) {
+        let new = records.filter { $0.action != .retires }
+        let named = Set(new.map(\.keyID))
+        // The first key stands in no record of its own, only in the one that replaces it.
+        let first = new.compactMap(\.previousKeyID).filter { !named.contains($0) }.map { Key(epoch: 1, keyID: $0) }
+        let rest = new.compactMap { record in record.epoch.map { Key(epoch: $0, keyID: record.keyID) } }
+        published = Set(first + rest).sorted { $0.epoch < $1.epoch }
+        retired = Set(records.filter { $0.action == .retires }.map(\.keyID))
+        newestEpoch = max(1, records.compactMap(\.epoch).max() ?? 1)
+    }
+
+    /// Those that partners may seal to.
+    var inUse: [Key] { published.filter { !retired.contains($0.keyID) } }
+}
