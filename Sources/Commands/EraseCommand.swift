@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import Home
 import LogStore
 import NodeService
@@ -11,10 +10,12 @@ struct EraseCommand: ParsableCommand {
         abstract: "Have the sealed part of a record of this node deleted, here and by every holder, for good.",
         discussion: """
             The record stays in the log, without its sealed values. Partners delete the sealed part when the erasure \
-            reaches them; `entente show` says who has confirmed. Nothing brings the values back.
+            reaches them; `entente show` says who has confirmed. Nothing brings the values back: it is asked first, and \
+            without a terminal --yes is needed.
 
             EXAMPLES
               entente erase us.example/krus#1042 --reason 'court order 2026-118'
+              entente erase us.example/krus#1042 --yes
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -31,12 +32,9 @@ struct EraseCommand: ParsableCommand {
         let community = try node.community(target.reference.origin.community.text)
         let body = try node.erasureRecord(
             of: target, in: community, reason: reason, author: Clock.user, time: Clock.timestamp)
-        if !yes, isatty(STDIN_FILENO) == 1 {
-            Output.note(
-                "The sealed values of \(target.reference.text) go for good, here and at every holder. Erase? [y/N]")
-            guard readLine()?.lowercased().hasPrefix("y") == true else {
-                throw CommandFailure(.answerIsNo, "nothing was erased")
-            }
+        if !yes {
+            try Confirmation.ask(
+                "the sealed values of \(target.reference.text) go for good, here and at every holder", "Erase them?")
         }
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let outcome = try submission.append([NewEntry(body: body)]).first

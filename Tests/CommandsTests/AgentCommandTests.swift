@@ -68,7 +68,7 @@ import Testing
         #expect(try must("import", file, "--json").objects.first?["duplicates"] as? Int == 300)
         // Three hundred boxes are more than one question.
         #expect(try must("search", "--sealed", "note=secret 7", "--json").objects.count == 1)
-        #expect(try must("erase", "us.example/krus#1").status == 0)
+        #expect(try must("erase", "us.example/krus#1", "--yes").status == 0)
         try place.expectSound("us")
 
         kill(node.processIdentifier, SIGKILL)

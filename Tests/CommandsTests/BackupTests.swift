@@ -161,7 +161,7 @@ import Testing
         let after = "\(place.path)/after.entente"
         try place.must("us", "backup", before)
         #expect(try place.hasSealedBytes(before))
-        try place.must("us", "erase", sealed)
+        try place.must("us", "erase", sealed, "--yes")
         try place.must("us", "backup", after)
         #expect(try !place.hasSealedBytes(after))
         #expect(AuditScene.log(try place.must("us", "verify", after, "--json"))?["erased"] as? Int == 1)

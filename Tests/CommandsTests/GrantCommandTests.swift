@@ -107,7 +107,13 @@ import Testing
         for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
         #expect(try place.sealedBytesLie(in: ["us", "kr", "jp"]) == ["us", "kr", "jp"])
 
-        let erased = try place.must("us", "erase", reference, "--reason", "court order", "--json").objects.first
+        // Without a terminal nobody can be asked.
+        let unasked = try place.run("us", "erase", reference)
+        #expect(unasked.status == 64 && unasked.errors.contains("--yes"), "\(unasked.errors)")
+        unasked.expectOneLine()
+        #expect(try show(place, "us", reference)["sealed_part"] as? String == "opened")
+        let erased = try place.must("us", "erase", reference, "--yes", "--reason", "court order", "--json").objects
+            .first
         let by = try #require(erased?["ref"] as? String)
         let alone = try show(place, "us", reference)
         #expect(alone["sealed_part"] as? String == "erased" && victim(alone) == nil)
@@ -156,7 +162,7 @@ import Testing
         place.stop()
         // The author's copy, from before the erasure.
         place.save("us", Self.databases)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         try place.serve("us")
         try place.must("kr", "sync", "us.example")
         place.stop()
@@ -186,7 +192,7 @@ import Testing
         try place.serve("us")
         try place.must("kr", "sync", "us.example")
         place.save("kr", Self.databases)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         try place.must("kr", "sync", "us.example")
         place.restore("kr", Self.databases)
         #expect(try place.sealedBytesLie(in: ["kr"]) == ["kr"])

@@ -184,7 +184,7 @@ import Testing
         try place.federate("us", "kr")
         let reference = try place.submitSealed("us", "Incheon branch", to: "kr.example")
         let older = try backUp(place, to: "older.entente")
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         let newer = try backUp(place, to: "newer.entente")
         try place.lose("us")
         try place.must("us", "restore", newer)

@@ -272,7 +272,7 @@ import Testing
         try place.must("us", "grant", reference, "--to", "jp.example")
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         // kr knows of the erasure; jp of nothing.
         place.serveAll("kr")
         try place.must("us", "sync", "kr.example")
@@ -308,7 +308,7 @@ import Testing
         try place.must("kr", "sync", "us.example")
         let file = "\(place.path)/kr.entente"
         try place.must("kr", "backup", file)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         try place.must("kr", "sync", "us.example")
         place.stop("us")
         try place.lose("kr")
@@ -361,7 +361,7 @@ import Testing
         let reference = try place.submitSealed("us", "Incheon branch", to: "kr.example")
         let file = "\(place.path)/us.entente"
         try place.must("us", "backup", file)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         try place.lose("us", keeping: ["keys", "signed.sqlite"])
         try place.must("us", "restore", file)
         #expect(try place.sealedBytesLie(in: ["us"]) == [])

@@ -73,7 +73,7 @@ import Testing
         try store("kr", in: place).flip(.blob(entry: index), of: Self.log, byte: 100)
         let found = try place.run("kr", "scrub", "--json")
         #expect(found.status == 1 && (found.objects.first?["damaged"] as? [String])?.count == 1)
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         try place.must("kr", "sync", "us.example")
         place.stop("us")
         // jp has it whole, and has not heard.

@@ -99,7 +99,7 @@ import Testing
         #expect(try search(place, "jp", "--sealed", question) == [reference])
         #expect(try search(place, "jp", "--sealed", "case_number=2024-1") == [other])
 
-        try place.must("us", "erase", reference)
+        try place.must("us", "erase", reference, "--yes")
         for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
         for node in ["us", "kr", "jp"] {
             #expect(try search(place, node, "--sealed", question) == [])

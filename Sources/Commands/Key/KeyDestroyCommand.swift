@@ -30,18 +30,9 @@ struct KeyDestroyCommand: ParsableCommand {
         let warning = missing.isEmpty ? nil : "not seen to know a newer key, and may still seal to this one: \(missing)"
         let count = loss.envelopes == 1 ? "1 envelope becomes" : "\(grouped(UInt64(loss.envelopes))) envelopes become"
         if !yes {
-            guard Output.inputIsTerminal else {
-                throw CommandFailure(
-                    .usage,
-                    "\(count) unreadable for good with epoch \(epoch); \(warning.map { "\($0); " } ?? "")"
-                        + "confirm that with --yes")
-            }
-            Output.note("\(count) unreadable for good with the sealing key of epoch \(epoch).")
-            if let warning { Output.note(warning) }
-            Output.write("Destroy it? [y/N] ", to: 2)
-            guard readLine()?.lowercased().hasPrefix("y") == true else {
-                throw CommandFailure(.notPermitted, "not confirmed; nothing was changed")
-            }
+            try Confirmation.ask(
+                "\(count) unreadable for good with the sealing key of epoch \(epoch)"
+                    + (warning.map { "; \($0)" } ?? ""), "Destroy it?")
         }
         let done = try node.destroySealingKey(loss, author: Clock.user, time: Clock.timestamp)
         if global.json {

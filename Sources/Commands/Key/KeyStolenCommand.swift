@@ -56,15 +56,9 @@ struct KeyStolenCommand: ParsableCommand {
     private func giveUpLog(of node: Node) throws {
         let name = try node.community(community).name
         let before = node.origin(of: name)
-        guard yes || Output.inputIsTerminal else {
-            throw CommandFailure(.usage, "\(before) would be given up for good; confirm that with --yes")
-        }
         if !yes {
-            Output.note("\(before) is given up for good: this node writes a successor from now on.")
-            Output.write("Do that? [y/N] ", to: 2)
-            guard readLine()?.lowercased().hasPrefix("y") == true else {
-                throw CommandFailure(.notPermitted, "not confirmed; nothing was changed")
-            }
+            try Confirmation.ask(
+                "\(before) is given up for good: this node writes a successor from now on", "Do that?")
         }
         let next = try node.openSuccessor(
             of: name, abandoning: true, stolen: true, author: Clock.user, time: Clock.timestamp)
