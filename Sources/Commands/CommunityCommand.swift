@@ -74,9 +74,10 @@ struct CommunityCommand: ParsableCommand {
         func run() throws {
             let node = try global.open()
             _ = try node.community(name)
-            try node.home.updateConfiguration { $0.leave(name) }
+            let changed = try node.home.updateConfiguration { $0.leave(name) }
             try node.store.forgetAgreements()
             NodeBell.ring(node.home)
+            LostReaders.note(before: node.configuration.sealing, after: changed.sealing)
             // As it was when this node left it.
             if global.json { try show(node, [name], json: true) } else { Output.line("left \(name)") }
         }

@@ -161,13 +161,14 @@ struct PeerCommand: ParsableCommand {
             let card = try directory.card(of: name)
             if !node.configuration.communities(admitting: name).isEmpty { try node.checkKeys() }
             var left: [String] = []
-            try node.home.updateConfiguration { left = try $0.expel(name) }
+            let changed = try node.home.updateConfiguration { left = try $0.expel(name) }
             try directory.remove(name)
             try node.store.forgetAgreements()
             for community in left {
                 try node.publishMembers(of: community, author: Clock.user, time: Clock.timestamp)
             }
             NodeBell.ring(node.home)
+            LostReaders.note(before: node.configuration.sealing, after: changed.sealing)
             if global.json {
                 PeerCommand.show(card, communities: left)
             } else {

@@ -78,6 +78,22 @@ public struct SealingDefaults: Sendable, Hashable {
         return (neverInClear, "sealing.never_in_clear")
     }
 
+    /// The key in node.yaml that says whether a field of the type is sealed.
+    public func key(sealing field: String, of type: RecordType) -> String {
+        let own = types[type.rawValue]
+        let isSource = field == "source"
+        let isOwn = isSource ? own?.source != nil : own?.fields != nil
+        return (isOwn ? "sealing.types.\(type)." : "sealing.") + (isSource ? "source" : "fields")
+    }
+
+    /// The lists of readers that node.yaml has, by key.
+    public var readerLists: [(key: String, readers: [String])] {
+        [("sealing.readers", readers)]
+            + types.sorted { $0.key < $1.key }.compactMap { type, own in
+                own.readers.map { ("sealing.types.\(type).readers", $0) }
+            }
+    }
+
     /// Keeps those readers for which the closure holds.
     mutating func keepReaders(_ isKept: (String) -> Bool) {
         readers.removeAll { !isKept($0) }
