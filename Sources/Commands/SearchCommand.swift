@@ -118,10 +118,9 @@ extension SearchCommand {
         if parts[1].hasPrefix("@") {
             return try SealedCondition(field: name, value: InputFile.text(String(parts[1].dropFirst())))
         }
-        if Output.isErrorTerminal {
-            Output.note("entente: \(name) is sealed, but as an argument others on this machine can read it")
-        }
-        return try SealedCondition(field: name, value: parts[1])
+        let condition = try SealedCondition(field: name, value: parts[1])
+        Output.noteTypedSecret(name)
+        return condition
     }
 }
 

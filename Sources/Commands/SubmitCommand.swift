@@ -134,7 +134,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
 
     private var wishes: SealingPolicy.Wishes {
-        SealingPolicy.Wishes(sealed: seal, inClear: inClear, readers: to)
+        SealingPolicy.Wishes(sealed: seal, inClear: inClear, readers: to, offersSeal: true)
     }
 
     private func tlpOrDefault(_ node: Node) throws -> TLP {
@@ -172,7 +172,7 @@ struct SubmitCommand: AsyncParsableCommand {
                 if text.hasPrefix("@") {
                     text = try InputFile.text(String(text.dropFirst()))
                 } else if isSealed {
-                    Output.note("entente: \(name) is sealed, but as an argument others on this machine can read it")
+                    Output.noteTypedSecret(name)
                 }
             } else {
                 guard isSealed, let typed = HiddenPrompt.read("\(name): ") else {

@@ -41,6 +41,13 @@ struct ActorPack: RowSource {
                     members.append(JSONMember("aliases", .array(aliases.map { .string($0) })))
                 }
                 members.append(JSONMember("context", .string(node.string ?? JSONWriter.text(node.json))))
+            case "source", "method", "case_number", "note":
+                // Fields of a record that ActorPack has not: there they are sealed, and found, as any other.
+                if let text = node.string, !node.isNull, !text.isEmpty {
+                    members.append(JSONMember(key, .string(text)))
+                } else {
+                    unplaced.append(JSONMember(key, node.json))
+                }
             default: unplaced.append(JSONMember(key, node.json))
             }
         }

@@ -12,6 +12,8 @@ struct TagPack: RowSource {
     private static let tagFields: Set<String> = [
         "address", "tx_hash", "label", "source", "currency", "network", "confidence", "context",
         "is_cluster_definer", "lastmod", "category", "abuse", "actor", "concepts", "tag_type",
+        // Those that TagPack has not, but a record, are as good as its own: so they are sealed, and found, as there.
+        "victim", "case_number", "method", "note",
     ]
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults, files: any FileAccess) throws {
@@ -79,6 +81,12 @@ struct TagPack: RowSource {
             "is_cluster_definer", "tag_type":
             guard let text = node.string, !node.isNull else {
                 throw Tag.Problem(description: "\(key): must be a text")
+            }
+            try tag.set(key, text)
+        case "victim", "case_number", "method", "note":
+            guard let text = node.string, !node.isNull else {
+                unplaced.append(JSONMember(key, node.json))
+                return
             }
             try tag.set(key, text)
         default: unplaced.append(JSONMember(key, node.json))

@@ -40,7 +40,7 @@ import Testing
         let refused = try run(place, Self.base + ["--field", "victim=@\(victim)", "--in-clear", "victim"])
         #expect(refused.status == 77)
         refused.expectOneLine()
-        for part in ["victim", "sealing.never_in_clear", "--seal victim"] {
+        for part in ["victim", "sealing.never_in_clear", "leave out --in-clear victim"] {
             #expect(refused.errors.contains(part), "\(refused.errors)")
         }
         #expect(!refused.errors.contains("Sky Mavis"))
@@ -57,6 +57,22 @@ import Testing
         #expect(try place.must("us", "show", reference, "--raw").output.contains(#""note":"public""#))
     }
 
+    @Test func aRefusalAdvisesWhatNodeYAMLTakes() throws {
+        let place = try Place()
+        try place.found("us")
+        try change(place, "    - case_number\n  # Traffic", "    - case_number\n    - source\n  # Traffic")
+        let submission = Self.base + ["--field", "source=https://example.org/x"]
+        let refused = try run(place, submission)
+        #expect(refused.status == 77)
+        for part in ["source would stand in clear", "set sealing.source to always", "--seal source"] {
+            #expect(refused.errors.contains(part), "\(refused.errors)")
+        }
+        refused.expectOneLine()
+        #expect(try run(place, submission + ["--seal", "source"]).status == 0)
+        try change(place, "  source: unless_public", "  source: always")
+        #expect(try run(place, submission).status == 0)
+    }
+
     @Test func importQuarantinesWhatPolicyForbidsInClear() throws {
         let place = try Place()
         try place.found("us")
@@ -70,7 +86,10 @@ import Testing
             #expect(report?["imported"] as? Int == 2)
             let rejects = report?["rejects"] as? [[String: Any]] ?? []
             #expect(rejects.map { $0["position"] as? Int } == [2])
-            #expect((rejects.first?["reason"] as? String)?.contains("sealing.never_in_clear") == true)
+            let reason = rejects.first?["reason"] as? String ?? ""
+            #expect(reason.contains("sealing.never_in_clear") && reason.contains("add it to sealing.fields"))
+            // An option that only `submit` has.
+            #expect(!reason.contains("--seal"), "\(reason)")
         }
         #expect(try run(place, ["import", file, "--strict"]).status == 65)
         try place.expectSound("us")
@@ -125,8 +144,14 @@ import Testing
         #expect(atJP?["sealed_part"] as? String == "not_for_this_node")
         // A partner that leaves is nobody's reader.
         place.stop()
-        try place.must("us", "peer", "remove", "kr.example")
-        try place.must("us", "status")
+        let removed = try place.must("us", "peer", "remove", "kr.example")
+        #expect(removed.errors.contains("kr.example is no reader in node.yaml any more (sealing.readers)"))
+        removed.expectOneLine()
+        try place.must("us", "peer", "add", "\(place.path)/kr.yaml")
+        let other = try place.file("other.jsonl", "\(Self.record),\"asset\":\"ETH\",\"victim\":\"Sky Mavis\"}\n")
+        let again = try run(place, ["import", other, "--dry-run", "--json"]).objects.first
+        #expect(again?["readers"] as? [String: [String]] == ["victim": ["us.example"]])
+        #expect(!(try place.must("us", "peer", "remove", "jp.example").errors.contains("reader")))
     }
 
     @Test func reasonsOfWithdrawalsObeyTheSamePolicy() throws {

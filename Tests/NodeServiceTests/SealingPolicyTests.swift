@@ -19,6 +19,11 @@ import Testing
         SealingPolicy(node: "us.example", members: Self.members, defaults: defaults)
     }
 
+    private func refusal(of field: String, by rule: String = "sealing.never_in_clear") -> SealingRefusal {
+        let key = field == "source" ? "sealing.source" : "sealing.fields"
+        return .neverInClear(field: field, rule: rule, remedy: .sealing(key: key, offersSeal: false))
+    }
+
     @Test func withoutAWordTheDefaultsAreSealedToThisNodeAlone() throws {
         let decision = try policy().decision(
             on: draft(#","victim":"a","note":"b","context":"c","source":"an informant""#))
@@ -57,25 +62,29 @@ import Testing
     }
 
     @Test func whatIsNeverInClearIsRefusedInClearWhateverTheCommandSays() throws {
-        #expect(throws: SealingRefusal.neverInClear(field: "victim", rule: "sealing.never_in_clear")) {
+        #expect(
+            throws:
+                SealingRefusal.neverInClear(
+                    field: "victim", rule: "sealing.never_in_clear", remedy: .withoutInClear("victim"))
+        ) {
             try policy().decision(on: draft(), wishes: .init(inClear: ["victim"]))
         }
         let unsealed = SealingDefaults(fields: [], neverInClear: ["label", "confidence", "source"])
-        #expect(throws: SealingRefusal.neverInClear(field: "label", rule: "sealing.never_in_clear")) {
+        #expect(throws: refusal(of: "label")) {
             try policy(unsealed).decision(on: draft(""))
         }
         let sealed = SealingPolicy.Wishes(sealed: ["label"])
         #expect(try policy(unsealed).decision(on: draft(""), wishes: sealed).fields == ["label"])
         // Half of a field is not the field, and a public source is in clear as well.
         let half = SealingPolicy.Wishes(sealed: ["label", "confidence.level"])
-        #expect(throws: SealingRefusal.neverInClear(field: "confidence", rule: "sealing.never_in_clear")) {
+        #expect(throws: refusal(of: "confidence")) {
             try policy(unsealed).decision(on: draft(#","confidence":{"value":3,"level":"x"}"#), wishes: half)
         }
-        #expect(throws: SealingRefusal.neverInClear(field: "source", rule: "sealing.never_in_clear")) {
+        #expect(throws: refusal(of: "source")) {
             try policy(unsealed).decision(on: draft(#","source":"https://a.example""#), wishes: sealed)
         }
         let ofType = SealingDefaults(types: ["attribution": .init(neverInClear: ["asset"])])
-        #expect(throws: SealingRefusal.neverInClear(field: "asset", rule: "sealing.types.attribution.never_in_clear")) {
+        #expect(throws: refusal(of: "asset", by: "sealing.types.attribution.never_in_clear")) {
             try policy(ofType).decision(on: draft(#","asset":"ETH""#))
         }
         // In place of the general list, not beside it.
@@ -112,10 +121,68 @@ import Testing
         #expect(throws: RecordProblem.self) { try policy().decision(on: draft(#","sealed":{}"#)) }
     }
 
+    @Test(arguments: [
+        (#"{"fields":{"victim":"x"}}"#, true), (#"{"header":{"a":[{"b":{"Case Number":1}}]}}"#, true),
+        (#"{"fields":{"caseNumber":"x"}}"#, true), (#"{"header":{"note":"x"}}"#, true),
+        (#"{"fields":{"a":"{\"VICTIM\":1}"}}"#, true), (#"{"fields":{"a":"{\"victim\":1"}}"#, true),
+        (#"{"fields":{"source":"an informant"}}"#, true), (#"{"fields":{"source":["https://a.example","b"]}}"#, true),
+        (#"{"fields":{"source":"https://a.example"}}"#, false), (#"{"fields":{"victims":1,"a":"victim"}}"#, false),
+        (#"{"fields":{"losses":1}}"#, true), (#"{"fields":{"confidence":{"level":1}}}"#, true),
+        (#"{"fields":{"level":1}}"#, false),
+    ])
+    func provenanceThatHasASealedNameInItIsSealed(_ fields: String, isSealed: Bool) throws {
+        let defaults = SealingDefaults(
+            types: ["incident": .init(fields: ["confidence.level"], neverInClear: ["losses"])])
+        let draft = try draft(#","provenance":\#(fields)"#)
+        #expect(try policy(defaults).decision(on: draft).fields == (isSealed ? ["provenance"] : []))
+        // A record without it has the same text as its context.
+        let text = JSONWriter.text(.string(fields))
+        let context = try self.draft(#","context":\#(text)"#)
+        #expect(try policy(defaults).decision(on: context).fields == (isSealed ? ["context"] : []))
+    }
+
+    @Test func aCommandOpensOnlyWhatIsSealedByDefaultInProvenance() throws {
+        for (name, open, isSealed) in [
+            ("note", "note", false), ("note", "provenance", false), ("note", "method", true),
+            ("source", "source", false),
+            ("victim", "note", true),
+        ] {
+            let draft = try draft(#","provenance":{"fields":{"\#(name)":"x"}}"#)
+            let fields = try policy().decision(on: draft, wishes: .init(inClear: [open])).fields
+            #expect(fields == (isSealed ? ["provenance"] : []), "\(name) \(open)")
+        }
+        #expect(throws: SealingRefusal.sealedAnyway(field: "provenance")) {
+            try policy().decision(
+                on: draft(#","provenance":{"fields":{"victim":"x"}}"#), wishes: .init(inClear: ["provenance"]))
+        }
+    }
+
+    @Test func refusalsAdviseWhatNodeYAMLTakes() throws {
+        func advice(_ defaults: SealingDefaults, offersSeal: Bool = false) throws -> String {
+            let draft = try draft(#","source":"https://a.example""#)
+            let refusal = #expect(throws: SealingRefusal.self) {
+                try policy(defaults).decision(on: draft, wishes: .init(offersSeal: offersSeal))
+            }
+            return refusal?.description.split(separator: ";").last.map(String.init) ?? ""
+        }
+        #expect(
+            try advice(SealingDefaults(neverInClear: ["source"]))
+                == " set sealing.source to always there or leave it out")
+        #expect(
+            try advice(SealingDefaults(neverInClear: ["source"], types: ["attribution": .init(source: .never)]))
+                == " set sealing.types.attribution.source to always there or leave it out")
+        #expect(
+            try advice(SealingDefaults(neverInClear: ["label"]), offersSeal: true)
+                == " add it to sealing.fields there, seal it with --seal label, or leave it out")
+        #expect(
+            try advice(SealingDefaults(neverInClear: ["label"], types: ["attribution": .init(fields: [])]))
+                == " add it to sealing.types.attribution.fields there or leave it out")
+    }
+
     @Test func refusalsNameFieldRuleAndWayOutInOneLine() {
         for refusal in [
-            SealingRefusal.neverInClear(field: "victim", rule: "sealing.never_in_clear"),
-            .sealedAnyway(field: "victim"),
+            refusal(of: "victim"), .sealedAnyway(field: "victim"),
+            .neverInClear(field: "victim", rule: "sealing.never_in_clear", remedy: .withoutInClear("victim")),
         ] {
             #expect(refusal.description.contains("victim"))
             #expect(!refusal.description.contains("\n"))

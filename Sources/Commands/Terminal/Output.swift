@@ -24,6 +24,11 @@ enum Output {
         write(text + "\n", to: STDERR_FILENO)
     }
 
+    /// Warns that a field that is sealed was typed as an argument.
+    static func noteTypedSecret(_ field: String) {
+        note("entente: \(field) is sealed, but as an argument others on this machine can read it")
+    }
+
     static func write(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: descriptor) }

@@ -12,11 +12,16 @@ public struct SealingPolicy: Sendable {
         public var inClear: [String]
         /// Nodes that can open what is sealed, in place of those that node.yaml names.
         public var readers: [String]
+        /// Whether the command has `--seal`, so that a refusal may advise it.
+        public var offersSeal: Bool
 
-        public init(sealed: [String] = [], inClear: [String] = [], readers: [String] = []) {
+        public init(
+            sealed: [String] = [], inClear: [String] = [], readers: [String] = [], offersSeal: Bool = false
+        ) {
             self.sealed = sealed
             self.inClear = inClear
             self.readers = readers
+            self.offersSeal = offersSeal
         }
     }
 
@@ -30,11 +35,13 @@ public struct SealingPolicy: Sendable {
     let node: String
     private let members: Set<String>
     private let defaults: SealingDefaults
+    private let names: SealedNames
 
     public init(node: String, members: [String], defaults: SealingDefaults) {
         self.node = node
         self.members = Set(members)
         self.defaults = defaults
+        names = SealedNames(defaults: defaults)
     }
 
     /// Throws ``SealingRefusal`` where something would stand in clear that must not, `RecordProblem` for a draft that
@@ -47,7 +54,9 @@ public struct SealingPolicy: Sendable {
         let type = draft.schema.type
         let open = wishes.inClear
         let byDefault = fieldsByDefault(of: draft).filter { field in !open.contains { covers($0, field) } }
-        let fields = draft.fieldsToSeal(with: byDefault + wishes.sealed)
+        // What an import kept under names of its source is held to the same rule.
+        let parts = names.parts(of: draft, inClear: open)
+        let fields = draft.fieldsToSeal(with: byDefault + wishes.sealed + parts)
         for field in open {
             guard draft[field] != nil, fields.contains(where: { covers($0, field) || covers(field, $0) }) else {
                 continue
@@ -56,7 +65,11 @@ public struct SealingPolicy: Sendable {
         }
         let never = defaults.neverInClear(of: type)
         for field in never.fields where draft[field] != nil && !fields.contains(where: { covers($0, field) }) {
-            throw SealingRefusal.neverInClear(field: field, rule: never.key)
+            let option = open.first { covers($0, field) || covers(field, $0) }
+            let key = defaults.key(sealing: field, of: type)
+            throw SealingRefusal.neverInClear(
+                field: field, rule: never.key,
+                remedy: option.map { .withoutInClear($0) } ?? .sealing(key: key, offersSeal: wishes.offersSeal))
         }
         let readers =
             wishes.readers.isEmpty ? defaults.readers(of: type).filter(members.contains) : wishes.readers
@@ -85,7 +98,7 @@ public struct SealingPolicy: Sendable {
             let rules = RecordSchema.all.filter { $0.isSealable(field) && $0.field(at: field) != nil }
                 .map { defaults.neverInClear(of: $0.type) }
             if let first = rules.first, rules.allSatisfy({ $0.fields.contains { covers($0, field) } }) {
-                return .neverInClear(field: field, rule: first.key)
+                return .neverInClear(field: field, rule: first.key, remedy: .withoutInClear(field))
             }
         }
         return nil
@@ -111,19 +124,38 @@ public struct SealingPolicy: Sendable {
 
 /// Why a record is not written as it was asked for. Names fields and rules, never values.
 public enum SealingRefusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What would let the record pass.
+    public enum Remedy: Sendable, Hashable {
+        /// The command asked for it with `--in-clear` and this name.
+        case withoutInClear(String)
+        /// This key in node.yaml does not seal it; nor does the command, which may have `--seal`.
+        case sealing(key: String, offersSeal: Bool)
+    }
+
     /// node.yaml forbids it in clear, under this key.
-    case neverInClear(field: String, rule: String)
+    case neverInClear(field: String, rule: String, remedy: Remedy)
     /// It was to stay open, and has to be sealed for another reason.
     case sealedAnyway(field: String)
 
     public var description: String {
         switch self {
-        case .neverInClear(let field, let rule):
-            "\(field) would stand in clear, which \(rule) in node.yaml forbids; seal it (`submit --seal \(field)`, or "
-                + "add it to sealing.fields; no --in-clear), or leave it out"
+        case .neverInClear(let field, let rule, let remedy):
+            "\(field) would stand in clear, which \(rule) in node.yaml forbids; " + remedy.advice(for: field)
         case .sealedAnyway(let field):
-            "\(field) cannot stay in clear: the record's tlp, or another field that is sealed, takes it along; leave out "
-                + "--in-clear \(field)"
+            "\(field) cannot stay in clear: the record's tlp, another field that is sealed, or a name in it that "
+                + "node.yaml lists as never_in_clear takes it along; leave out --in-clear \(field)"
+        }
+    }
+}
+
+extension SealingRefusal.Remedy {
+    fileprivate func advice(for field: String) -> String {
+        switch self {
+        case .withoutInClear(let name): "leave out --in-clear \(name)"
+        case .sealing(let key, let offersSeal):
+            // The list of fields takes no source: that has a key of its own.
+            (key.hasSuffix(".source") ? "set \(key) to always there" : "add it to \(key) there")
+                + (offersSeal ? ", seal it with --seal \(field)," : "") + " or leave it out"
         }
     }
 }

@@ -75,13 +75,13 @@ public final class RecordSchema: Sendable {
             switch field.sealing {
             case .never, .onRequest: return nil
             case .byDefault: return field.name
-            case .byDefaultUnlessPublic: return RecordSchema.isPublic(value) ? nil : field.name
+            case .byDefaultUnlessPublic: return RecordSchema.isPublicSource(value) ? nil : field.name
             }
         }
     }
 
     /// Whether a source is one that anybody can look up: a web address.
-    private static func isPublic(_ value: JSONValue) -> Bool {
+    public static func isPublicSource(_ value: JSONValue) -> Bool {
         guard let text = value.string else { return false }
         let hasScheme = text.hasPrefix("https://") || text.hasPrefix("http://")
         // A name and password before the host are not for everybody.
