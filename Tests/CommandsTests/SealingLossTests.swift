@@ -62,6 +62,29 @@ import Testing
         #expect(!Self.isThere(place, 1))
     }
 
+    @Test func whileAPartnersLogIsOfABackupNoKeyIsDestroyed() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.must("us", "key", "rotate", "sealing")
+        try place.serve("kr")
+        try place.must("us", "sync")
+        let backup = "\(place.path)/us.entente"
+        try place.must("us", "backup", backup)
+        for name in ["node.sqlite", "node.sqlite-wal", "node.sqlite-shm"] {
+            try? FileManager.default.removeItem(atPath: "\(place.path)/us/\(name)")
+        }
+        // The own log is whole, as its marks say; kr has gone on meanwhile.
+        let sealed = Self.fields + ["--to", "us.example"]
+        #expect(try Entente.run(["--home", "\(place.path)/kr"] + sealed).status == 0)
+        let restored = try place.must("us", "restore", backup, "--json").objects.first
+        #expect(restored?["recover"] as? Bool == false)
+        let refused = try place.run("us", "key", "destroy", "1", "--yes")
+        #expect(refused.status == 77 && refused.errors.contains("`entente sync`"), "\(refused.errors)")
+        #expect(Self.isThere(place, 1))
+        try place.must("us", "sync")
+        try place.must("us", "key", "destroy", "1", "--yes")
+    }
+
     /// As a crash leaves it between the record and the file: nothing is to be signed any more.
     @Test func underAPassphraseNoKeyIsDestroyedWithoutIt() throws {
         let place = try Place()

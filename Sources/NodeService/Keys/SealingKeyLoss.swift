@@ -19,9 +19,10 @@ public struct SealingKeyLoss: Sendable {
 
 extension Node {
     /// Counts what only this epoch's key opens. Throws `noInput` where there is none, `notPermitted` for the newest, and
-    /// as appending does while records of this node may be missing here.
+    /// as appending does while records that were here once may be missing.
     public func lossOfSealingKey(epoch: UInt32) throws -> SealingKeyLoss {
         try ownLogsToTell(needsAll: true)
+        try requireWholeReplicas()
         let epochs = try keystore.sealingEpochs()
         let isHere = epochs.contains(epoch)
         var keyIDs = try isHere ? [SHA256.hash(keystore.sealingPublicKey(epoch: epoch).bytes)] : []
@@ -43,6 +44,19 @@ extension Node {
             epoch: epoch, isHere: isHere, keyID: keyID, keyIDs: keyIDs,
             envelopes: try store.countEnvelopes(boxedOnlyTo: Set(keyIDs)),
             missing: try nodes(members, without: .sealing) { $0.epoch ?? 0 > epoch })
+    }
+
+    /// What partners have sealed to this node counts like what it has sealed itself.
+    private func requireWholeReplicas() throws {
+        let partners = Set(cards.map(\.node))
+        let log = try store.logs().first {
+            !$0.isOwn && $0.restored != nil && $0.frozen == nil && partners.contains($0.node)
+        }
+        guard let log else { return }
+        throw HomeError(
+            .notPermitted,
+            "\(log.origin) came back with a backup, and more in it may be sealed to this key until \(log.node) has been "
+                + "asked; run `entente sync`")
     }
 
     /// Says in every own log that the key is retired, then wipes it. Done again after it was broken off, it completes.
