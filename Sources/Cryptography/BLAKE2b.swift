@@ -1,11 +1,14 @@
 import CSodium
 
-/// BLAKE2b with an output of 32 bytes (`crypto_generichash`), keyed or not.
+/// BLAKE2b (`crypto_generichash`), keyed or not, with an output of 32 bytes unless another count is given.
 public enum BLAKE2b {
     public static let byteCount = 32
 
-    public static func hash(_ message: [UInt8], key: SecretBytes? = nil) -> [UInt8] {
+    public static func hash(
+        _ message: [UInt8], key: SecretBytes? = nil, byteCount: Int = BLAKE2b.byteCount
+    ) -> [UInt8] {
         Sodium.start()
+        precondition((16...64).contains(byteCount), "BLAKE2b makes 16 to 64 bytes here")
         var output = [UInt8](repeating: 0, count: byteCount)
         if let key {
             precondition((16...64).contains(key.count), "a BLAKE2b key has 16 to 64 bytes")

@@ -27,6 +27,43 @@ public enum SealedBox {
         }
     }
 
+    /// A fresh sender's key pair that seals one content to several keys, in boxes that `crypto_box_seal_open` opens.
+    ///
+    /// `crypto_box_seal` makes a key pair for each box, which is half of its work. What keeps boxes apart is that key
+    /// and nonce follow from the receiver's key, too; so one pair will do for boxes of the same content. Two contents
+    /// never share a pair: to one receiver they would share key and nonce.
+    public struct Sender: Sendable {
+        private let content: SecretBytes
+        private let publicKey: [UInt8]
+        private let secret: SecretBytes
+
+        public init(of content: SecretBytes) throws {
+            Sodium.start()
+            var publicBytes = [UInt8](repeating: 0, count: PublicKey.byteCount)
+            secret = try SecretBytes(count: PrivateKey.byteCount, isPassing: true) { target in
+                guard crypto_box_keypair(&publicBytes, target.unsignedChars) == 0 else {
+                    throw CryptographyError.badPublicKey
+                }
+            }
+            publicKey = publicBytes
+            self.content = content
+        }
+
+        /// The content in a box of `content.count + overhead` bytes. Refuses keys of small order.
+        public func box(to key: PublicKey) throws -> [UInt8] {
+            let nonce = BLAKE2b.hash(publicKey + key.bytes, byteCount: crypto_box_noncebytes())
+            var sealed = [UInt8](repeating: 0, count: content.count + overhead - PublicKey.byteCount)
+            let status = content.withUnsafeBytes { content in
+                secret.withUnsafeBytes { secret in
+                    crypto_box_easy(
+                        &sealed, content.unsignedChars, UInt64(content.count), nonce, key.bytes, secret.unsignedChars)
+                }
+            }
+            guard status == 0 else { throw CryptographyError.badPublicKey }
+            return publicKey + sealed
+        }
+    }
+
     public struct PrivateKey: Sendable {
         public static let byteCount = 32
         public let publicKey: PublicKey

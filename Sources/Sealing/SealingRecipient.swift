@@ -45,9 +45,10 @@ public struct BoxedKey: Hashable, Sendable {
         for (one, next) in zip(sorted, sorted.dropFirst()) where one.node == next.node && one.keyID == next.keyID {
             throw SealingError.notSealable("\(one.node) is named twice with the same key")
         }
+        let sender = try SealedBox.Sender(of: dataKey)
         return try sorted.map { recipient in
             do {
-                let box = try recipient.key.seal(dataKey)
+                let box = try sender.box(to: recipient.key)
                 return BoxedKey(node: recipient.node, keyID: recipient.keyID, box: box)
             } catch CryptographyError.badPublicKey {
                 throw SealingError.badRecipientKey(node: recipient.node)

@@ -81,9 +81,30 @@ import Testing
         #expect(throws: CryptographyError.self) { try key.open([1, 2, 3]) }
     }
 
+    @Test func boxesOfOneSenderOpenLikeAnyOtherAndForTheirKeyOnly() throws {
+        let keys = try (0..<3).map { _ in try SealedBox.PrivateKey() }
+        let content = try SecretBytes.random(count: 32)
+        let sender = try SealedBox.Sender(of: content)
+        let boxes = try keys.map { try sender.box(to: $0.publicKey) }
+        for (key, box) in zip(keys, boxes) {
+            #expect(box.count == content.count + SealedBox.overhead)
+            #expect(try key.open(box).equals(content))
+            for other in boxes where other != box {
+                #expect(throws: CryptographyError.notAuthentic) { try key.open(other) }
+            }
+        }
+        #expect(Set(boxes.map { $0.prefix(32) }).count == 1, "the sender's key")
+        #expect(Set(boxes.map { $0.dropFirst(32) }).count == 3)
+        // The next content has another sender.
+        let next = try SealedBox.Sender(of: content).box(to: keys[0].publicKey)
+        #expect(next.prefix(32) != boxes[0].prefix(32))
+    }
+
     @Test func sealedBoxesRefuseKeysOfSmallOrder() throws {
         let zero = try SealedBox.PublicKey([UInt8](repeating: 0, count: 32))
-        #expect(throws: CryptographyError.badPublicKey) { try zero.seal(SecretBytes.random(count: 32)) }
+        let content = try SecretBytes.random(count: 32)
+        #expect(throws: CryptographyError.badPublicKey) { try zero.seal(content) }
+        #expect(throws: CryptographyError.badPublicKey) { try SealedBox.Sender(of: content).box(to: zero) }
     }
 
     @Test func authenticatedEncryptionBindsItsAssociatedData() throws {

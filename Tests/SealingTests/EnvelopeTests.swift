@@ -29,6 +29,12 @@ import Testing
         #expect(one.header.salt != other.header.salt)
         #expect(one.header.commitment != other.header.commitment)
         #expect(try !one.dataKey().equals(other.dataKey()))
+        // One sender's key for an envelope, and another one for the next.
+        let senders = try [one, other].map { example in
+            Set(try SealedBlob(parsing: example.blob).recipients.map { $0.box.prefix(32) })
+        }
+        #expect(senders.allSatisfy { $0.count == 1 })
+        #expect(senders[0].isDisjoint(with: senders[1]))
     }
 
     @Test func valuesDoNotStandInTheBlobOrInErrors() throws {
