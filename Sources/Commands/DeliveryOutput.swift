@@ -6,7 +6,7 @@ import Records
 
 extension Delivery.OfRecord {
     /// The members of `show --json` about delivery.
-    func members(of origin: String) -> [JSONMember] {
+    var members: [JSONMember] {
         [
             JSONMember("held_by", .array(holders.map { .string($0.node) })),
             JSONMember("holders", .array(holders.map(\.value))),
@@ -18,26 +18,26 @@ extension Delivery.OfRecord {
                 .array(
                     granted.map {
                         .object([
-                            JSONMember("node", .string($0.node)), JSONMember("by", .string("\(origin)#\($0.record)")),
+                            JSONMember("node", .string($0.node)), JSONMember("by", .string($0.record)),
                         ])
                     })),
             JSONMember(
                 "erased",
                 erasure.map { erasure in
                     .object([
-                        JSONMember("by", .string("\(origin)#\(erasure.record)")),
+                        JSONMember("by", .string(erasure.record)),
                         JSONMember("confirmed_by", .array(erasure.confirmed.map(\.value))),
                     ])
                 } ?? .null),
         ]
     }
 
-    func lines(of origin: String) -> [String] {
+    var lines: [String] {
         var lines = holders.map { "held by \($0.node) since \(moment($0.time))" }
         if holders.isEmpty { lines.append("held by this node alone, as far as it knows") }
-        lines += granted.map { "sealed part opened to \($0.node) by \(origin)#\($0.record)" }
+        lines += granted.map { "sealed part opened to \($0.node) by \($0.record)" }
         if let erasure {
-            lines.append("sealed part erased by \(origin)#\(erasure.record)")
+            lines.append("sealed part erased by \(erasure.record)")
             lines += erasure.confirmed.map { "erasure confirmed by \($0.node) since \(moment($0.time))" }
         } else {
             lines += sealedHolders.map { "sealed part held by \($0.node) since \(moment($0.time))" }

@@ -41,7 +41,7 @@ struct ShowCommand: ParsableCommand {
         let proofText = proof ? try node.proof(of: reference).serialized : nil
         if global.json {
             Output.json(
-                view.found.members + view.delivery.members(of: view.found.origin) + [
+                view.found.members + view.delivery.members + [
                     JSONMember(
                         "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
                     JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
@@ -89,7 +89,7 @@ struct ShowCommand: ParsableCommand {
         for opinion in view.opinions {
             Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)")
         }
-        for line in view.delivery.lines(of: view.found.origin) { Output.line("  " + line) }
+        for line in view.delivery.lines { Output.line("  " + line) }
         if let proofText { Output.line("\n" + proofText) }
     }
 

@@ -7,9 +7,9 @@ import Records
 enum EntryFinding: Sendable {
     case membership(index: UInt64, Membership)
     case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String], commitment: [UInt8])
-    /// What is granted or erased is an earlier record of the log with this origin; in any other log it says nothing.
-    case grant(SealedGrant, origin: String)
-    case erasure(record: UInt64, of: UInt64, sha256: SHA256Digest, origin: String)
+    /// What a grant or an erasure says depends on the log it stands in: see ``grant(in:)`` and ``erasure(in:)``.
+    case grant(record: UInt64, of: RecordTarget, nodes: [String], commitment: [UInt8])
+    case erasure(record: UInt64, of: RecordTarget, sha256: SHA256Digest)
     case key(PublishedKey)
 
     /// Looks only into bodies that can say such a thing: those that spell a name of interest or escape characters.
@@ -21,15 +21,11 @@ enum EntryFinding: Sendable {
                 index: index,
                 Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed))
         } else if record.type == .grant || record.type == .erasure, let target = record.target {
-            let origin = target.reference.origin.text
-            guard target.reference.index < index else { return nil }
             if let sha256 = record.erasedBlob, record.type == .erasure {
-                self = .erasure(record: index, of: target.reference.index, sha256: sha256, origin: origin)
+                self = .erasure(record: index, of: target, sha256: sha256)
             } else if let grant = record.grantedAccess, record.type == .grant {
-                let grant = SealedGrant(
-                    index: target.reference.index, record: index, nodes: grant.nodes.map(\.text), hash: target.hash,
-                    commitment: grant.commitment)
-                self = .grant(grant, origin: origin)
+                self = .grant(
+                    record: index, of: target, nodes: grant.nodes.map(\.text), commitment: grant.commitment)
             } else {
                 return nil
             }
@@ -51,6 +47,32 @@ enum EntryFinding: Sendable {
     private static let target = ByteSearch("\"target\"", probing: (1, 4, 7))
     private static let grant = ByteSearch("\"grant\"", probing: (1, 2, 6))
     private static let erasure = ByteSearch("\"erasure\"", probing: (1, 6, 8))
+
+    /// The grant that a record of this log is; `nil` where it is none, or is about a record that the log has no say in.
+    func grant(in log: StoredLog) -> SealedGrant? {
+        guard case .grant(let record, let target, let nodes, let commitment) = self,
+            EntryFinding.hasEffect(on: target.reference, record: record, in: log)
+        else { return nil }
+        return SealedGrant(
+            log: SHA256.hash(target.reference.origin.text), index: target.reference.index,
+            record: RecordPosition(log: log.id, index: record), nodes: nodes, hash: target.hash, commitment: commitment)
+    }
+
+    /// The erasure that a record of this log is, likewise.
+    func erasure(in log: StoredLog) -> Erasure? {
+        guard case .erasure(let record, let target, let sha256) = self,
+            EntryFinding.hasEffect(on: target.reference, record: record, in: log)
+        else { return nil }
+        return Erasure(
+            log: SHA256.hash(target.reference.origin.text), index: target.reference.index, sha256: sha256,
+            record: RecordPosition(log: log.id, index: record))
+    }
+
+    /// Nobody opens or erases what stands in another's log, or what is not written yet.
+    private static func hasEffect(on target: Reference, record: UInt64, in log: StoredLog) -> Bool {
+        guard let origin = LogOrigin(log.origin), origin.speaks(for: target.origin) else { return false }
+        return target.origin != origin || target.index < record
+    }
 
     /// Whether a record asks for a blob to be deleted.
     var isErasure: Bool { if case .erasure = self { true } else { false } }

@@ -88,16 +88,36 @@ final class SmallDisk {
 extension DatabaseFile {
     /// The tables of a node's database that came after its first version, with the version that brought each.
     private static let later: [(since: Int, table: String)] = [
+        (7, "access_grant"), (7, "blob_erasure"),
         (6, "restored"),
         (5, "asked_witness"), (5, "witness_cosignature"),
         (4, "log_contact"),
         (3, "seen_card"), (3, "card_mark"), (3, "foreign_cosigner"),
-        (2, "published_key"), (2, "foreign_key"), (2, "sealed_grant"), (2, "erasure"),
+        (2, "published_key"), (2, "foreign_key"),
     ]
+
+    /// What grants and erasures were kept in from version 2 to 6.
+    private static let rights = """
+        CREATE TABLE sealed_grant (
+            number INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log (id), entry INTEGER NOT NULL,
+            record INTEGER NOT NULL, node TEXT NOT NULL, hash BLOB NOT NULL, commitment BLOB NOT NULL,
+            UNIQUE (log, entry, record, node)) STRICT;
+        INSERT INTO sealed_grant
+            SELECT number, (SELECT id FROM log WHERE log.log_id = access_grant.log_id), entry, record, node, hash,
+                commitment FROM access_grant;
+        CREATE TABLE erasure (
+            number INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log (id), entry INTEGER NOT NULL,
+            sha256 BLOB NOT NULL, record INTEGER NOT NULL, wiped INTEGER NOT NULL DEFAULT 0, blob_row INTEGER,
+            UNIQUE (log, entry, sha256)) STRICT;
+        INSERT INTO erasure
+            SELECT number, (SELECT id FROM log WHERE log.log_id = blob_erasure.log_id), entry, sha256, record, wiped,
+                blob_row FROM blob_erasure;
+        """
 
     /// What makes a node's database one of an earlier release.
     static func takingBack(to version: Int) -> String {
-        later.filter { $0.since > version }.map { "DROP TABLE \($0.table); " }.joined()
+        (2...6 ~= version ? rights : "")
+            + later.filter { $0.since > version }.map { "DROP TABLE \($0.table); " }.joined()
             + "PRAGMA user_version = \(version); "
     }
 }

@@ -150,7 +150,7 @@ struct ErasureTests {
         let us = try author(folder)
         try us.append([erasure()])
         // As after a crash between the commit and the rest.
-        try us.execute("UPDATE erasure SET wiped = 0")
+        try us.execute("UPDATE blob_erasure SET wiped = 0")
         try folder.open().settleErasures()
         #expect(try files(folder).allSatisfy { !contains($0, bytes) })
     }
@@ -180,7 +180,9 @@ struct ErasureTests {
                 #expect(readers.isErased && !readers.admits("kr.example") && readers.mayHold("kr.example"))
                 #expect(
                     try store.erasure(of: logID, at: 0, sha256: reference.sha256)
-                        == Erasure(log: logID, index: 0, sha256: reference.sha256, record: 1))
+                        == Erasure(
+                            log: logID, index: 0, sha256: reference.sha256,
+                            record: RecordPosition(log: logID, index: 1)))
             }
         }
         // A grant that follows opens nothing.
@@ -259,11 +261,11 @@ struct ErasureTests {
         let second = RecordBodies.sealed(other, to: ["us.example"])
         try us.append([second])
         try us.append([erasure(), grant("us.example/krus#1", of: second)])
-        try us.execute("DELETE FROM erasure")
-        try us.execute("DELETE FROM sealed_grant")
+        try us.execute("DELETE FROM blob_erasure")
+        try us.execute("DELETE FROM access_grant")
         let log = try #require(try us.log(origin))
         for bundle in try us.bundles(of: logID, entries: 0..<4) { try us.restoreRights(in: bundle, of: log) }
-        #expect(try us.erasures(of: logID).map(\.record) == [2])
+        #expect(try us.erasures(of: logID).map(\.record.index) == [2])
         #expect(try us.grants(of: logID).map(\.nodes) == [["jp.example"]])
     }
 

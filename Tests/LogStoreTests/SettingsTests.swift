@@ -126,9 +126,9 @@ struct RefusedDatabaseTests {
         do { _ = try folder.open() }
         do {
             let queue = try DatabaseQueue(path: folder.database)
-            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 7") }
+            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 8") }
         }
-        #expect(try refusal(folder) == .newerVersion(path: folder.database, found: 7, known: 6))
+        #expect(try refusal(folder) == .newerVersion(path: folder.database, found: 8, known: 7))
     }
 
     @Test("A folder that is not there, a folder in place of the file, a symbolic link and a pipe are refused")

@@ -19,12 +19,12 @@ import TransparencyLog
 
     /// A row too much would open a sealed part to somebody or hide one; a row too little would keep one that is to go.
     @Test(arguments: [
-        ("DELETE FROM sealed_grant", "of whom it opens entry 0 to is not what it says"),
-        ("UPDATE sealed_grant SET node = 'spy.example'", "of whom it opens entry 0 to is not what it says"),
-        ("UPDATE sealed_grant SET entry = 1", "of whom it opens entry 1 to is not what it says"),
-        ("DELETE FROM erasure", "is kept of its sealed part is gone"),
-        ("UPDATE erasure SET entry = 0", "is kept of its sealed part is gone"),
-        ("UPDATE erasure SET record = 2", "is kept as erased, which no record says"),
+        ("DELETE FROM access_grant", "of whom it opens entry 0 to is not what it says"),
+        ("UPDATE access_grant SET node = 'spy.example'", "of whom it opens entry 0 to is not what it says"),
+        ("UPDATE access_grant SET entry = 1", "of whom it opens entry 1 to is not what it says"),
+        ("DELETE FROM blob_erasure", "is kept of its sealed part is gone"),
+        ("UPDATE blob_erasure SET entry = 0", "is kept of its sealed part is gone"),
+        ("UPDATE blob_erasure SET record = 2", "is kept as erased, which no record says"),
     ]) func whatIsKeptOfGrantsAndErasuresIsWhatRecordsSay(statement: String, says: String) throws {
         let node = try TestNode("us.example", partners: ["kr.example"])
         let granted = try node.appendSealed("granted", to: ["us.example"])

@@ -94,7 +94,7 @@ import TransparencyLog
         try await synchronised(jp, us)
         try us.erase(blob)
         let erasure = try #require(try us.store.erasure(of: us.log.id, at: blob.index, sha256: blob.sha256))
-        #expect(try us.store.firstCosignatures(of: us.log.id, covering: erasure.record).isEmpty)
+        #expect(try us.store.firstCosignatures(of: us.log.id, covering: erasure.record.index).isEmpty)
         try await synchronised(kr, us)
         // Through kr, which has dropped it as well.
         try await synchronised(jp, kr)
@@ -104,7 +104,7 @@ import TransparencyLog
         }
         try await synchronised(us, kr)
         #expect(
-            try us.store.firstCosignatures(of: us.log.id, covering: erasure.record).keys.sorted()
+            try us.store.firstCosignatures(of: us.log.id, covering: erasure.record.index).keys.sorted()
                 == ["jp.example", "kr.example"])
         // What they held once is still on record, and nothing is missing anywhere.
         #expect(try us.store.receipts(of: us.log.id, entries: 0..<10).count == 2)

@@ -1,4 +1,6 @@
+public import Cryptography
 import GRDB
+import Records
 import TransparencyLog
 
 /// What makes the database of a home out of a copy of a backup, before it gets its place.
@@ -72,7 +74,7 @@ public enum RestoredDatabase {
                         SELECT id, ? FROM log WHERE (own = 0 AND size > 0) OR recovering > 0
                         """, arguments: [Int64(clamping: time)])
                 // They are noted with the marks again, which may be new ones.
-                try db.execute(sql: "UPDATE erasure SET wiped = 0")
+                try db.execute(sql: "UPDATE blob_erasure SET wiped = 0")
                 try db.execute(sql: "PRAGMA application_id = \(NodeDatabase.Kind.node.applicationID)")
             }
         }
@@ -86,6 +88,21 @@ extension SQLiteLogStore {
     /// Notes that the owner of a replica holds exactly what is held here, with all that it has had erased.
     static func confirm(row: Int64, _ db: Database) throws {
         try db.execute(sql: "DELETE FROM restored WHERE log = ?", arguments: [row])
+    }
+
+    /// Whether sealed parts of a log may have been erased without this node knowing: the log, or a successor of it, came
+    /// back with a backup, and its owner was not asked since.
+    public func mayLackErasures(of id: SHA256Digest) throws -> Bool {
+        try database.read { db in
+            let log = try Self.fetch(db, id).log
+            guard let origin = LogOrigin(log.origin) else { return log.restored != nil }
+            let restored = try String.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT origin FROM restored JOIN log ON log.id = restored.log WHERE node = ? AND community = ?
+                        """), arguments: [log.node, log.community])
+            return restored.contains { LogOrigin($0)?.speaks(for: origin) ?? false }
+        }
     }
 
     /// Takes the marks of cosignatures from those that the database has of this node's own, where they are lost: none

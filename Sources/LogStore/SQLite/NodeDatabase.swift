@@ -25,11 +25,12 @@ final class NodeDatabase: @unchecked Sendable {
         /// The names of the tables that a file of this version has.
         func tables(of version: Int) -> [Substring] {
             let made = isDurable ? steps.prefix(max(version, 0)) : version == self.version ? steps[...] : []
-            return made.flatMap { step in
-                step.split(separator: "\n").compactMap { line in
-                    line.hasPrefix("CREATE TABLE ") ? line.dropFirst("CREATE TABLE ".count).prefix { $0 != " " } : nil
-                }
+            let lines = made.flatMap { $0.split(separator: "\n") }
+            func names(behind words: String) -> [Substring] {
+                lines.filter { $0.hasPrefix(words) }.map { $0.dropFirst(words.count).prefix { !" ;".contains($0) } }
             }
+            let dropped = Set(names(behind: "DROP TABLE "))
+            return names(behind: "CREATE TABLE ").filter { !dropped.contains($0) }
         }
     }
 
@@ -196,14 +197,15 @@ final class NodeDatabase: @unchecked Sendable {
         }
     }
 
-    /// Makes the tables that an earlier release did not have for this connection alone, empty: a copy that may only be
-    /// read is read as it is.
+    /// Makes the tables that an earlier release did not have for this connection alone, empty or with what they take from
+    /// others: a copy that may only be read is read as it is.
     private static func supplyMissingTables(_ db: Database, _ kind: Kind) throws {
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         guard version > 0, try Int32.fetchOne(db, sql: "PRAGMA application_id") == kind.applicationID else { return }
         for step in kind.steps(after: version) {
+            let kept = step.split(separator: "\n").filter { !$0.hasPrefix("DROP TABLE ") }.joined(separator: "\n")
             try db.execute(
-                sql: step.replacing("CREATE TABLE ", with: "CREATE TEMP TABLE ")
+                sql: kept.replacing("CREATE TABLE ", with: "CREATE TEMP TABLE ")
                     .replacing("CREATE INDEX ", with: "CREATE INDEX temp."))
         }
     }

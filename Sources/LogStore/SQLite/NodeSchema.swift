@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 6,
+        version: 7,
         steps: [
             """
             CREATE TABLE log (
@@ -241,6 +241,45 @@ extension NodeDatabase.Kind {
                 time INTEGER NOT NULL
             ) STRICT;
             """,
+            // Grants and erasures say in which log they stand, which may be a successor of the log that they are about,
+            // and be here before it.
+            """
+            CREATE TABLE access_grant (
+                number INTEGER PRIMARY KEY,
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                entry INTEGER NOT NULL,
+                record_log BLOB NOT NULL CHECK (length(record_log) = 32),
+                record INTEGER NOT NULL,
+                node TEXT NOT NULL,
+                hash BLOB NOT NULL CHECK (length(hash) = 32),
+                commitment BLOB NOT NULL CHECK (length(commitment) = 32),
+                UNIQUE (log_id, entry, record_log, record, node)
+            ) STRICT;
+            CREATE INDEX access_grant_record ON access_grant (record_log);
+            INSERT INTO access_grant
+                SELECT number, log_id, entry, log_id, record, sealed_grant.node, hash, commitment
+                FROM sealed_grant JOIN log ON log.id = sealed_grant.log;
+            DROP TABLE sealed_grant;
+            CREATE TABLE blob_erasure (
+                number INTEGER PRIMARY KEY,
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                record_log BLOB NOT NULL CHECK (length(record_log) = 32),
+                record INTEGER NOT NULL,
+                wiped INTEGER NOT NULL DEFAULT 0,
+                -- The row that the blob had; no other blob gets it.
+                blob_row INTEGER,
+                UNIQUE (log_id, entry, sha256)
+            ) STRICT;
+            CREATE INDEX blob_erasure_row ON blob_erasure (blob_row);
+            CREATE INDEX blob_erasure_unwiped ON blob_erasure (log_id) WHERE wiped = 0;
+            CREATE INDEX blob_erasure_record ON blob_erasure (record_log);
+            INSERT INTO blob_erasure
+                SELECT number, log_id, entry, sha256, log_id, record, wiped, blob_row
+                FROM erasure JOIN log ON log.id = erasure.log;
+            DROP TABLE erasure;
+            """,
         ],
         isDurable: true,
         pageSize: 16_384
@@ -249,7 +288,7 @@ extension NodeDatabase.Kind {
     /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
-        version: 4,
+        version: 5,
         steps: [
             """
             CREATE TABLE mark (
@@ -293,6 +332,19 @@ extension NodeDatabase.Kind {
             CREATE TABLE remade (
                 time INTEGER NOT NULL
             ) STRICT;
+            """,
+            // The log in which an erasure stands.
+            """
+            CREATE TABLE erased_blob (
+                log_id BLOB NOT NULL CHECK (length(log_id) = 32),
+                entry INTEGER NOT NULL,
+                sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+                record_log BLOB NOT NULL CHECK (length(record_log) = 32),
+                record INTEGER NOT NULL,
+                PRIMARY KEY (log_id, entry, sha256)
+            ) STRICT, WITHOUT ROWID;
+            INSERT INTO erased_blob SELECT log_id, entry, sha256, log_id, record FROM erased;
+            DROP TABLE erased;
             """,
         ],
         isDurable: true,

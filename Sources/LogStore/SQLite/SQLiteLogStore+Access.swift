@@ -6,19 +6,24 @@ import struct FoundationEssentials.Data
 
 // Who may have a sealed part: its first recipients, and those that its author has opened it to later.
 
-/// A grant as it is kept: who may have the sealed part of an earlier record of the same log.
+/// A grant as it is kept: who may have the sealed part of a record.
 public struct SealedGrant: Sendable, Hashable {
+    public let log: SHA256Digest
     /// The sealed record.
     public let index: UInt64
-    /// The record that grants.
-    public let record: UInt64
+    /// The record that grants: in the same log, or in a successor of it.
+    public let record: RecordPosition
     public let nodes: [String]
     /// The leaf hash that the grant says the sealed record has.
     public let hash: SHA256Digest
     /// The commitment that it says the sealed record has.
     public let commitment: [UInt8]
 
-    package init(index: UInt64, record: UInt64, nodes: [String], hash: SHA256Digest, commitment: [UInt8]) {
+    package init(
+        log: SHA256Digest, index: UInt64, record: RecordPosition, nodes: [String], hash: SHA256Digest,
+        commitment: [UInt8]
+    ) {
+        self.log = log
         self.index = index
         self.record = record
         self.nodes = nodes
@@ -70,7 +75,7 @@ extension SQLiteLogStore {
         of log: SHA256Digest, blobs: [(index: UInt64, sha256: SHA256Digest)]
     ) throws -> [BlobReaders?] {
         let membership = try membership(of: log)
-        let hasRights = try database.read { db in try Self.hasRights(db, row: Self.rowID(db, log)) }
+        let hasRights = try database.read { db in try Self.hasRights(db, log) }
         var reader = BodyReader(self)
         return try blobs.map { blob in
             guard let body = try reader.body(of: log, at: blob.index),
@@ -93,14 +98,14 @@ extension SQLiteLogStore {
         }
     }
 
-    /// Whether anything was ever granted or erased in a log: in most there is nothing to look for.
-    private static func hasRights(_ db: Database, row: Int64) throws -> Bool {
+    /// Whether anything of a log was ever granted or erased: of most there is nothing to look for.
+    private static func hasRights(_ db: Database, _ log: SHA256Digest) throws -> Bool {
         try Bool.fetchOne(
             db.cachedStatement(
                 sql: """
-                    SELECT EXISTS (SELECT 1 FROM sealed_grant WHERE log = ?1)
-                        OR EXISTS (SELECT 1 FROM erasure WHERE log = ?1)
-                    """), arguments: [row]) ?? false
+                    SELECT EXISTS (SELECT 1 FROM access_grant WHERE log_id = ?1)
+                        OR EXISTS (SELECT 1 FROM blob_erasure WHERE log_id = ?1)
+                    """), arguments: [log.databaseBytes]) ?? false
     }
 
     // MARK: Grants
@@ -108,49 +113,57 @@ extension SQLiteLogStore {
     /// The grants to the record at this index, in their order; what they say of it is not judged yet.
     public func grants(of log: SHA256Digest, to index: UInt64) throws -> [SealedGrant] {
         try database.read { db in
-            try Self.grants(db, row: Self.rowID(db, log), "entry = ?", [Int64(clamping: index)])
+            try Self.grants(db, "log_id = ? AND entry = ?", [log.databaseBytes, Int64(clamping: index)])
         }
     }
 
-    /// All grants that are kept of a log.
+    /// All grants that are kept of a log's records.
     public func grants(of log: SHA256Digest) throws -> [SealedGrant] {
-        try database.read { db in try Self.grants(db, row: Self.rowID(db, log), "1", []) }
+        try database.read { db in try Self.grants(db, "log_id = ?", [log.databaseBytes]) }
+    }
+
+    /// All grants that are kept because records of this log say so.
+    public func grants(saidBy log: SHA256Digest) throws -> [SealedGrant] {
+        try database.read { db in try Self.grants(db, "record_log = ?", [log.databaseBytes]) }
     }
 
     /// The grants to this node, to records among these.
     func grantedHere(of log: SHA256Digest, entries: Range<UInt64>) throws -> [SealedGrant] {
         try database.read { db in
             try Self.grants(
-                db, row: Self.rowID(db, log), "entry >= ? AND entry < ? AND node = ?",
-                [Int64(clamping: entries.lowerBound), Int64(clamping: entries.upperBound), node])
+                db, "log_id = ? AND entry >= ? AND entry < ? AND node = ?",
+                [log.databaseBytes, Int64(clamping: entries.lowerBound), Int64(clamping: entries.upperBound), node])
         }
     }
 
     private static func grants(
-        _ db: Database, row: Int64, _ condition: String, _ arguments: StatementArguments
+        _ db: Database, _ condition: String, _ arguments: StatementArguments
     ) throws -> [SealedGrant] {
+        // Those of the log itself come before those of a successor.
         let rows = try Row.fetchAll(
             db.cachedStatement(
                 sql: """
-                    SELECT entry, record, node, hash, commitment FROM sealed_grant WHERE log = ? AND \(condition)
-                    ORDER BY entry, record, node
-                    """), arguments: [row] + arguments)
+                    SELECT log_id, entry, record_log, record, node, hash, commitment FROM access_grant
+                    WHERE \(condition) ORDER BY log_id, entry, record_log != log_id, record_log, record, node
+                    """), arguments: arguments)
         return try rows.reduce(into: [SealedGrant]()) { grants, row in
             let name = try row.text("node")
-            let (index, record) = (row.size("entry"), row.size("record"))
-            let isMore = grants.last.map { $0.index == index && $0.record == record } ?? false
+            let (log, index) = (try row.digest("log_id"), row.size("entry"))
+            let record = RecordPosition(log: try row.digest("record_log"), index: row.size("record"))
+            let isMore = grants.last.map { $0.log == log && $0.index == index && $0.record == record } ?? false
             let before = isMore ? grants.removeLast().nodes : []
             grants.append(
                 SealedGrant(
-                    index: index, record: record, nodes: before + [name], hash: try row.digest("hash"),
+                    log: log, index: index, record: record, nodes: before + [name], hash: try row.digest("hash"),
                     commitment: Data.fromDatabaseValue(row["commitment"]).map { [UInt8]($0) } ?? []))
         }
     }
 
     /// Whether a grant opens the record of this finding, which stands in the log, to this node.
-    func isGranted(_ db: Database, row: Int64, _ finding: EntryFinding) throws -> Bool {
+    func isGranted(_ db: Database, row: Int64, log: SHA256Digest, _ finding: EntryFinding) throws -> Bool {
         guard case .sealed(let index, _, _, _, let commitment) = finding else { return false }
-        let grants = try Self.grants(db, row: row, "entry = ? AND node = ?", [Int64(clamping: index), node])
+        let grants = try Self.grants(
+            db, "log_id = ? AND entry = ? AND node = ?", [log.databaseBytes, Int64(clamping: index), node])
         guard !grants.isEmpty, let body = try? Self.body(db, row: row, at: index) else { return false }
         return body.withUnsafeBytes { bytes in
             grants.contains { $0.opens(index, body: bytes, commitment: commitment) }
@@ -158,20 +171,22 @@ extension SQLiteLogStore {
     }
 
     /// Keeps a grant; where it is one to this node, the sealed part is wanted from now on.
-    func store(_ grant: SealedGrant, row: Int64, log: StoredLog, _ db: Database) throws {
+    func store(_ grant: SealedGrant, _ db: Database) throws {
         for node in Set(grant.nodes) {
             try db.execute(
                 sql: """
-                    INSERT OR IGNORE INTO sealed_grant (log, entry, record, node, hash, commitment)
-                    VALUES (?, ?, ?, ?, ?, ?)
+                    INSERT OR IGNORE INTO access_grant (log_id, entry, record_log, record, node, hash, commitment)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    row, Int64(clamping: grant.index), Int64(clamping: grant.record), node, grant.hash.databaseBytes,
-                    Data(grant.commitment),
+                    grant.log.databaseBytes, Int64(clamping: grant.index), grant.record.log.databaseBytes,
+                    Int64(clamping: grant.record.index), node, grant.hash.databaseBytes, Data(grant.commitment),
                 ])
         }
-        // A record that cannot be read is damaged: its sealed part is wanted once it is mended.
-        guard grant.nodes.contains(node), let body = try? Self.body(db, row: row, at: grant.index),
+        // A record that cannot be read is damaged, or still has to come: its sealed part is wanted from then on.
+        guard grant.nodes.contains(node), try Self.rowIDIfKnown(db, grant.log) != nil else { return }
+        let (row, log) = try Self.fetch(db, grant.log)
+        guard let body = try? Self.body(db, row: row, at: grant.index),
             let finding = body.withUnsafeBytes({ EntryFinding(body: $0, index: grant.index) }),
             case .sealed = finding
         else { return }

@@ -148,21 +148,43 @@ extension SQLiteLogStore {
                 ranges.enumerated().compactMap { position, range in
                     let index = first + UInt64(position)
                     let body = UnsafeRawBufferPointer(rebasing: bytes[range])
-                    switch EntryFinding(body: body, index: index) {
+                    let finding = EntryFinding(body: body, index: index)
+                    switch finding {
                     case .membership(_, let membership): return .members(entry: index, membership)
                     case .sealed(_, let sha256, let size, let recipients, let commitment):
                         return .sealed(
                             BlobReference(log: log.id, index: index, sha256: sha256, size: size),
                             isForThisNode: log.isOwn || recipients.contains(node)
                                 || granted.contains { $0.opens(index, body: body, commitment: commitment) })
-                    case .grant(let grant, log.origin): return .grant(grant)
-                    case .erasure(let record, let index, let sha256, log.origin):
-                        return .erasure(Erasure(log: log.id, index: index, sha256: sha256, record: record))
+                    case .grant: return finding?.grant(in: log).map { .grant($0) }
+                    case .erasure: return finding?.erasure(in: log).map { .erasure($0) }
                     case .key(let key): return key.isIn(log) ? .key(key) : nil
-                    case .grant, .erasure, nil: return nil
+                    case nil: return nil
                     }
                 }
             })
+    }
+
+    /// Whether the record that a grant is kept with says it.
+    package func says(_ grant: SealedGrant) throws -> Bool {
+        guard let (finding, log) = try finding(at: grant.record), let said = finding.grant(in: log) else {
+            return false
+        }
+        return said.log == grant.log && said.index == grant.index && said.hash == grant.hash
+            && said.commitment == grant.commitment && Set(grant.nodes).isSubset(of: said.nodes)
+    }
+
+    /// Whether the record that an erasure is kept with says it.
+    package func says(_ erasure: Erasure) throws -> Bool {
+        guard let (finding, log) = try finding(at: erasure.record) else { return false }
+        return finding.erasure(in: log) == erasure
+    }
+
+    private func finding(at position: RecordPosition) throws -> (EntryFinding, StoredLog)? {
+        guard let log = try log(id: position.log), let body = try body(of: log.id, at: position.index),
+            let finding = body.withUnsafeBytes({ EntryFinding(body: $0, index: position.index) })
+        else { return nil }
+        return (finding, log)
     }
 
     /// Every log of which this node signed or cosigned something, with the size that it vouched for.

@@ -225,8 +225,7 @@ extension SQLiteLogStore {
                 rowID(db, reference.log), Int64(clamping: reference.index), reference.sha256.databaseBytes,
             ])
         guard let size else {
-            let isErased = try isErased(
-                db, row: rowID(db, reference.log), at: reference.index, reference.sha256)
+            let isErased = try isErased(db, reference.log, at: reference.index, reference.sha256)
             throw isErased
                 ? StoreError.erasedBlob(index: reference.index) : StoreError.unwantedBlob(index: reference.index)
         }

@@ -26,7 +26,7 @@ extension SQLiteLogStore {
             sql: """
                 INSERT OR IGNORE INTO blob (rowid, log, entry, sha256, size, data) VALUES (
                     1 + max(
-                        (SELECT coalesce(max(rowid), 0) FROM blob), (SELECT coalesce(max(blob_row), 0) FROM erasure)),
+                        (SELECT coalesce(max(rowid), 0) FROM blob), (SELECT coalesce(max(blob_row), 0) FROM blob_erasure)),
                     ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: values)
@@ -39,7 +39,7 @@ extension SQLiteLogStore {
             try Bool.fetchOne(
                 db,
                 sql: """
-                    SELECT 1 FROM erasure JOIN log ON log.id = erasure.log
+                    SELECT 1 FROM blob_erasure
                     WHERE blob_row = ? AND log_id = ? AND entry = ? AND sha256 = ?
                     """,
                 arguments: [

@@ -155,13 +155,15 @@ extension SQLiteLogStore {
     package func restoreRights(in bundle: StoredBundle, of log: StoredLog) throws {
         let said = try mentions(inRaw: raw(bundle), number: bundle.number, of: log).mentions
         guard said.contains(where: \.isKeptApart) else { return }
-        let kept = Set(try grants(of: log.id).flatMap { grant in grant.nodes.map { "\(grant.record) \($0)" } })
+        let kept = Set(
+            try grants(saidBy: log.id).flatMap { grant in grant.nodes.map { "\(grant.record.index) \($0)" } })
         let keys = try publishedKeys(of: log.id)
         let members = try membershipRow(of: log.id)
         let lost = try said.filter { mention in
             switch mention {
-            case .grant(let grant): !grant.nodes.allSatisfy { kept.contains("\(grant.record) \($0)") }
-            case .erasure(let erasure): try self.erasure(of: log.id, at: erasure.index, sha256: erasure.sha256) == nil
+            case .grant(let grant): !grant.nodes.allSatisfy { kept.contains("\(grant.record.index) \($0)") }
+            case .erasure(let erasure):
+                try self.erasure(of: erasure.log, at: erasure.index, sha256: erasure.sha256) == nil
             case .key(let key): !keys.contains { $0.saysSame(as: key) }
             case .members(let entry, let membership):
                 // Of several the last one says.
@@ -175,9 +177,9 @@ extension SQLiteLogStore {
             let row = try Self.rowID(db, log.id)
             for mention in lost {
                 switch mention {
-                case .grant(let grant): try store(grant, row: row, log: log, db)
+                case .grant(let grant): try store(grant, db)
                 case .erasure(let erasure):
-                    try Self.erase(erasure, row: row, db)
+                    try Self.erase(erasure, db)
                     isErased = true
                 case .key(let key): try Self.store(key, row: row, log: log, db)
                 case .members(let entry, let membership): try Self.store(membership, at: entry, row: row, db)
@@ -229,11 +231,11 @@ extension SQLiteLogStore {
                     db.cachedStatement(
                         sql: """
                             SELECT 1 FROM blob WHERE log = ?1 AND entry = ?2 AND sha256 = ?3 AND size = ?4
-                            UNION ALL SELECT 1 FROM erasure WHERE log = ?1 AND entry = ?2 AND sha256 = ?3
+                            UNION ALL SELECT 1 FROM blob_erasure WHERE log_id = ?5 AND entry = ?2 AND sha256 = ?3
                             """),
                     arguments: [
                         Self.rowID(db, reference.log), Int64(clamping: reference.index),
-                        reference.sha256.databaseBytes, reference.size,
+                        reference.sha256.databaseBytes, reference.size, reference.log.databaseBytes,
                     ]) == nil
             }
         }
@@ -244,7 +246,7 @@ extension SQLiteLogStore {
     package func restoreBlobRow(_ reference: BlobReference) throws {
         try database.write { db in
             let row = try Self.rowID(db, reference.log)
-            guard try !Self.isErased(db, row: row, at: reference.index, reference.sha256) else { return }
+            guard try !Self.isErased(db, reference.log, at: reference.index, reference.sha256) else { return }
             let index = Int64(clamping: reference.index)
             try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ?", arguments: [row, index])
             try Self.addBlobRow([row, index, reference.sha256.databaseBytes, reference.size, nil], db)

@@ -8,10 +8,10 @@ public struct Erasure: Sendable, Hashable {
     /// The record that names the sealed part.
     public let index: UInt64
     public let sha256: SHA256Digest
-    /// The record that asks for the erasure.
-    public let record: UInt64
+    /// The record that asks for the erasure: in the same log, or in a successor of it.
+    public let record: RecordPosition
 
-    package init(log: SHA256Digest, index: UInt64, sha256: SHA256Digest, record: UInt64) {
+    package init(log: SHA256Digest, index: UInt64, sha256: SHA256Digest, record: RecordPosition) {
         self.log = log
         self.index = index
         self.sha256 = sha256
@@ -39,38 +39,58 @@ extension SQLiteLogStore {
         try database.read { db in try Self.erasures(db, "log_id = ?", [log.databaseBytes]) }
     }
 
+    /// All that are kept because records of this log ask for them.
+    public func erasures(saidBy log: SHA256Digest) throws -> [Erasure] {
+        try database.read { db in try Self.erasures(db, "record_log = ?", [log.databaseBytes]) }
+    }
+
+    /// Whether the marks know of this erasure, which they do of all that were made in these databases.
+    public func isMarked(_ erasure: Erasure) throws -> Bool {
+        try marks.erased(of: erasure.log).contains { $0.index == erasure.index && $0.sha256 == erasure.sha256 }
+    }
+
     private static func erasures(
         _ db: Database, _ condition: String, _ arguments: StatementArguments
     ) throws -> [Erasure] {
         try Row.fetchAll(
             db.cachedStatement(
                 sql: """
-                    SELECT log_id, entry, sha256, record FROM erasure JOIN log ON log.id = erasure.log
+                    SELECT log_id, entry, sha256, record_log, record FROM blob_erasure
                     WHERE \(condition) ORDER BY log_id, entry, sha256
                     """), arguments: arguments
         ).map {
             Erasure(
                 log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
-                record: $0.size("record"))
+                record: RecordPosition(log: try $0.digest("record_log"), index: $0.size("record")))
         }
     }
 
-    static func isErased(_ db: Database, row: Int64, at index: UInt64, _ sha256: SHA256Digest) throws -> Bool {
+    static func isErased(_ db: Database, _ log: SHA256Digest, at index: UInt64, _ sha256: SHA256Digest) throws -> Bool {
         try Bool.fetchOne(
-            db.cachedStatement(sql: "SELECT 1 FROM erasure WHERE log = ? AND entry = ? AND sha256 = ?"),
-            arguments: [row, Int64(clamping: index), sha256.databaseBytes]) ?? false
+            db.cachedStatement(sql: "SELECT 1 FROM blob_erasure WHERE log_id = ? AND entry = ? AND sha256 = ?"),
+            arguments: [log.databaseBytes, Int64(clamping: index), sha256.databaseBytes]) ?? false
     }
 
-    static func erase(_ erasure: Erasure, row: Int64, _ db: Database) throws {
-        let key: StatementArguments = [row, Int64(clamping: erasure.index), erasure.sha256.databaseBytes]
+    /// Keeps an erasure, also of a log that is not here: it may come behind its successor. Of several records that ask
+    /// for the same, the first that came here is kept, or a smaller one of its log.
+    static func erase(_ erasure: Erasure, _ db: Database) throws {
+        let row = try rowIDIfKnown(db, erasure.log)
+        let (index, sha256) = (Int64(clamping: erasure.index), erasure.sha256.databaseBytes)
         try db.execute(
             sql: """
-                INSERT INTO erasure (log, entry, sha256, record, blob_row) VALUES (
-                    ?1, ?2, ?3, ?4, (SELECT rowid FROM blob WHERE log = ?1 AND entry = ?2 AND sha256 = ?3))
-                ON CONFLICT (log, entry, sha256) DO UPDATE
-                SET record = min(record, excluded.record), blob_row = coalesce(excluded.blob_row, blob_row)
-                """, arguments: key + [Int64(clamping: erasure.record)])
-        try db.execute(sql: "DELETE FROM blob WHERE log = ? AND entry = ? AND sha256 = ?", arguments: key)
+                INSERT INTO blob_erasure (log_id, entry, sha256, record_log, record, blob_row) VALUES (
+                    ?1, ?2, ?3, ?4, ?5, (SELECT rowid FROM blob WHERE log = ?6 AND entry = ?2 AND sha256 = ?3))
+                ON CONFLICT (log_id, entry, sha256) DO UPDATE
+                SET record = iif(record_log = excluded.record_log, min(record, excluded.record), record),
+                    blob_row = coalesce(excluded.blob_row, blob_row)
+                """,
+            arguments: [
+                erasure.log.databaseBytes, index, sha256, erasure.record.log.databaseBytes,
+                Int64(clamping: erasure.record.index), row,
+            ])
+        guard let row else { return }
+        try db.execute(
+            sql: "DELETE FROM blob WHERE log = ? AND entry = ? AND sha256 = ?", arguments: [row, index, sha256])
         if db.changesCount > 0 {
             try clear(.blob(entry: erasure.index), row: row, db)
         }
@@ -83,20 +103,17 @@ extension SQLiteLogStore {
         if log == nil {
             // All that is settled here is among the marks: as many as there mean that none is missing.
             let settled = try database.read { db in
-                try Int.fetchOne(db, sql: "SELECT count(*) FROM erasure WHERE wiped = 1")
+                try Int.fetchOne(db, sql: "SELECT count(*) FROM blob_erasure WHERE wiped = 1")
             }
             if try settled == marks.erasedCount() { return }
         }
         let erased = try marks.erased(of: log)
         let missing = try database.read { db in
-            try erased.filter { erasure in
-                guard let row = try? Self.rowID(db, erasure.log) else { return false }
-                return try !Self.isErased(db, row: row, at: erasure.index, erasure.sha256)
-            }
+            try erased.filter { try !Self.isErased(db, $0.log, at: $0.index, $0.sha256) }
         }
         if !missing.isEmpty {
             try database.write { db in
-                for erasure in missing { try Self.erase(erasure, row: Self.rowID(db, erasure.log), db) }
+                for erasure in missing { try Self.erase(erasure, db) }
             }
         }
     }
@@ -116,8 +133,8 @@ extension SQLiteLogStore {
         try database.write { db in
             for each in open {
                 try db.execute(
-                    sql: "UPDATE erasure SET wiped = 1 WHERE log = ? AND entry = ? AND sha256 = ?",
-                    arguments: [Self.rowID(db, each.log), Int64(clamping: each.index), each.sha256.databaseBytes])
+                    sql: "UPDATE blob_erasure SET wiped = 1 WHERE log_id = ? AND entry = ? AND sha256 = ?",
+                    arguments: [each.log.databaseBytes, Int64(clamping: each.index), each.sha256.databaseBytes])
             }
         }
     }

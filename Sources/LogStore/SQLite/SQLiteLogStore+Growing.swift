@@ -265,18 +265,16 @@ extension SQLiteLogStore {
             try Self.store(membership, at: index, row: row, db)
         case .key(let key): try Self.store(key, row: row, log: log, db)
         case .sealed(let index, let sha256, let size, let recipients, _):
-            guard try !Self.isErased(db, row: row, at: index, sha256) else { return }
+            guard try !Self.isErased(db, log.id, at: index, sha256) else { return }
             let carries = try Self.membership(db, row: row)?.membersCarrySealed ?? false
-            guard try log.isOwn || carries || recipients.contains(node) || isGranted(db, row: row, finding) else {
-                return
-            }
+            guard
+                try log.isOwn || carries || recipients.contains(node)
+                    || isGranted(db, row: row, log: log.id, finding)
+            else { return }
             try Self.addBlobRow(
                 [row, Int64(index), sha256.databaseBytes, size, blob.map { Data($0.bytes) }], db)
-        // Nobody opens or erases what stands in another's log.
-        case .grant(let grant, log.origin): try store(grant, row: row, log: log, db)
-        case .erasure(let record, let index, let sha256, log.origin):
-            try Self.erase(Erasure(log: log.id, index: index, sha256: sha256, record: record), row: row, db)
-        case .grant, .erasure: break
+        case .grant: if let grant = finding.grant(in: log) { try store(grant, db) }
+        case .erasure: if let erasure = finding.erasure(in: log) { try Self.erase(erasure, db) }
         }
     }
 }

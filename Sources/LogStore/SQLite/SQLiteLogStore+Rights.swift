@@ -1,5 +1,6 @@
 public import Cryptography
 import GRDB
+import Records
 
 /// The last of the grants, or of the erasures, that somebody who follows them has seen.
 public struct RightMark: Sendable, Hashable {
@@ -12,8 +13,8 @@ public struct RightMark: Sendable, Hashable {
 // What came to be kept of grants and erasures since somebody looked last.
 extension SQLiteLogStore {
     public enum Right: String, Sendable {
-        case grant = "sealed_grant"
-        case erasure
+        case grant = "access_grant"
+        case erasure = "blob_erasure"
     }
 
     /// A grant to one node, or an erasure.
@@ -48,26 +49,38 @@ extension SQLiteLogStore {
             try Row.fetchAll(
                 db.cachedStatement(
                     sql: """
-                        SELECT number, log_id, entry, record, \(own) FROM (
-                            SELECT * FROM \(right.rawValue) WHERE \(condition)) AS kept
-                        JOIN log ON log.id = kept.log ORDER BY number
+                        SELECT number, log_id, entry, record_log, record, \(own) FROM (
+                            SELECT * FROM \(right.rawValue) WHERE \(condition)) AS kept ORDER BY number
                         """), arguments: arguments
             ).map { row in
-                let log = try row.digest("log_id")
-                return KeptRight(
+                KeptRight(
                     mark: RightMark(
-                        number: row["number"], record: RecordPosition(log: log, index: row.size("record"))),
-                    target: RecordPosition(log: log, index: row.size("entry")), node: row["node"],
-                    blobRow: row["blob_row"])
+                        number: row["number"],
+                        record: RecordPosition(log: try row.digest("record_log"), index: row.size("record"))),
+                    target: RecordPosition(log: try row.digest("log_id"), index: row.size("entry")),
+                    node: row["node"], blobRow: row["blob_row"])
             }
         }
     }
 
-    /// The logs in which something was granted to anybody.
+    /// The logs here that a log succeeds: those of which it may open or erase sealed parts.
+    public func predecessors(of log: StoredLog) throws -> [SHA256Digest] {
+        guard let origin = LogOrigin(log.origin), origin.generation > 1 else { return [] }
+        return try database.read { db in
+            try Row.fetchAll(
+                db.cachedStatement(sql: "SELECT log_id, origin FROM log WHERE node = ? AND community = ?"),
+                arguments: [log.node, log.community]
+            ).filter { row in
+                let other = LogOrigin(try row.text("origin"))
+                return other.map { $0 != origin && origin.speaks(for: $0) } ?? false
+            }.map { try $0.digest("log_id") }
+        }
+    }
+
+    /// The logs of whose records something was granted to anybody.
     public func logsWithGrants() throws -> Set<SHA256Digest> {
         try database.read { db in
-            let rows = try Row.fetchAll(
-                db, sql: "SELECT log_id FROM log WHERE EXISTS (SELECT 1 FROM sealed_grant WHERE log = log.id)")
+            let rows = try Row.fetchAll(db, sql: "SELECT DISTINCT log_id FROM access_grant")
             return Set(try rows.map { try $0.digest("log_id") })
         }
     }

@@ -182,10 +182,13 @@ extension SQLiteLogStore: LogStorage {
     }
 
     static func rowID(_ db: Database, _ id: SHA256Digest) throws -> Int64 {
-        let row = try Int64.fetchOne(
-            db.cachedStatement(sql: "SELECT id FROM log WHERE log_id = ?"), arguments: [id.databaseBytes])
-        guard let row else { throw StoreError.unknownLog(id.hex) }
+        guard let row = try rowIDIfKnown(db, id) else { throw StoreError.unknownLog(id.hex) }
         return row
+    }
+
+    static func rowIDIfKnown(_ db: Database, _ id: SHA256Digest) throws -> Int64? {
+        try Int64.fetchOne(
+            db.cachedStatement(sql: "SELECT id FROM log WHERE log_id = ?"), arguments: [id.databaseBytes])
     }
 
     static func log(from row: Row) throws -> StoredLog {

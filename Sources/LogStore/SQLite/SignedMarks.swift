@@ -120,27 +120,29 @@ struct SignedMarks: Sendable {
     func erased(of log: SHA256Digest? = nil) throws -> [Erasure] {
         try database.read { db in
             try Row.fetchAll(
-                db, sql: "SELECT * FROM erased WHERE ?1 IS NULL OR log_id = ?1", arguments: [log?.databaseBytes]
+                db, sql: "SELECT * FROM erased_blob WHERE ?1 IS NULL OR log_id = ?1", arguments: [log?.databaseBytes]
             ).map {
                 Erasure(
                     log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
-                    record: $0.size("record"))
+                    record: RecordPosition(log: try $0.digest("record_log"), index: $0.size("record")))
             }
         }
     }
 
     func erasedCount() throws -> Int {
-        try database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM erased") ?? 0 }
+        try database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM erased_blob") ?? 0 }
     }
 
     func note(_ erasures: [Erasure]) throws {
         try database.write { db in
             for each in erasures {
                 try db.execute(
-                    sql: "INSERT OR IGNORE INTO erased (log_id, entry, sha256, record) VALUES (?, ?, ?, ?)",
+                    sql: """
+                        INSERT OR IGNORE INTO erased_blob (log_id, entry, sha256, record_log, record) VALUES (?, ?, ?, ?, ?)
+                        """,
                     arguments: [
                         each.log.databaseBytes, Int64(clamping: each.index), each.sha256.databaseBytes,
-                        Int64(clamping: each.record),
+                        each.record.log.databaseBytes, Int64(clamping: each.record.index),
                     ])
             }
         }

@@ -5,35 +5,70 @@ extension LogAuditor {
     /// Compares what is kept of grants and erasures with what the log says: a row too much would open a sealed part to
     /// somebody or hide one, a row too little would keep one that is to be gone. Answers how many were erased.
     func checkRights(of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws -> Int {
-        let grants = try store.grants(of: log.id)
-        let erasures = try store.erasures(of: log.id)
+        let erasedCount = try store.erasures(of: log.id).count
         // Where entries cannot be read, one of them may be such a record.
-        guard walk.problems.isEmpty else { return erasures.count }
+        guard walk.problems.isEmpty else { return erasedCount }
         // What came while this was read is not judged; neither is an erasure whose record is still to be recovered.
-        let kept = Set(grants.filter { $0.record >= walk.first && $0.record < log.size }.flatMap(Opening.all))
+        let judged = walk.first..<max(walk.first, log.size)
+        let kept = Set(
+            try store.grants(saidBy: log.id).filter { judged.contains($0.record.index) }.flatMap(Opening.all))
         let said = Set(walk.grants.flatMap(Opening.all))
         for opening in kept.symmetricDifference(said) {
             walk.problem(
-                opening.grant.record,
-                "what is kept of whom it opens entry \(opening.grant.index) to is not what it says")
+                opening.grant.record.index,
+                "what is kept of whom it opens \(try name(opening.grant.log, opening.grant.index, log, store)) to is not "
+                    + "what it says")
         }
-        let erased = Set(erasures.filter { $0.record >= walk.first && $0.record < log.size })
+        let erased = Set(try store.erasures(saidBy: log.id).filter { judged.contains($0.record.index) })
         let asked = Dictionary(walk.erasures.map { (Place($0), $0) }) { $0.record < $1.record ? $0 : $1 }
         for erasure in erased.symmetricDifference(asked.values) {
+            let isKept = erased.contains(erasure)
+            // Where a record of another log asked for the same before, that one is kept.
+            if try !isKept && store.erasure(of: erasure.log, at: erasure.index, sha256: erasure.sha256) != nil {
+                continue
+            }
             let text =
-                erased.contains(erasure)
+                isKept
                 ? "its sealed part is kept as erased, which no record says"
-                : "its sealed part was erased by entry \(erasure.record), and is not kept as erased"
-            walk.problem(erasure.index, text)
+                : "its sealed part was erased by entry \(erasure.record.index), and is not kept as erased"
+            walk.problem(
+                erasure.log == log.id ? erasure.index : nil,
+                (erasure.log == log.id ? "" : "\(try name(erasure.log, erasure.index, log, store)): ") + text)
         }
-        return erasures.count
+        try checkSuccessors(of: log, in: store, &walk)
+        return erasedCount
+    }
+
+    /// Looks for the records of successors that what is kept of this log's sealed parts names. That nothing which they
+    /// say is missing is seen when they are read themselves.
+    private func checkSuccessors(of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws {
+        for grant in try store.grants(of: log.id) where grant.record.log != log.id {
+            if try !store.says(grant) {
+                walk.problem(grant.index, "its sealed part is kept as opened, which no record of a successor says")
+            }
+        }
+        for erasure in try store.erasures(of: log.id) where erasure.record.log != log.id {
+            // A successor may be still to be recovered.
+            if try !store.says(erasure) && !store.isMarked(erasure) {
+                walk.problem(erasure.index, "its sealed part is kept as erased, which no record of a successor says")
+            }
+        }
+    }
+
+    private func name(
+        _ target: SHA256Digest, _ index: UInt64, _ log: StoredLog, _ store: SQLiteLogStore
+    ) throws -> String {
+        target == log.id
+            ? "entry \(index)" : "\(try store.log(id: target)?.origin ?? "an unknown log")#\(index)"
     }
 
     private struct Place: Hashable {
+        let log: SHA256Digest
         let index: UInt64
         let sha256: SHA256Digest
 
         init(_ erasure: Erasure) {
+            log = erasure.log
             index = erasure.index
             sha256 = erasure.sha256
         }
@@ -47,7 +82,7 @@ extension LogAuditor {
             Set(grant.nodes).map { node in
                 Opening(
                     grant: SealedGrant(
-                        index: grant.index, record: grant.record, nodes: [node], hash: grant.hash,
+                        log: grant.log, index: grant.index, record: grant.record, nodes: [node], hash: grant.hash,
                         commitment: grant.commitment))
             }
         }

@@ -47,15 +47,15 @@ public struct Delivery {
         /// Of a sealed part that was erased: those who held it and have not confirmed.
         public let sealedHolders: [Holder]
         public let missing: [Missing]
-        /// Nodes that grants have opened the sealed part to, each with the record of the first one.
-        public let granted: [(node: String, record: UInt64)]
+        /// Nodes that grants have opened the sealed part to, each with the reference of the first one.
+        public let granted: [(node: String, record: String)]
         public let erasure: OfErasure?
     }
 
     /// How far the erasure of a sealed part has come.
     public struct OfErasure: Sendable {
-        /// The entry of the log that asks for it.
-        public let record: UInt64
+        /// The reference of the entry that asks for it.
+        public let record: String
         /// Who has cosigned a checkpoint that covers that entry: a node that follows the rules drops the sealed part in
         /// the step that stores the entry, before it can cosign it.
         public let confirmed: [Holder]
@@ -70,7 +70,7 @@ public struct Delivery {
             .filter { $0 != log.node && $0 != node.name && first[$0] == nil }
             .map { self.missing($0, Missing.Part.record, log, published) }
         var sealedHolders: [Holder] = []
-        var granted: [(node: String, record: UInt64)] = []
+        var granted: [(node: String, record: String)] = []
         var erased: OfErasure?
         if let blob {
             let receipts = try node.store.receipts(of: log.id, entries: index..<(index + 1))
@@ -80,10 +80,11 @@ public struct Delivery {
             let wanted = readers?.all ?? []
             granted = try self.granted(log, at: index, readers?.granted ?? [])
             if let erasure = try node.store.erasure(of: log.id, at: index, sha256: blob) {
-                let confirmed = try node.store.firstCosignatures(of: log.id, covering: erasure.record)
+                let confirmed = try node.store
+                    .firstCosignatures(of: erasure.record.log, covering: erasure.record.index)
                     .filter { $0.key != log.node }
                 erased = OfErasure(
-                    record: erasure.record,
+                    record: try node.reference(of: erasure.record),
                     confirmed: confirmed.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node })
                 sealedHolders.removeAll { confirmed[$0.node] != nil || $0.node == node.name }
                 missing += wanted.union(receipts.map(\.holder)).subtracting(confirmed.keys)
@@ -101,12 +102,12 @@ public struct Delivery {
     }
 
     private func granted(_ log: StoredLog, at index: UInt64, _ nodes: [String]) throws -> [(
-        node: String, record: UInt64
+        node: String, record: String
     )] {
         guard !nodes.isEmpty else { return [] }
         let grants = try node.store.grants(of: log.id, to: index)
-        return Set(nodes).sorted().compactMap { name in
-            grants.first { $0.nodes.contains(name) }.map { (name, $0.record) }
+        return try Set(nodes).sorted().compactMap { name in
+            try grants.first { $0.nodes.contains(name) }.map { (name, try node.reference(of: $0.record)) }
         }
     }
 

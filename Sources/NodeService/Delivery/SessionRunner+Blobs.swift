@@ -53,7 +53,7 @@ extension SessionRunner {
         guard try context.admits(configuration.peer, to: key.log) else {
             return .failure(BlobRefusal(reason: "the peer may not see that log"))
         }
-        guard try context.store.log(id: key.log)?.restored == nil else {
+        guard try !context.store.mayLackErasures(of: key.log) else {
             return .failure(BlobRefusal(reason: "it came back with a backup, and may have been erased since"))
         }
         guard let readers = try context.store.blobReaders(of: key.log, at: key.index, sha256: key.sha256) else {

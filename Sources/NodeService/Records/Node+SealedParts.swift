@@ -38,7 +38,7 @@ extension Node {
         let sealed = try ownSealedRecord(target, in: community, deed: "opens it to others")
         if let erasure = try sealed.erasure() {
             throw HomeError(
-                .noInput, "the sealed part of \(sealed.reference) was erased by \(sealed.log.origin)#\(erasure.record)")
+                .noInput, "the sealed part of \(sealed.reference) was erased by \(try reference(of: erasure.record))")
         }
         guard let blob = try sealed.blob() else {
             throw HomeError(
@@ -76,7 +76,7 @@ extension Node {
         if let erasure = try sealed.erasure() {
             throw HomeError(
                 .exists,
-                "the sealed part of \(sealed.reference) was erased already, by \(sealed.log.origin)#\(erasure.record)")
+                "the sealed part of \(sealed.reference) was erased already, by \(try reference(of: erasure.record))")
         }
         guard var draft = RecordDraft(type: .erasure, time: time, author: author, tlp: .green) else {
             throw HomeError(.configuration, "erasure records are not known")
@@ -93,11 +93,17 @@ extension Node {
         try index().forgetErased()
     }
 
+    /// A record's place as people write it.
+    func reference(of position: RecordPosition) throws -> String {
+        "\(try store.log(id: position.log)?.origin ?? position.log.hex)#\(position.index)"
+    }
+
+    /// The record that this node wrote: in the log that it writes now, or in one before it.
     private func ownSealedRecord(
         _ target: RecordTarget, in community: CommunityConfiguration, deed: String
     ) throws -> SealedRecord {
         let reference = target.reference
-        guard reference.origin.text == origin(of: community.name) else {
+        guard LogOrigin(origin(of: community.name))?.speaks(for: reference.origin) == true else {
             throw HomeError(
                 .notPermitted,
                 "\(reference.text) is not in \(origin(of: community.name)); only who wrote a record \(deed)")

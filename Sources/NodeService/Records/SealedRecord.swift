@@ -95,7 +95,7 @@ struct SealedRecord {
     /// The grants to this record that can be read, in their order.
     func grants() throws -> [Grant] {
         try opener.store.grants(of: log.id, to: index).compactMap { kept in
-            try opener.store.body(of: log.id, at: kept.record).flatMap { Grant(body: $0) }
+            try opener.store.body(of: kept.record.log, at: kept.record.index).flatMap { Grant(body: $0) }
         }
     }
 

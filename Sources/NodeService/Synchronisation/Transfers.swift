@@ -150,6 +150,9 @@ final class Transfers: Sendable {
         let results = store.commit(all.map(\.verified))
         let completed = results.compactMap { try? $0.get() }.filter { $0.pending == nil }
         listener.value?.cosign(completed)
+        // A successor may open sealed parts of the logs before it. Before its sessions hear that it is complete: they may
+        // end with that.
+        listener.value?.announce(Set(completed.flatMap { (try? store.predecessors(of: $0)) ?? [] }))
         for (each, result) in zip(all, results) {
             switch result {
             case .success(let log):

@@ -45,6 +45,12 @@ public struct LogOrigin: Sendable, Hashable {
         LogOrigin(node: node, community: community, generation: generation + 1)
     }
 
+    /// Whether this log has a say about the records of another: it is the same, or one of its successors. The log
+    /// before a successor takes nothing more, or may be written by a thief; its owner can speak in the successor only.
+    public func speaks(for other: LogOrigin) -> Bool {
+        node == other.node && community == other.community && generation >= other.generation
+    }
+
     /// The text that checkpoints carry.
     public var text: String {
         generation == 1 ? "\(node.text)/\(community.text)" : "\(node.text)/\(community.text)/\(generation)"

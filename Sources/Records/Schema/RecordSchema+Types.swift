@@ -103,7 +103,7 @@ extension RecordSchema {
         ])
 
     public static let grant = record(
-        .grant, "opens a sealed record of the same log to further nodes",
+        .grant, "opens a sealed record of the same log, or of one that it succeeds, to further nodes",
         [
             required("target", .object(target), "the sealed record", .never),
             required("original_commitment", .base64(32...32), "the commitment in the sealed record", .never),
@@ -112,7 +112,7 @@ extension RecordSchema {
         ])
 
     public static let erasure = record(
-        .erasure, "asks every holder to delete a blob of the same log, for good",
+        .erasure, "asks every holder to delete a blob of the same log, or of one that it succeeds, for good",
         [
             required("target", .object(target), "the record that names the blob", .never),
             required("sha256", .sha256, "the blob", .never),
