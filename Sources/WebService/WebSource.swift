@@ -219,25 +219,36 @@ private final class AnswerReader: ChannelInboundHandler {
         case .end:
             guard let head else { return }
             self.head = nil
-            answers.arrived(AnswerReader.content(head, bytes))
+            switch AnswerReader.content(head, bytes) {
+            case .success(let content): answers.arrived(content)
+            case .failure(let error): fail(context, error)
+            }
             bytes = []
         }
     }
 
-    private static func content(_ head: HTTPResponseHead, _ bytes: [UInt8]) -> PublishedContent {
+    /// What an answer says of a file. One that says nothing of it, but of the server, is an error: it tells nobody that
+    /// the log is not sound.
+    private static func content(_ head: HTTPResponseHead, _ bytes: [UInt8]) -> Result<PublishedContent, TLSError> {
         switch head.status.code {
         case 200:
             guard !head.headers.contains(name: "content-encoding") else {
-                return .unusable("the server sends it in an encoding that was not asked for")
+                return .success(.unusable("the server sends it in an encoding that was not asked for"))
             }
-            return .bytes(bytes)
-        case 404, 410: return .missing
-        case 300..<400: return .unusable("the server sends elsewhere for it, which is not followed")
+            return .success(.bytes(bytes))
+        case 404, 410: return .success(.missing)
+        case 300..<400:
+            return .failure(
+                TLSError(
+                    .unreachable,
+                    "the server sends elsewhere (\(head.status.code)), which is not followed; give the address where the log "
+                        + "is"))
         case 503:
             // A node of Entente says why.
             let line = String(decoding: bytes.prefix(200), as: UTF8.self).split(separator: "\n").first
-            return .unusable("the server answered 503" + (line.map { ": \($0)" } ?? ""))
-        default: return .unusable("the server answered \(head.status.code)")
+            return .success(.unusable("the server answered 503" + (line.map { ": \($0)" } ?? "")))
+        default:
+            return .failure(TLSError(.unreachable, "the server answered \(head.status.code); try again later"))
         }
     }
 

@@ -37,10 +37,6 @@ import WebService
         ("HTTP/1.1 100 Continue\r\n\r\n" + checkpoint, .bytes([104, 105])),
         ("HTTP/1.1 503 X\r\nContent-Length: 8\r\n\r\ndamaged\n", .unusable("the server answered 503: damaged")),
         (
-            "HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n",
-            .unusable("the server sends elsewhere for it, which is not followed")
-        ),
-        (
             "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi",
             .unusable("the server sends it in an encoding that was not asked for")
         ),
@@ -48,6 +44,17 @@ import WebService
     ]) func anAnswerIsTakenForWhatItIs(answer: String, content: PublishedContent) async throws {
         let server = try await CannedServer([answer])
         #expect(try await read(server) == [content])
+    }
+
+    /// It says nothing of the log, so the log is not called unsound for it.
+    @Test(arguments: [
+        ("HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n", "sends elsewhere (302)"),
+        ("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", "answered 500"),
+        ("HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n", "answered 429"),
+    ]) func anAnswerAboutTheServerIsAnError(answer: String, says: String) async throws {
+        let server = try await CannedServer([answer])
+        let error = await #expect(throws: TLSError.self) { try await read(server) }
+        #expect(error?.code == .unreachable && "\(error.map { "\($0)" } ?? "")".contains(says))
     }
 
     @Test(arguments: [
