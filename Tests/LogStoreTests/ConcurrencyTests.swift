@@ -48,6 +48,39 @@ struct ConcurrencyTests {
         for store in stores { #expect(try store.rollbacks().isEmpty) }
     }
 
+    @Test("A log that grows is never taken for one that was put back by whoever opens it meanwhile")
+    func opensAtOnce() throws {
+        let folder = try StoreFolder()
+        let first = try folder.open()
+        try first.createOwn()
+        let writing = Mutex(2)
+        let failures = Mutex<[String]>([])
+        // Threads of their own, more than there are cores, so that each is stopped anywhere.
+        let threads = (0..<18).map { worker in
+            Thread {
+                do {
+                    if worker < 2 {
+                        defer { writing.withLock { $0 -= 1 } }
+                        let store = try folder.open()
+                        for index in 0..<60 { try store.append(makeBodies(index..<(index + 1), seed: "\(worker)")) }
+                    } else {
+                        let store = try folder.open()
+                        while writing.withLock({ $0 > 0 }) {
+                            let problems = try store.rollbacks()
+                            if !problems.isEmpty { failures.withLock { $0.append("\(problems)") } }
+                            try store.checkSigned(logID)
+                        }
+                    }
+                } catch {
+                    failures.withLock { $0.append("\(error)") }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(failures.withLock { $0 } == [])
+        #expect(try first.log(origin)?.size == 120)
+    }
+
     @Test("Cosigning from two stores at once never shows one behind another")
     func cosignsAtOnce() throws {
         let folder = try StoreFolder()

@@ -45,11 +45,31 @@ public final class SQLiteLogStore: Sendable {
     /// Throws where the log is behind: ``StoreError/rolledBack(origin:signed:held:)``, or holds something else than
     /// was signed: ``StoreError/contradictsSigned(origin:size:)``.
     ///
+    /// For write transactions: while one is open no other process commits, so that log and mark are of one moment.
+    ///
     /// - Parameter isRecovered: what is here is all that was signed. Of a log that is being recovered nobody knows that,
     ///   and a mark would say so.
     func checkMark(of log: StoredLog, in db: Database, isRecovered: Bool = false) throws {
+        try check(log, against: marks.mark(.own, log: log.id), in: db, isRecovered: isRecovered)
+    }
+
+    /// The same on the log as it is now, for reading. The mark is read first: it is raised behind a commit, so that an
+    /// append in between leaves the log ahead of it. The other way round a log that grows would look like one that was
+    /// put back.
+    private func checkMark(ofNow id: SHA256Digest) throws -> StoredLog {
+        let mark = try marks.mark(.own, log: id)
+        return try database.read { db in
+            let log = try Self.fetch(db, id).log
+            try check(log, against: mark, in: db, isRecovered: false)
+            return log
+        }
+    }
+
+    private func check(
+        _ log: StoredLog, against mark: SignedMarks.Mark?, in db: Database, isRecovered: Bool
+    ) throws {
         let isKnown = log.recovering == nil || isRecovered
-        guard let mark = try marks.mark(.own, log: log.id) else {
+        guard let mark else {
             if isKnown, let head = log.head { try raiseMark(of: log, to: head) }
             return
         }
@@ -76,7 +96,7 @@ public final class SQLiteLogStore: Sendable {
 
     /// Throws where an own log holds less, or something else, than this node has signed.
     public func checkSigned(_ id: SHA256Digest) throws {
-        try database.read { db in try checkMark(of: Self.fetch(db, id).log, in: db) }
+        _ = try checkMark(ofNow: id)
     }
 
     /// What is wrong with how tables and their indexes lie in the file, whatever they say: some page that no audit of
@@ -111,16 +131,13 @@ public final class SQLiteLogStore: Sendable {
     /// Own logs that hold less, or something else, than was signed, or that are being recovered: what to tell the
     /// operator.
     public func rollbacks() throws -> [StoreError] {
+        // Before the logs: a mark follows its log.
+        let marked = try marks.origins(.own)
         let logs = try logs().filter(\.isOwn)
         var problems: [StoreError] = []
         for log in logs {
             do {
-                try database.read { db in
-                    // As of this reading: the log may have grown since the list was made.
-                    let log = try Self.fetch(db, log.id).log
-                    try checkMark(of: log, in: db)
-                    try Self.checkNotRecovering(log)
-                }
+                try Self.checkNotRecovering(checkMark(ofNow: log.id))
             } catch let error as StoreError {
                 switch error {
                 case .rolledBack, .contradictsSigned, .damaged, .recovering: problems.append(error)
@@ -129,7 +146,7 @@ public final class SQLiteLogStore: Sendable {
             }
         }
         let known = Set(logs.map(\.id))
-        for mark in try marks.origins(.own) where !known.contains(mark.id) {
+        for mark in marked where !known.contains(mark.id) {
             problems.append(.rolledBack(origin: mark.origin, signed: mark.size, held: 0))
         }
         return problems
