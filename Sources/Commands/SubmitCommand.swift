@@ -156,7 +156,7 @@ struct SubmitCommand: AsyncParsableCommand {
             let types = RecordSchema.all.map(\.type.rawValue).joined(separator: ", ")
             throw CommandFailure(.usage, "\(type) is no type of record; there are \(types)")
         }
-        guard !draft.schema.type.actsOnOwnLog || type == "withdrawal" else {
+        guard !draft.schema.type.isWrittenByCommands else {
             throw CommandFailure(.usage, "\(type) records are written by the commands that they belong to")
         }
         for name in inClear where draft.schema.field(at: name) == nil {

@@ -82,6 +82,32 @@ import Testing
         try place.expectSound("us")
     }
 
+    /// Such a record would do what it says: publish somebody's key, admit a member, erase a sealed part, unasked.
+    @Test(arguments: [
+        #"{"type":"key","role":"tls","action":"publishes","key_id":"\#(zeros)","public_key":"AAAA"}"#,
+        #"{"type":"key","role":"sealing","action":"publishes","key_id":"\#(zeros)","public_key":"AAAA","epoch":9}"#,
+        #"{"type":"members","members":["evil.example","us.example"]}"#,
+        #"{"type":"erasure","target":{"reference":"us.example/krus#1","hash":"\#(zeros)"},"sha256":"\#(zeros)"}"#,
+        #"{"type":"grant","target":{"reference":"us.example/krus#1","hash":"\#(zeros)"}}"#,
+    ]) func whatActsOnTheOwnLogComesFromItsCommandsAlone(record: String) throws {
+        let place = try Place()
+        try place.federate("us")
+        let full = record.dropLast() + #","v":1,"time":"2026-01-01T00:00:00Z","author":"a","tlp":"green"}"#
+        for (number, line) in [record, String(full)].enumerated() {
+            let file = try place.file("lines\(number).jsonl", line + "\n")
+            let size = try place.size(of: "us.example/krus", at: "us")
+            let submitted = try place.run("us", "submit", "--file", file)
+            #expect(submitted.status == 65 && submitted.errors.contains("written by the commands that they belong to"))
+            submitted.expectOneLine()
+            let imported = try place.must("us", "import", file, "--json").objects.first
+            #expect(imported?["imported"] as? Int == 0 && imported?["quarantined"] as? Int == 1)
+            #expect(try place.run("us", "import", file, "--strict").status == 65)
+            #expect(try place.size(of: "us.example/krus", at: "us") == size)
+        }
+    }
+
+    private static let zeros = String(repeating: "0", count: 64)
+
     @Test func whatMustBeSealedIsSealedOnImportToo() throws {
         let place = try Place()
         try place.found("us")

@@ -35,6 +35,7 @@ public struct RecordWriter: Sendable {
     }
 
     private func prepare(_ draft: RecordDraft, decision: SealingPolicy.Decision) throws -> Prepared {
+        try RecordWriter.checkMayBeSubmitted(draft.schema.type)
         var draft = draft
         let hash = doubleHash(draft.ordered)
         let (fields, readers) = (decision.fields, decision.readers)
@@ -68,6 +69,9 @@ public struct RecordWriter: Sendable {
     /// something in it is to be sealed.
     public func prepare(body: [UInt8], wishes: SealingPolicy.Wishes) throws -> Prepared {
         let value = try JSONScanner.scan(body)
+        if let type = value["type"]?.string.flatMap(RecordType.init(rawValue:)) {
+            try RecordWriter.checkMayBeSubmitted(type)
+        }
         let time = value["time"]?.string.flatMap { Timestamp($0) } ?? Clock.timestamp
         let draft = try RecordDraft(object: value, time: time, author: "", tlp: .green)
         let decision = try policy.decision(on: draft, wishes: wishes)
@@ -78,6 +82,14 @@ public struct RecordWriter: Sendable {
             _ = try EntryRecord.validate(body: body, forSubmission: true)
         }
         return Prepared(entry: NewEntry(body: body, doubleHash: doubleHash(value)), sealedFields: [], readers: [])
+    }
+
+    /// Refuses records that act on this node's log, its keys, its members or what others may read of it: each belongs to
+    /// a command that asks, checks and does what goes with it. A line of a file could publish somebody else's key.
+    private static func checkMayBeSubmitted(_ type: RecordType) throws {
+        guard type.isWrittenByCommands else { return }
+        throw RecordProblem(
+            path: "type", reason: "\(type.rawValue) records are written by the commands that they belong to")
     }
 
     /// Equal for records that say the same at another time or by another author; never 0, which stands for none.

@@ -24,6 +24,10 @@ public struct RecordType: RawRepresentable, Sendable, Hashable {
         default: false
         }
     }
+
+    /// Whether records of this type are only written by commands of their own, which ask, check and do what goes with
+    /// them: whatever is submitted or imported under such a type would do it unasked.
+    public var isWrittenByCommands: Bool { actsOnOwnLog && self != .withdrawal }
 }
 
 extension RecordType: CustomStringConvertible {
