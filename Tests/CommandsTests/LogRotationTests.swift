@@ -205,6 +205,42 @@ import Testing
         try Self.isSound(place, "jp")
     }
 
+    /// Each command replaces the key that the one before has made, or says that it is to be run again.
+    @Test(arguments: ["log", "sealing"]) func commandsAtOnceReplaceAKeyOneAfterTheOther(role: String) throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.submit("us", "first")
+        let before = try place.size(of: Self.origin, at: "us")
+        for _ in 0..<3 {
+            let started = try (0..<4).map { _ in
+                try Entente.start(["--home", "\(place.path)/us", "key", "rotate", role])
+            }
+            for (process, _, errors) in started {
+                let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+                process.waitUntilExit()
+                #expect(process.terminationStatus == 0, "\(said)")
+            }
+            try Self.isSound(place, "us")
+        }
+        try place.submit("us", "second")
+        let rotations = 12
+        if role == "log" {
+            // One record more, and one for each rotation.
+            #expect(try place.size(of: Self.origin, at: "us") == before + 1 + rotations)
+        } else {
+            let keys = try place.must("us", "key", "list", "--json").objects.filter {
+                $0["role"] as? String == "sealing"
+            }
+            #expect(
+                keys.compactMap { ($0["name"] as? String).flatMap { Int($0) } }.sorted() == Array(1...(rotations + 1)))
+        }
+        let status = try place.must("us", "status", "--json").objects.first
+        #expect((status?["alarms"] as? [Any])?.isEmpty == true, "\(status?["alarms"] ?? "")")
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        try Self.isSound(place, "kr")
+    }
+
     @Test func aLogWhoseKeyIsStolenIsGivenUpForASuccessor() throws {
         let place = try Place()
         try place.federate("us", "kr")

@@ -86,6 +86,33 @@ import Testing
     }
 
     /// As a crash leaves it between the record and the file: nothing is to be signed any more.
+    /// Nothing in a database that was put back by hand says that it is older, but what was cosigned does.
+    @Test func whileThePartnersLogIsShorterThanWhatWasCosignedNoKeyIsDestroyed() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.must("us", "key", "rotate", "sealing")
+        try place.serve("kr")
+        try place.must("us", "sync")
+        let home = "\(place.path)/us"
+        let kept = "\(place.path)/kept"
+        try FileManager.default.createDirectory(atPath: kept, withIntermediateDirectories: false)
+        let files = try FileManager.default.contentsOfDirectory(atPath: home).filter { $0.hasPrefix("node.sqlite") }
+        for name in files { try FileManager.default.copyItem(atPath: "\(home)/\(name)", toPath: "\(kept)/\(name)") }
+        #expect(try Self.seal(place, "kr").status == 0)
+        try place.must("us", "sync")
+        for name in try FileManager.default.contentsOfDirectory(atPath: home) where name.hasPrefix("node.sqlite") {
+            try FileManager.default.removeItem(atPath: "\(home)/\(name)")
+        }
+        for name in files { try FileManager.default.copyItem(atPath: "\(kept)/\(name)", toPath: "\(home)/\(name)") }
+        let refused = try place.run("us", "key", "destroy", "1", "--yes")
+        #expect(refused.status == 77)
+        #expect(refused.errors.contains("kr.example/krus has 2 entries here and had 3"), "\(refused.errors)")
+        refused.expectOneLine()
+        #expect(Self.isThere(place, 1))
+        try place.must("us", "sync")
+        try place.must("us", "key", "destroy", "1", "--yes")
+    }
+
     @Test func underAPassphraseNoKeyIsDestroyedWithoutIt() throws {
         let place = try Place()
         let phrase = try place.file("phrase.txt", "the old passphrase\n")

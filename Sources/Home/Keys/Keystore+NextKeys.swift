@@ -59,7 +59,7 @@ extension Keystore {
 
     // MARK: One at a time
 
-    /// Runs the closure while no other process changes the TLS key or the mirror key.
+    /// Runs the closure while no other process replaces or destroys a key of this node.
     public func whileRotating<Result>(_ body: () throws -> Result) throws -> Result {
         // Not the lock of the key files, which is taken in between.
         try KeysLock.hold(folder: home.certificatesFolder, body)

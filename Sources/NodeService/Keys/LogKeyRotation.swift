@@ -41,7 +41,9 @@ extension Node {
     /// 3. The new key takes the old one's place. The old one is gone.
     public func rotateLogKey(community: String, author: String, time: Timestamp) throws -> LogKeyRotation {
         try replacing(.log(community: community)) {
-            try rotateOwnLogKey(community: community, author: author, time: time)
+            try keystore.whileRotating {
+                try rotateOwnLogKey(community: community, author: author, time: time)
+            }
         }
     }
 
@@ -73,7 +75,11 @@ extension Node {
         let body = try record.draft(time: time, author: author).body()
         let result = try store.append(
             [NewEntry(body: body)], to: origin,
-            options: AppendOptions { size, root in
+            options: AppendOptions { [store] size, root in
+                // Nobody else appends now: a record that begins at another key than the log's would say nothing.
+                guard try store.log(origin)?.keys.current.publicKey == oldSigner.verifierKey.publicKey else {
+                    throw StoreError.keyReplaced(origin: origin)
+                }
                 var note = try Checkpoint(origin: origin, size: size, root: root).sign(with: oldSigner)
                 try note.add(newSigner.sign(note.text))
                 return note.serialized

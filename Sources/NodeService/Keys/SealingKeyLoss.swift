@@ -52,16 +52,33 @@ extension Node {
         let log = try store.logs().first {
             !$0.isOwn && $0.restored != nil && $0.frozen == nil && partners.contains($0.node)
         }
-        guard let log else { return }
-        throw HomeError(
-            .notPermitted,
-            "\(log.origin) came back with a backup, and more in it may be sealed to this key until \(log.node) has been "
-                + "asked; run `entente sync`")
+        if let log {
+            throw HomeError(
+                .notPermitted,
+                "\(log.origin) came back with a backup, and more in it may be sealed to this key until \(log.node) has "
+                    + "been asked; run `entente sync`")
+        }
+        // A database that was put back by hand says nothing of it; what this node has vouched for does.
+        for (origin, size) in try store.vouchedSizes() {
+            guard let node = LogOrigin(origin)?.node.text, partners.contains(node) else { continue }
+            let held = try store.log(origin)?.size ?? 0
+            guard held < size else { continue }
+            throw HomeError(
+                .notPermitted,
+                "\(origin) has \(counted(held, "entry", "entries")) here and had \(size): this database is an older copy, and more may be sealed "
+                    + "to this key; run `entente sync`")
+        }
     }
 
     /// Says in every own log that the key is retired, then wipes it. Done again after it was broken off, it completes.
     public func destroySealingKey(_ loss: SealingKeyLoss, author: String, time: Timestamp) throws -> SealingKeyRotation
     {
+        try keystore.whileRotating { try destroyOwnSealingKey(loss, author: author, time: time) }
+    }
+
+    private func destroyOwnSealingKey(
+        _ loss: SealingKeyLoss, author: String, time: Timestamp
+    ) throws -> SealingKeyRotation {
         let logs = try ownLogsToTell(needsAll: true)
         // Nobody destroys what they could not use.
         try checkKeys()

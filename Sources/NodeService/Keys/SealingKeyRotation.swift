@@ -19,7 +19,9 @@ extension Node {
     /// Makes a new sealing key and publishes it in every own log. Where the newest key is not published everywhere, an
     /// attempt was broken off: that one is completed and no further key is made.
     public func rotateSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {
-        try replacing(.sealing) { try rotateOwnSealingKey(author: author, time: time) }
+        try replacing(.sealing) {
+            try keystore.whileRotating { try rotateOwnSealingKey(author: author, time: time) }
+        }
     }
 
     private func rotateOwnSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {
