@@ -27,7 +27,8 @@ package struct EntenteCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, CommunityCommand.self, IdentityCommand.self, PeerCommand.self,
             AuditorCommand.self, SubmitCommand.self,
-            ImportCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self, GrantCommand.self,
+            ImportCommand.self, QuarantineCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self,
+            GrantCommand.self,
             EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
             BackupCommand.self, RestoreCommand.self, RecoverCommand.self, ProveCommand.self, ExportCommand.self,

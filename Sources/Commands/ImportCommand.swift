@@ -10,7 +10,8 @@ struct ImportCommand: ParsableCommand {
         commandName: "import",
         abstract: "Take in many records: TagPacks, ActorPacks, CSV, JSON lines.",
         discussion: """
-            A bad row is quarantined with its reason and position, and the rest goes in. Importing the same again adds \
+            A bad row is quarantined with its reason and position, and the rest goes in: `entente quarantine` lists and \
+            shows such rows, to be corrected and imported. Importing the same again adds \
             nothing twice; an import that was broken off is simply repeated. Fields are sealed as node.yaml says; \
             --in-clear leaves one open, but none that node.yaml lists as never_in_clear: a row that would have such a \
             field in the open is a bad row.
@@ -126,6 +127,7 @@ struct ImportCommand: ParsableCommand {
                 JSONMember("imported", .integer(Int64(report.imported))),
                 JSONMember("duplicates", .integer(Int64(report.duplicates))),
                 JSONMember("quarantined", .integer(Int64(report.quarantined))),
+                JSONMember("not_kept", .integer(Int64(report.notKept))),
                 JSONMember("sealed", .integer(Int64(report.sealed))), JSONMember("dry_run", .bool(isDryRun)),
                 JSONMember("holders", .array(community.members.map { .string($0) })),
                 JSONMember(
@@ -146,7 +148,7 @@ struct ImportCommand: ParsableCommand {
             ])
         }
         for reject in report.rejects.prefix(20) {
-            Output.note("\(reject.file):\(reject.line): \(printable(reject.reason))")
+            Output.note("\(printable(reject.file)):\(reject.line): \(printable(reject.reason))")
         }
         if report.rejects.count > 20 { Output.note("… and \(report.rejects.count - 20) more; --json lists them all") }
         let verb = isDryRun ? "would import" : "imported"
@@ -154,6 +156,12 @@ struct ImportCommand: ParsableCommand {
             "\(verb) \(grouped(report.imported)) of \(grouped(report.read)) records; "
                 + "\(grouped(report.duplicates)) known already, \(grouped(report.quarantined)) "
                 + (isDryRun ? "would be quarantined" : "quarantined"))
+        if report.quarantined > report.notKept, !isDryRun {
+            Output.note("see the quarantined rows with `entente quarantine list`, and correct them")
+        }
+        if report.notKept > 0 {
+            Output.note("\(grouped(report.notKept)) of the quarantined rows were not kept: there were too many")
+        }
         if report.sealed > 0 {
             let isForOthers = report.readers.values.contains { $0.count > 1 }
             Output.line(

@@ -19,12 +19,14 @@ public struct Journal: Sendable {
         case agent
         /// A record, or a whole log, was written to files for others.
         case export
+        /// Rows that an import had refused were shown.
+        case quarantine
     }
 
     /// What is about to be opened.
     public struct Entry: Sendable, Hashable {
         public var deed: Deed
-        /// The record, where it is one.
+        /// The record, where it is one, or the quarantined row.
         public var reference: String?
         /// The names of the fields.
         public var fields: [String]
@@ -108,30 +110,11 @@ public struct Journal: Sendable {
     /// Reads the journal, from its beginning: each line as an object, `nil` for one that is none. A journal that was
     /// never written is empty.
     public func read(_ body: (JSONValue?) throws -> Void) throws {
-        guard try SystemCall.status(path) != nil else { return }
-        let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
-        try Ownership.check(file.status(), path)
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        var line: [UInt8] = []
-        func finish() throws {
-            if !line.isEmpty {
-                let value = line.count <= Journal.maximumLine ? try? JSONScanner.scan(line) : nil
-                try body(value?.object == nil ? nil : value)
-            }
-            line.removeAll(keepingCapacity: true)
+        try LineFile.read(path, maximumLine: Journal.maximumLine) { line in
+            guard line?.isEmpty != true else { return }
+            let value = line.flatMap { try? JSONScanner.scan($0) }
+            try body(value?.object == nil ? nil : value)
         }
-        while true {
-            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
-            if count == 0 { break }
-            for byte in buffer[..<count] {
-                if byte == 0x0A {
-                    try finish()
-                } else if line.count <= Journal.maximumLine {
-                    line.append(byte)
-                }
-            }
-        }
-        try finish()
     }
 
     private static let maximumLine = 1 << 16

@@ -12,16 +12,17 @@ struct ActorPack: RowSource {
 
     var chunkCount: Int { pack.chunkCount }
 
+    var heading: [UInt8] { pack.heading }
+
     func items(ofChunk chunk: Int) -> [ImportItem] {
         pack.items(ofChunk: chunk).map { item in
-            let row = { item.row.isEmpty ? (item.node.map { JSONWriter.write($0.json) } ?? []) : item.row }
             guard item.problem == nil, let mapping = item.node?.map else {
                 return .reject(
-                    position: item.position, reason: item.problem ?? "no names and values", row: row())
+                    position: item.position, reason: item.problem ?? "no names and values", row: item.row())
             }
             return RowFinisher.finish(
                 record(mapping, at: item.position), type: .actor, defaults: defaults, position: item.position,
-                row: row())
+                row: item.row)
         }
     }
 

@@ -12,6 +12,7 @@ struct CSVFile: RowSource {
 
     private let rows: [Row]
     private let header: [String]
+    let heading: [UInt8]
     private let name: String
     private let defaults: ImportDefaults
     private static let chunk = 2_048
@@ -23,6 +24,7 @@ struct CSVFile: RowSource {
         guard let first = rows.first, first.problem == nil else {
             throw ImportError(file: file.name, line: 1, reason: "the first row must name the fields")
         }
+        heading = first.raw
         rows.removeFirst()
         header = try first.cells.map { cell in
             let word = cell.trimmed.lowercased()
@@ -79,7 +81,7 @@ struct CSVFile: RowSource {
             JSONMember("format", .string("csv")), JSONMember("file", .string(name)),
             JSONMember("position", .string("line \(row.line)")),
         ]
-        return RowFinisher.finish(tag.record, type: .attribution, defaults: defaults, position: position, row: row.raw)
+        return RowFinisher.finish(tag.record, type: .attribution, defaults: defaults, position: position) { row.raw }
     }
 
     // MARK: Reading

@@ -38,10 +38,18 @@ public struct ImportPosition: Hashable, Sendable {
 
 /// One row of a file: a record, or why it is none.
 public enum ImportItem: Sendable {
-    /// A body that is valid for submission.
-    case record(body: [UInt8], position: ImportPosition)
+    /// A body that is valid for submission. `row` gives the row as it stood, should the record be refused later.
+    case record(body: [UInt8], position: ImportPosition, row: @Sendable () -> [UInt8])
     /// `reason` quotes no value; `row` is the row as it stood, as far as it could be told apart.
     case reject(position: ImportPosition, reason: String, row: [UInt8])
+}
+
+/// What stands above the rows of a file: with it some of them are a file of the same format again.
+public struct ImportHeading: Sendable {
+    public let format: ImportFormat
+    /// The row that names the fields, or what a pack says of all its items, with the name of the list. Empty where rows
+    /// need none.
+    public let text: @Sendable () -> [UInt8]
 }
 
 /// What records get that the file does not say.

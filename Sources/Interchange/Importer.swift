@@ -18,8 +18,13 @@ public struct Importer: Sendable {
     }
 
     /// Hands out every row of the file in its order, each as a record or as rejected. Throws ``ImportError`` where the
-    /// file as a whole cannot be read, before anything was handed out; and what the closure throws.
-    public func items(of file: (name: String, bytes: [UInt8]), into take: (ImportItem) throws -> Void) throws {
+    /// file as a whole cannot be read, before anything was handed out; and what the closures throw.
+    ///
+    /// - Parameter begin: is told beforehand what stands above the rows.
+    public func items(
+        of file: (name: String, bytes: [UInt8]), begin: (ImportHeading) throws -> Void = { _ in },
+        into take: (ImportItem) throws -> Void
+    ) throws {
         guard file.bytes.count <= Importer.maximumFileSize else {
             throw ImportError(file: file.name, reason: "longer than \(Importer.maximumFileSize) bytes; divide it")
         }
@@ -30,6 +35,7 @@ public struct Importer: Sendable {
             case .csv: try CSVFile(file: file, defaults: defaults)
             case .jsonl: JSONLines(file: file, defaults: defaults)
             }
+        try begin(ImportHeading(format: format) { rows.heading })
         // Chunks are read on all cores, a few at a time, and handed out in order.
         let width = 4
         var first = 0
@@ -53,13 +59,15 @@ protocol RowSource: Sendable {
     var chunkCount: Int { get }
     /// Never throws: what cannot be read is rejected with its reason.
     func items(ofChunk chunk: Int) -> [ImportItem]
+    /// What ``ImportHeading`` gives.
+    var heading: [UInt8] { get }
 }
 
 /// Turns a draft into an item.
 enum RowFinisher {
     static func finish(
         _ value: JSONValue, type: RecordType?, defaults: ImportDefaults, position: ImportPosition,
-        row: @autoclosure () -> [UInt8]
+        row: @escaping @Sendable () -> [UInt8]
     ) -> ImportItem {
         do {
             var draft = try RecordDraft(
@@ -72,7 +80,7 @@ enum RowFinisher {
             guard problems.isEmpty else {
                 return .reject(position: position, reason: RecordProblems(problems).description, row: row())
             }
-            return .record(body: JSONWriter.write(draft.ordered), position: position)
+            return .record(body: JSONWriter.write(draft.ordered), position: position, row: row)
         } catch {
             return .reject(position: position, reason: "\(error)", row: row())
         }

@@ -7,7 +7,7 @@ struct JSONLines: RowSource {
     private let lines: LineIndex
     private let defaults: ImportDefaults
     private static let chunk = 2_048
-    /// A line longer than this is no record and is not kept whole.
+    /// A line longer than this is no record.
     private static let maximumLine = 1 << 20
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults) {
@@ -15,6 +15,8 @@ struct JSONLines: RowSource {
         lines = LineIndex(file.bytes)
         self.defaults = defaults
     }
+
+    var heading: [UInt8] { [] }
 
     var chunkCount: Int { (lines.starts.count + JSONLines.chunk - 1) / JSONLines.chunk }
 
@@ -30,7 +32,7 @@ struct JSONLines: RowSource {
 
     private func item(_ row: [UInt8], _ position: ImportPosition) -> ImportItem {
         guard row.count <= JSONLines.maximumLine else {
-            return .reject(position: position, reason: "a line of \(row.count) bytes", row: Array(row.prefix(1_024)))
+            return .reject(position: position, reason: "a line of \(row.count) bytes", row: row)
         }
         let value: JSONValue
         do {
@@ -42,8 +44,8 @@ struct JSONLines: RowSource {
         if isFull, defaults.incident == nil || value["incident"] != nil,
             (try? EntryRecord.validate(body: row, forSubmission: true)) != nil
         {
-            return .record(body: row, position: position)
+            return .record(body: row, position: position) { row }
         }
-        return RowFinisher.finish(value, type: nil, defaults: defaults, position: position, row: row)
+        return RowFinisher.finish(value, type: nil, defaults: defaults, position: position) { row }
     }
 }

@@ -27,17 +27,18 @@ struct TagPack: RowSource {
 
     var chunkCount: Int { pack.chunkCount }
 
+    var heading: [UInt8] { pack.heading }
+
     func items(ofChunk chunk: Int) -> [ImportItem] {
         pack.items(ofChunk: chunk).map { item in
-            let row = { item.row.isEmpty ? (item.node.map { JSONWriter.write($0.json) } ?? []) : item.row }
             do {
                 if let problem = item.problem { throw Tag.Problem(description: problem) }
                 guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
                 return RowFinisher.finish(
                     try record(mapping, at: item.position), type: .attribution, defaults: defaults,
-                    position: item.position, row: row())
+                    position: item.position, row: item.row)
             } catch {
-                return .reject(position: item.position, reason: "\(error)", row: row())
+                return .reject(position: item.position, reason: "\(error)", row: item.row())
             }
         }
     }

@@ -1,4 +1,5 @@
 import Records
+import Synchronization
 import Yams
 
 /// A YAML file with a header and one long list, as GraphSense writes them. The list is cut into parts by its lines, so
@@ -9,10 +10,12 @@ struct YAMLPack: Sendable {
         /// `nil` where the item is not valid YAML; `problem` then says why.
         let node: YAMLTree?
         let problem: String?
-        let row: [UInt8]
+        /// Its text, from a dash at the beginning of a line.
+        let row: @Sendable () -> [UInt8]
     }
 
     let name: String
+    private let list: String
     let header: [(key: String, node: YAMLTree)]
     private let chunks: [Chunk]
     private static let itemsInChunk = 1_000
@@ -27,6 +30,7 @@ struct YAMLPack: Sendable {
 
     init(file: (name: String, bytes: [UInt8]), list: String, files: any FileAccess) throws {
         name = file.name
+        self.list = list
         guard let text = String(validating: file.bytes, as: UTF8.self) else {
             throw ImportError(file: file.name, reason: "not UTF-8")
         }
@@ -53,11 +57,15 @@ struct YAMLPack: Sendable {
     func items(ofChunk number: Int) -> [Item] {
         let chunk = chunks[number]
         if let nodes = try? Yams.compose(yaml: chunk.text, .basic)?.sequence {
+            let count = nodes.count
+            let texts = ItemTexts(chunk.text)
             return nodes.enumerated().map { offset, node in
-                Item(
+                let tree = YAMLTree(node)
+                return Item(
                     position: ImportPosition(
                         line: chunk.firstLine + (node.mark?.line ?? 1) - 1, item: chunk.firstItem + offset),
-                    node: YAMLTree(node), problem: nil, row: [])
+                    node: tree, problem: nil
+                ) { texts.text(offset, of: count) ?? Array("- ".utf8) + JSONWriter.write(tree.json) }
             }
         }
         var line = chunk.firstLine
@@ -65,14 +73,13 @@ struct YAMLPack: Sendable {
             .enumerated().map { offset, lines in
                 defer { line += lines.count }
                 let text = lines.joined(separator: "\n")
+                let row = Array(YAMLPack.shifted(lines).utf8)
                 let position = ImportPosition(line: line, item: chunk.firstItem + offset)
                 do {
                     let node = try Yams.compose(yaml: text, .basic)?.sequence?.first.map(YAMLTree.init)
-                    return Item(
-                        position: position, node: node, problem: node == nil ? "no item" : nil, row: Array(text.utf8))
+                    return Item(position: position, node: node, problem: node == nil ? "no item" : nil) { row }
                 } catch {
-                    return Item(
-                        position: position, node: nil, problem: YAMLPack.reason(error), row: Array(text.utf8))
+                    return Item(position: position, node: nil, problem: YAMLPack.reason(error)) { row }
                 }
             }
     }
@@ -126,7 +133,50 @@ struct YAMLPack: Sendable {
         return items
     }
 
+    /// The texts of the items of a chunk, made when the first is asked for: few rows are refused.
+    private final class ItemTexts: Sendable {
+        private let chunk: String
+        private let made = Mutex<[String]?>(nil)
+
+        init(_ chunk: String) {
+            self.chunk = chunk
+        }
+
+        /// `nil` where the lines are not those of so many items.
+        func text(_ offset: Int, of count: Int) -> [UInt8]? {
+            let texts = made.withLock { made in
+                let texts =
+                    made
+                    ?? YAMLPack.items(chunk.split(separator: "\n", omittingEmptySubsequences: false)[...])
+                    .map(YAMLPack.shifted)
+                made = texts
+                return texts
+            }
+            return texts.count == count ? Array(texts[offset].utf8) : nil
+        }
+    }
+
+    /// The lines of an item without the indentation of the first.
+    private static func shifted(_ lines: ArraySlice<Substring>) -> String {
+        let indentation = lines.first.map { $0.prefix { $0 == " " } } ?? ""
+        return lines.map { $0.hasPrefix(indentation) ? $0.dropFirst(indentation.count) : $0 }.joined(separator: "\n")
+    }
+
     // MARK: Header
+
+    /// What holds for all items, and what was included, in front of the list.
+    var heading: [UInt8] {
+        var lines: [String] = []
+        for (position, member) in header.enumerated()
+        where !header[(position + 1)...].contains(where: { $0.key == member.key }) {
+            let isPlain = member.key.utf8.allSatisfy {
+                $0 == UInt8(ascii: "_") || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0
+            }
+            let key = isPlain ? member.key : JSONWriter.text(.string(member.key))
+            lines.append("\(key): \(JSONWriter.text(member.node.json))\n")
+        }
+        return Array((lines + ["\(list):\n"]).joined().utf8)
+    }
 
     private static func header(
         _ lines: [Substring], file: String, files: any FileAccess

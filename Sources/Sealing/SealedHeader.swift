@@ -42,6 +42,15 @@ public struct SealedHeader: Hashable, Sendable {
         self.commitment = commitment
     }
 
+    /// The header of a blob that no record names: what it would say, with the commitment that is kept beside the blob.
+    package init(of blob: [UInt8], commitment: [UInt8]) throws(SealingError) {
+        let content = try SealedBlob(parsing: blob)
+        self.init(
+            suite: SealingSuite.name, salt: content.salt,
+            recipients: content.recipients.map { Recipient(node: $0.node, keyID: $0.keyID) },
+            fields: content.fields.map(\.name), size: blob.count, sha256: SHA256.hash(blob), commitment: commitment)
+    }
+
     /// Refuses a header that breaks a rule of the format, without looking at a blob.
     public func validate() throws(SealingError) {
         guard suite.utf8.elementsEqual(SealingSuite.name.utf8) else { throw .unknownSuite }

@@ -20,7 +20,7 @@ import Testing
     }
 
     private func record(_ item: ImportItem?) throws -> EntryRecord {
-        guard case .record(let body, _) = item else {
+        guard case .record(let body, _, _) = item else {
             Issue.record("rejected: \(String(describing: item))")
             throw ImportError(file: "", reason: "rejected")
         }
@@ -107,7 +107,7 @@ import Testing
         #expect(items.count == 4)
         let lines = items.map { item -> Int in
             switch item {
-            case .record(_, let position), .reject(let position, _, _): position.line
+            case .record(_, let position, _), .reject(let position, _, _): position.line
             }
         }
         #expect(lines == [5, 7, 9, 11])
@@ -146,7 +146,8 @@ import Testing
         let body =
             #"{"v":1, "type":"attribution","time":"2026-01-01T00:00:00Z","author":"x","tlp":"green","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"label":"é"}"#
         let items = try items("\(body)\n\nnot json\n\(body)", .jsonl)
-        guard items.count == 3, case .record(let taken, _) = items[0], case .reject(let position, _, let row) = items[1]
+        guard items.count == 3, case .record(let taken, _, _) = items[0],
+            case .reject(let position, _, let row) = items[1]
         else {
             Issue.record("\(items)")
             return

@@ -15,6 +15,11 @@ enum Output {
         bytes.withUnsafeBytes { writeAll($0, to: STDOUT_FILENO) }
     }
 
+    /// What is in memory of another kind, without a copy of it.
+    static func bytes(_ bytes: UnsafeRawBufferPointer) {
+        writeAll(bytes, to: STDOUT_FILENO)
+    }
+
     /// One JSON object on a line of its own.
     static func json(_ members: [JSONMember]) {
         line(JSONWriter.text(.object(members)))

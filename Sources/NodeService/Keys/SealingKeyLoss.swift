@@ -13,6 +13,10 @@ public struct SealingKeyLoss: Sendable {
     let keyIDs: [SHA256Digest]
     /// Records whose sealed part nothing else in this keystore opens.
     public let envelopes: Int
+    /// Rows that an import refused, which are sealed to this key alone.
+    public let quarantined: Int
+    /// Rows that were refused before such rows said to which key they are sealed: perhaps to this one.
+    public let unnamed: Int
     /// Members of this node's communities of which no cosignature says that they know a newer key.
     public let missing: [String]
 }
@@ -39,10 +43,12 @@ extension Node {
                 "there is no newer sealing key here than that of epoch \(epoch), which partners seal to; run `entente key "
                     + "rotate sealing` before destroying it")
         }
+        let rows = try QuarantineFolder(self).count(boxedOnlyTo: Set(keyIDs))
         let members = Set(configuration.communities.flatMap(\.members)).subtracting([name])
         return SealingKeyLoss(
             epoch: epoch, isHere: isHere, keyID: keyID, keyIDs: keyIDs,
-            envelopes: try store.countEnvelopes(boxedOnlyTo: Set(keyIDs)),
+            envelopes: try store.countEnvelopes(boxedOnlyTo: Set(keyIDs)), quarantined: rows.lost,
+            unnamed: rows.unnamed,
             missing: try nodes(members, without: .sealing) { $0.epoch ?? 0 > epoch })
     }
 

@@ -19,6 +19,8 @@ public struct ImportReport: Sendable {
     public var duplicates = 0
     public var quarantined: Int { rejects.count }
     public var rejects: [Reject] = []
+    /// How many of the quarantined rows were not kept, since those of one import fill so much space at most.
+    public var notKept = 0
     /// How many of the imported records have sealed fields.
     public var sealed = 0
     /// The fields that are sealed in some of the imported records, each with the nodes that can open it.
@@ -46,6 +48,8 @@ public final class ImportRun {
         let body: [UInt8]
         let file: String
         let position: ImportPosition
+        /// As it stood there.
+        let row: @Sendable () -> [UInt8]
     }
 
     /// Records of one transaction.
@@ -66,11 +70,13 @@ public final class ImportRun {
     public func add(
         _ importer: Importer, file: (name: String, bytes: [UInt8]), progress: (Int) -> Void
     ) throws {
-        try importer.items(of: file) { item in
+        try importer.items(of: file) { heading in
+            quarantine?.begin(file.name, heading)
+        } into: { item in
             report.read += 1
             switch item {
-            case .record(let body, let position):
-                batch.append(Row(body: body, file: file.name, position: position))
+            case .record(let body, let position, let row):
+                batch.append(Row(body: body, file: file.name, position: position, row: row))
                 if batch.count >= ImportRun.batchSize {
                     try flush()
                     progress(position.line)
@@ -100,7 +106,7 @@ public final class ImportRun {
             switch outcome {
             case .success(let each): prepared.append(each)
             case .failure(let problems):
-                try reject(row.body, file: row.file, position: row.position, reason: problems.description)
+                try reject(row.row(), file: row.file, position: row.position, reason: problems.description)
             }
         }
         let entries = prepared.map(\.entry)
@@ -148,5 +154,6 @@ public final class ImportRun {
     /// Makes what was quarantined durable.
     public func finish() throws {
         try quarantine?.finish()
+        report.notKept = quarantine?.dropped ?? 0
     }
 }
