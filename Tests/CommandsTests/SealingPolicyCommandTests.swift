@@ -118,9 +118,26 @@ import Testing
         let raw = try place.must("us", "show", "us.example/krus#1", "--raw").output
         #expect(raw.contains(#""note":"public""#) && !raw.contains("Sky Mavis"))
         // Where a type of record may have it in clear, each row is looked at.
-        try change(place, "  # types:\n", "  types:\n    incident:\n      never_in_clear: []\n")
+        try change(place, "    - victim\n    - case_number\n  # Traffic", "    - case_number\n  # Traffic")
+        try change(place, "  # types:\n", "  types:\n    attribution:\n      never_in_clear: [victim]\n")
         let report = try run(place, ["import", file, "--in-clear", "victim", "--json"]).objects.first
         #expect(report?["quarantined"] as? Int == 1)
+    }
+
+    @Test func aListOfOneTypeTakesNothingFromTheGeneralOne() throws {
+        let place = try Place()
+        try place.found("us")
+        try change(
+            place, "  # types:\n",
+            "  types:\n    incident:\n      fields: [losses]\n      never_in_clear: [losses]\n    attribution:\n      fields: []\n"
+        )
+        let record = #"{"type":"incident","slug":"x","name":"X","kind":"heist","victim":"Sky Mavis","note":"n""#
+        let file = try place.file("r.jsonl", record + "}\n")
+        let refused = try run(place, ["import", file, "--in-clear", "victim"])
+        #expect(refused.status == 77 && refused.errors.contains(" sealing.never_in_clear "), "\(refused.errors)")
+        try place.must("us", "import", file)
+        let raw = try place.must("us", "show", "us.example/krus#1", "--raw").output
+        #expect(!raw.contains("Sky Mavis") && raw.contains(#""fields":["note","victim"]"#), "\(raw)")
     }
 
     @Test func defaultReadersCanOpenAndADryRunNamesThem() throws {

@@ -87,9 +87,17 @@ import Testing
         #expect(throws: refusal(of: "asset", by: "sealing.types.attribution.never_in_clear")) {
             try policy(ofType).decision(on: draft(#","asset":"ETH""#))
         }
-        // In place of the general list, not beside it.
-        let open = SealingPolicy.Wishes(inClear: ["victim"])
-        #expect(try policy(ofType).decision(on: draft(), wishes: open).fields == [])
+        // Beside the general list, not in its place: who adds a field puts none of the others in the open.
+        for added in [["asset"], []] {
+            let more = SealingDefaults(types: ["attribution": .init(fields: added, neverInClear: added)])
+            let refusal = SealingRefusal.neverInClear(
+                field: "victim", rule: "sealing.never_in_clear", remedy: .withoutInClear("victim"))
+            #expect(throws: refusal) {
+                try policy(more).decision(on: draft(Self.victim), wishes: .init(inClear: ["victim"]))
+            }
+            let decision = try policy(more).decision(on: draft(#","asset":"ETH","note":"n""# + Self.victim))
+            #expect(decision.fields == added + ["note", "victim"])
+        }
         // A whole that is sealed seals its parts.
         let part = SealingDefaults(fields: ["confidence"], neverInClear: ["confidence.level"])
         #expect(

@@ -57,12 +57,13 @@ extension SealingDefaults {
         lines += [
             "  # Traffic light protocol: clear, green or amber. A record marked amber+strict or red is sealed as a whole.",
             "  tlp: \(trafficLight.rawValue)",
-            "  # Each key here counts for one type of record, in place of the same key above.",
+            "  # For one type of record: fields and never_in_clear add to the lists above, and none of those is taken away;",
+            "  # source and readers count in place of those above.",
         ]
         guard !types.isEmpty else {
             return lines + [
                 "  # types:", "  #   incident:", "  #     readers: [kr.example]",
-                "  #     never_in_clear: [victim, losses]",
+                "  #     never_in_clear: [losses]",
             ]
         }
         lines.append("  types:")

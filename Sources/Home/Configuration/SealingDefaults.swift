@@ -21,7 +21,8 @@ public struct SealingDefaults: Sendable, Hashable {
         case clear, green, amber
     }
 
-    /// What one type of record has in place of what holds for all; `nil` where it is as for all.
+    /// What one type of record has besides what holds for all: fields are added, source and readers count in its place.
+    /// `nil` where it is as for all.
     public struct OfType: Sendable, Hashable {
         public var fields: [String]?
         public var source: SourceSealing?
@@ -68,14 +69,21 @@ public struct SealingDefaults: Sendable, Hashable {
 
     // MARK: What holds for a type
 
-    public func fields(of type: RecordType) -> [String] { types[type.rawValue]?.fields ?? fields }
+    // A list of fields of one type adds to that of all types. Were it to count in its place, who adds a field would
+    // put in the open, for ever, what they did not think to repeat.
+
+    public func fields(of type: RecordType) -> [String] {
+        fields + (types[type.rawValue]?.fields ?? []).filter { !fields.contains($0) }
+    }
+
     public func source(of type: RecordType) -> SourceSealing { types[type.rawValue]?.source ?? source }
     public func readers(of type: RecordType) -> [String] { types[type.rawValue]?.readers ?? readers }
 
-    /// The fields of the type that never stand in clear, and the key in node.yaml that says so.
-    public func neverInClear(of type: RecordType) -> (fields: [String], key: String) {
-        if let own = types[type.rawValue]?.neverInClear { return (own, "sealing.types.\(type).never_in_clear") }
-        return (neverInClear, "sealing.never_in_clear")
+    /// The fields of the type that never stand in clear, each with the key in node.yaml that says so.
+    public func neverInClear(of type: RecordType) -> [(field: String, key: String)] {
+        let own = (types[type.rawValue]?.neverInClear ?? []).filter { !neverInClear.contains($0) }
+        return neverInClear.map { ($0, "sealing.never_in_clear") }
+            + own.map { ($0, "sealing.types.\(type).never_in_clear") }
     }
 
     /// The key in node.yaml that says whether a field of the type is sealed.

@@ -63,12 +63,12 @@ public struct SealingPolicy: Sendable {
             }
             throw SealingRefusal.sealedAnyway(field: field)
         }
-        let never = defaults.neverInClear(of: type)
-        for field in never.fields where draft[field] != nil && !fields.contains(where: { covers($0, field) }) {
+        for (field, rule) in defaults.neverInClear(of: type)
+        where draft[field] != nil && !fields.contains(where: { covers($0, field) }) {
             let option = open.first { covers($0, field) || covers(field, $0) }
             let key = defaults.key(sealing: field, of: type)
             throw SealingRefusal.neverInClear(
-                field: field, rule: never.key,
+                field: field, rule: rule,
                 remedy: option.map { .withoutInClear($0) } ?? .sealing(key: key, offersSeal: wishes.offersSeal))
         }
         let readers =
@@ -97,7 +97,8 @@ public struct SealingPolicy: Sendable {
         for field in wishes.inClear {
             let rules = RecordSchema.all.filter { $0.isSealable(field) && $0.field(at: field) != nil }
                 .map { defaults.neverInClear(of: $0.type) }
-            if let first = rules.first, rules.allSatisfy({ $0.fields.contains { covers($0, field) } }) {
+            let found = rules.map { rule in rule.first { covers($0.field, field) } }
+            if let first = found.first ?? nil, found.allSatisfy({ $0 != nil }) {
                 return .neverInClear(field: field, rule: first.key, remedy: .withoutInClear(field))
             }
         }
