@@ -1,23 +1,40 @@
 #!/usr/bin/env python3
 """Opens sealed fields (entente-seal/1, see docs/sealing.md) without any code of Entente's.
 
-    open_sealed.py open RECORD.json BLOB ORIGIN NODE KEYFILE   prints the fields, one JSON object a line
+    open_sealed.py home HOME REF [--passphrase-fd N]           opens a record as the node whose home it is
+    open_sealed.py open RECORD.json BLOB ORIGIN NODE KEYFILE   the same from files
     open_sealed.py vectors docs/sealing-vectors.json           checks the published answers
 
-RECORD.json is the record's body as signed (verify the log first), KEYFILE has the 32 bytes of the node's secret
-sealing key. Needs PyNaCl: pip install pynacl
+Prints the fields, one JSON object a line. That the record is in the signed log is not checked here: verify the log first,
+with verify_log.py beside this. HOME may be that of a running node, and is only read: the record and its sealed part from
+node.sqlite, the sealing keys from keys/ (docs/keystore.md). A passphrase is asked for, or is the first line of descriptor
+N. REF is NODE/COMMUNITY#INDEX. RECORD.json is the record's body as signed, KEYFILE has the 32 bytes of the node's secret
+sealing key. Needs PyNaCl, and for HOME zstandard or the zstd command: pip install pynacl zstandard
 """
 
 import base64
+import getpass
+import glob
 import hashlib
 import hmac
 import json
+import os
+import pathlib
+import sqlite3
+import subprocess
 import sys
 
 from nacl import bindings, exceptions
 
+try:
+    import zstandard
+except ImportError:
+    zstandard = None
+
 SUITE = b"entente-seal/1"
 LIMIT = 1 << 20
+WIDTH = 256
+LARGEST_BUNDLE = WIDTH * (16_384 + 2)
 
 
 class Refused(Exception):
@@ -173,6 +190,131 @@ def open_granted(grant, header, blob, origin, record_type, node, secret_key):
     return decrypt(data_key, origin, record_type, salt, fields)
 
 
+class Keys:
+    """The sealing keys in keys/: whose they are and their public halves in clear, the secrets only when they are used."""
+
+    def __init__(self, home, descriptor):
+        self.folder, self.descriptor, self.file_key, self.by_id = os.path.join(home, "keys"), descriptor, None, {}
+        for path in sorted(glob.glob(os.path.join(glob.escape(self.folder), "sealing-*.key"))):
+            with open(path, "rb") as file:
+                line = file.read(4_096)
+            form, kind, purpose, name, rest = line.removesuffix(b"\n").split(b" ", 4)
+            need((form, purpose) == (b"entente-key/1", b"x25519"), f"{path}_is_no_sealing_key")
+            if kind == b"plain":
+                public_key = bindings.crypto_scalarmult_base(base64.b64decode(rest, validate=True))
+            else:
+                public_key = base64.b64decode(rest.split(b" ")[0], validate=True)
+            self.node = name.rsplit(b"#", 1)[0].decode()
+            self.by_id[hashlib.sha256(public_key).hexdigest()] = kind, line, rest
+
+    def secret(self, boxes):
+        """The secret key that opens one of these boxes for this node."""
+        own = [key_id for node, key_id in boxes if node == self.node]
+        need(own, "not_a_recipient")
+        found = [self.by_id[key_id] for key_id in own if key_id in self.by_id]
+        need(found, "key_missing")
+        kind, line, rest = found[0]
+        if kind == b"plain":
+            return base64.b64decode(rest, validate=True)
+        _, nonce, box = rest.split(b" ")
+        return self.decrypt(line[: line.rindex(nonce)], nonce, box, self.unlock())
+
+    def unlock(self):
+        """The key of the files: under Argon2id of the passphrase, in passphrase.lock."""
+        if self.file_key is None:
+            with open(os.path.join(self.folder, "passphrase.lock"), "rb") as file:
+                line = file.read(4_096).removesuffix(b"\n")
+            form, kind, _, passes, memory, salt, nonce, box = line.split(b" ")
+            need((form, kind) == (b"entente-passphrase/1", b"argon2id"), "unknown_passphrase_file")
+            need(1 <= int(passes) <= 32 and 8 << 10 <= int(memory) <= 1 << 30, "unknown_passphrase_file")
+            if self.descriptor is None:
+                phrase = getpass.getpass(f"Passphrase of {self.node}: ").encode()
+            else:
+                with open(self.descriptor, "rb") as file:
+                    phrase = file.readline(2_048).removesuffix(b"\n").removesuffix(b"\r")
+            algorithm = bindings.crypto_pwhash_ALG_ARGON2ID13
+            salt = base64.b64decode(salt, validate=True)
+            key = bindings.crypto_pwhash_alg(32, phrase, salt, int(passes), int(memory), algorithm)
+            self.file_key = self.decrypt(line[: line.rindex(box)], nonce, box, key)
+        return self.file_key
+
+    @staticmethod
+    def decrypt(data, nonce, box, key):
+        nonce, box = (base64.b64decode(text, validate=True) for text in (nonce, box))
+        try:
+            return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(box, data, nonce, key)
+        except exceptions.CryptoError:
+            raise Refused("wrong_passphrase_or_changed_key_file") from None
+
+
+def unpack(data):
+    if zstandard:
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=LARGEST_BUNDLE)
+    return subprocess.run(["zstd", "-dc", "--no-progress"], input=data, capture_output=True, check=True).stdout
+
+
+def body_at(database, log, index):
+    """A body, out of the bundle of 256 entries that it stands in: each is two bytes of length, and itself."""
+    query = "SELECT compressed, data FROM bundle WHERE log = ? AND number = ?"
+    row = database.execute(query, (log, index // WIDTH)).fetchone()
+    need(row, "no_such_record")
+    bundle, at = unpack(row[1]) if row[0] else row[1], 0
+    for _ in range(index % WIDTH):
+        at += 2 + int.from_bytes(bundle[at : at + 2], "big")
+    body = bundle[at + 2 : at + 2 + int.from_bytes(bundle[at : at + 2], "big")]
+    need(body, "no_such_record")
+    return body
+
+
+def open_in_home(home, reference, descriptor):
+    origin, _, index = reference.partition("#")
+    need(index.isascii() and index.isdecimal() and len(index) < 19, "no_reference_as_us.example/krus#1042")
+    path = pathlib.Path(home, "node.sqlite").absolute().as_uri()
+    database = sqlite3.connect(f"{path}?mode=ro", uri=True)
+    database.execute("BEGIN")  # all of it as of one moment
+    log = database.execute("SELECT id FROM log WHERE origin = ?", (origin,)).fetchone()
+    need(log, "no_such_log")
+    log, index = log[0], int(index)
+    body = body_at(database, log, index)
+    record = json.loads(body)
+    need("sealed" in record, "nothing_is_sealed")
+    header = record["sealed"]
+    query = "SELECT data FROM blob WHERE log = ? AND entry = ? AND sha256 = ?"
+    blob = database.execute(query, (log, index, bytes.fromhex(header["sha256"]))).fetchone()
+    need(blob and blob[0] is not None, "the_sealed_part_is_not_here_or_was_erased")
+    keys = Keys(home, descriptor)
+    need(keys.by_id, "no_sealing_key")
+    own = [(each["node"], each["key_id"]) for each in header["recipients"]]
+    try:
+        key = keys.secret(own)
+        return open_sealed(header, blob[0], origin, record["type"], keys.node, key)
+    except Refused as refusal:
+        if str(refusal) not in ("not_a_recipient", "key_missing"):
+            raise
+        failure = refusal
+    # Not for one of its keys at first; perhaps the author has opened it to one of them later.
+    rows = database.execute("SELECT DISTINCT record FROM sealed_grant WHERE log = ? AND entry = ?", (log, index))
+    for (at,) in rows.fetchall():
+        said = json.loads(body_at(database, log, at))
+        grant = {
+            "reference": said["target"]["reference"],
+            "leaf_hash": said["target"]["hash"],
+            "original_commitment": base64.b64decode(said["original_commitment"], validate=True).hex(),
+            "commitment": base64.b64decode(said["commitment"], validate=True).hex(),
+            "recipients": [
+                {**each, "box": base64.b64decode(each["box"], validate=True).hex()} for each in said["recipients"]
+            ],
+        }
+        need(grant["reference"] == f"{origin}#{index}", "wrong_grant_target")
+        need(grant["leaf_hash"] == hashlib.sha256(b"\0" + body).hexdigest(), "wrong_grant_target")
+        try:
+            key = keys.secret([(each["node"], each["key_id"]) for each in grant["recipients"]])
+            return open_granted(grant, header, blob[0], origin, record["type"], keys.node, key)
+        except Refused as refusal:
+            failure = refusal
+    raise failure
+
+
 def check_vectors(path):
     with open(path, encoding="utf-8") as file:
         vectors = json.load(file)
@@ -212,26 +354,40 @@ def check_vectors(path):
     return 1 if wrong else 0
 
 
-def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "vectors":
-        return check_vectors(arguments[1])
-    if len(arguments) != 6 or arguments[0] != "open":
-        print(__doc__, file=sys.stderr)
-        return 64
-    _, record_path, blob_path, origin, node, key_path = arguments
+def open_files(record_path, blob_path, origin, node, key_path):
     with open(record_path, encoding="utf-8") as file:
         record = json.load(file)
     with open(blob_path, "rb") as file:
         blob = file.read(LIMIT + 1)
     with open(key_path, "rb") as file:
         secret_key = file.read(33)
+    need(len(secret_key) == 32, "key_missing")
+    return open_sealed(record["sealed"], blob, origin, record["type"], node, secret_key)
+
+
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "vectors":
+        return check_vectors(arguments[1])
+    descriptor = None
+    if arguments[:1] == ["home"] and arguments[3:4] == ["--passphrase-fd"] and arguments[4:5]:
+        descriptor, arguments = int(arguments[4]), arguments[:3] + arguments[5:]
     try:
-        if len(secret_key) != 32:
-            raise Refused("key_missing")
-        fields = open_sealed(record["sealed"], blob, origin, record["type"], node, secret_key)
+        if len(arguments) == 3 and arguments[0] == "home":
+            fields = open_in_home(arguments[1], arguments[2], descriptor)
+        elif len(arguments) == 6 and arguments[0] == "open":
+            fields = open_files(*arguments[1:])
+        else:
+            print(__doc__, file=sys.stderr)
+            return 64
     except Refused as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 1
+    except EOFError:
+        print("no passphrase was given", file=sys.stderr)
+        return 77
+    except (OSError, ValueError, sqlite3.Error, subprocess.CalledProcessError) as problem:
+        print(f"cannot be read: {problem}", file=sys.stderr)
+        return 66
     for name, value in fields.items():
         print(json.dumps({"field": name, "value": json.loads(value)}, ensure_ascii=False))
     return 0
