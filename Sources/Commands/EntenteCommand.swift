@@ -29,7 +29,7 @@ package struct EntenteCommand: AsyncParsableCommand {
             AuditorCommand.self, SubmitCommand.self,
             ImportCommand.self, QuarantineCommand.self, ExportCommand.self, AssessCommand.self, WithdrawCommand.self,
             GrantCommand.self,
-            EraseCommand.self, SearchCommand.self, ShowCommand.self, JournalCommand.self,
+            EraseCommand.self, SearchCommand.self, ShowCommand.self, ExposedCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
             BackupCommand.self, RestoreCommand.self, RecoverCommand.self, ProveCommand.self, ExportCommand.self,
             LogCommand.self, KeyCommand.self, WitnessCommand.self,

@@ -76,6 +76,34 @@ public struct SealingPolicy: Sendable {
         return Decision(fields: fields, readers: Set(readers + [node]).sorted())
     }
 
+    /// A field that stands in the open in a record, and would not if it were written today.
+    public struct Exposure: Sendable, Hashable {
+        public let field: String
+        /// Whether no command could leave it in the open: it is never to stand there, or the record's TLP asks for
+        /// sealing. Others may have been left open on purpose.
+        public let isRefused: Bool
+    }
+
+    /// What stands in the open in a record that was written already, sorted.
+    ///
+    /// - Parameters:
+    ///   - draft: the record without its `sealed`.
+    ///   - isSealed: whether it has that, and so has fields which are in the open no more.
+    func exposures(in draft: RecordDraft, isSealed: Bool) -> [Exposure] {
+        let never = defaults.neverInClear(of: draft.schema.type).map(\.field).filter { draft[$0] != nil }
+        // What is named in a part that a command would leave open is there for good reason all the same.
+        let refusedParts = names.parts(of: draft, inClear: ["provenance", "context"])
+        let withSealed = isSealed && draft["provenance"] != nil ? ["provenance"] : []
+        let isMarked = draft["tlp"]?.string.flatMap(TLP.init(rawValue:))?.requiresSealing == true
+        let fields = draft.fieldsToSeal(
+            with: fieldsByDefault(of: draft) + names.parts(of: draft, inClear: []) + never + withSealed)
+        return fields.map { field in
+            let isRefused =
+                isMarked || refusedParts.contains(field) || never.contains { covers(field, $0) || covers($0, field) }
+            return Exposure(field: field, isRefused: isRefused)
+        }
+    }
+
     /// Whether a field that a command line names will be sealed, so that its value had better not be typed there.
     public func seals(_ path: String, of type: RecordType, wishes: Wishes) -> Bool {
         if wishes.sealed.contains(where: { covers($0, path) }) { return true }
