@@ -160,6 +160,26 @@ import Testing
         }
     }
 
+    @Test func whatAnImportIsWritingIsNotRemovedBelowIt() throws {
+        let place = try Place()
+        try place.found("us")
+        try imported(place, Self.sources[4])
+        let path = try #require(try files(place).first)
+        let before = try Data(contentsOf: URL(fileURLWithPath: path))
+        let descriptor = open(path, O_RDONLY)
+        try #require(descriptor >= 0 && flock(descriptor, LOCK_EX) == 0)
+        let id = try place.must("us", "quarantine", "list", "--json").objects.first?["id"] as? String
+        for word in [try #require(id), "a.jsonl", "--all"] {
+            let busy = try place.run("us", "quarantine", "remove", word, "--yes")
+            #expect(busy.status == 75)
+            busy.expectOneLine()
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+        close(descriptor)
+        try place.must("us", "quarantine", "remove", "--all", "--yes")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(place.path)/us/quarantine").isEmpty)
+    }
+
     @Test func openingIsInTheJournalBeforeARowIsShown() throws {
         let place = try Place()
         try place.found("us")
@@ -275,15 +295,21 @@ import Testing
         var row = Array("a row".utf8)
         let box = try Base64.encode(
             SealedBox.PrivateKey(secret: SecretBytes(wiping: &secret)).publicKey.seal(SecretBytes(wiping: &row)))
-        let path = "\(folder)/quarantine/20260101T000000Z-1.jsonl"
-        try #"{"file":"old.csv","line":7,"reason":"bad","row_box":"\#(box)"}"#.appending("\n").write(
-            toFile: path, atomically: false, encoding: .utf8)
+        let batch = "20260101T000000Z-1"
+        let path = "\(folder)/quarantine/\(batch).jsonl"
+        let line = #"{"file":"old.csv","line":7,"reason":"bad","row_box":"\#(box)"}"# + "\n"
+        try (line + line).write(toFile: path, atomically: false, encoding: .utf8)
         chmod(path, 0o600)
         try place.must("us", "key", "rotate", "sealing")
-        #expect(try place.must("us", "quarantine", "show", "old.csv").output == "a row\n")
+        #expect(try place.must("us", "quarantine", "show", "old.csv").output == "a row\na row\n")
+        // A row that was known by its line alone keeps that number.
+        try place.must("us", "quarantine", "remove", "\(batch)#1", "--yes")
+        let left = try place.must("us", "quarantine", "list", "--json").objects
+        #expect(left.map { $0["id"] as? String } == ["\(batch)#2"])
+        #expect(try place.must("us", "quarantine", "show", "\(batch)#2").output == "a row\n")
         #expect(try place.run("us", "key", "destroy", "1").errors.contains("perhaps 1 older quarantined row"))
         try place.must("us", "key", "destroy", "1", "--yes")
-        let lost = try place.run("us", "quarantine", "show", "20260101T000000Z-1#1")
+        let lost = try place.run("us", "quarantine", "show", "\(batch)#2")
         #expect(lost.status == 1 && lost.errors.contains("destroyed"))
     }
 }
