@@ -104,7 +104,7 @@ struct CommunityWitnessCommand: ParsableCommand {
                 throw CommandFailure(.usage, "nothing was changed; --yes says that it may learn that")
             }
             Output.write("May it? [y/N] ", to: 2)
-            guard readLine()?.lowercased().hasPrefix("y") == true else {
+            guard Confirmation.isYes(readLine()) else {
                 throw CommandFailure(.notPermitted, "nothing was changed")
             }
         }

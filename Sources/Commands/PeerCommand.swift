@@ -87,7 +87,7 @@ struct PeerCommand: ParsableCommand {
             }
             Output.note("\(card.node) has the fingerprint\n  \(card.fingerprint)")
             Output.write("Does the partner read out the same? [y/N] ", to: 2)
-            guard readLine()?.lowercased().hasPrefix("y") == true else {
+            guard Confirmation.isYes(readLine()) else {
                 throw CommandFailure(.notPermitted, "the fingerprint was not confirmed; nothing was changed")
             }
         }

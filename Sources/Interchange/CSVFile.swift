@@ -26,13 +26,14 @@ struct CSVFile: RowSource {
         }
         heading = first.raw
         rows.removeFirst()
-        header = try first.cells.map { cell in
+        header = try first.cells.enumerated().map { column, cell in
             let word = cell.trimmed.lowercased()
             guard let field = CSVFile.fields[word] ?? (CSVFile.isPath(word) ? word : nil) else {
+                // Not quoted: where the row of names is missing, it is a value.
                 throw ImportError(
                     file: file.name, line: 1,
-                    reason:
-                        "no field “\(String(cell.prefix(40)))”; see `entente submit attribution --help` for the names")
+                    reason: "column \(column + 1) of the first row, which must name the fields, is none; see `entente "
+                        + "submit attribution --help` for the names")
             }
             return field
         }

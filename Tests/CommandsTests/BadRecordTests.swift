@@ -82,6 +82,30 @@ import Testing
         try place.expectSound("us")
     }
 
+    /// What a pack may say and no record can: a NUL in a text, and more levels than a body may have.
+    @Test func aTextThatNoBodyMayHaveIsARejectWithItsPlace() throws {
+        let place = try Place()
+        try place.federate("us")
+        let levels = String(repeating: "[", count: 40) + String(repeating: "]", count: 40)
+        let text = """
+            title: T
+            creator: C
+            label: L
+            source: https://example.org/x
+            currency: ETH
+            tags:
+            - address: '0x098b716b8aaf21512996dc57eb0615e2383e2f96'
+              other: "V\\0X"
+            - address: '0x098b716b8aaf21512996dc57eb0615e2383e2f96'
+              other: \(levels)
+            - address: '0x098b716b8aaf21512996dc57eb0615e2383e2f96'
+            """
+        let report = try place.must("us", "import", place.file("a.yaml", text), "--json").objects.first
+        #expect(report?["imported"] as? Int == 1 && report?["quarantined"] as? Int == 2)
+        let rejects = report?["rejects"] as? [[String: Any]] ?? []
+        #expect(rejects.allSatisfy { $0["file"] as? String == "a.yaml" && $0["position"] != nil }, "\(rejects)")
+    }
+
     /// Such a record would do what it says: publish somebody's key, admit a member, erase a sealed part, unasked.
     @Test(arguments: [
         #"{"type":"key","role":"tls","action":"publishes","key_id":"\#(zeros)","public_key":"AAAA"}"#,

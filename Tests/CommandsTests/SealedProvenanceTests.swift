@@ -31,6 +31,13 @@ import Testing
         Source(name: "a.yaml", text: pack("  note: [\(secret)]\n"), field: "provenance"),
         Source(name: "a.yaml", text: pack("  more: [{Case Number: \(secret)}]\n"), field: "provenance"),
         Source(name: "a.yaml", text: pack("  context: {victim: \(secret)}\n"), field: "context"),
+        // A byte order mark, as editors of Windows put it, JSON in JSON, a code block, and what only looks like JSON.
+        Source(name: "c.jsonl", text: row(##""context":"\uFEFF{\"victim\":\"\##(secret)\"}""##), field: "context"),
+        Source(
+            name: "c.jsonl", text: row(##""context":"\"{\\\"victim\\\":\\\"\##(secret)\\\"}\"""##), field: "context"),
+        Source(
+            name: "c.jsonl", text: row(##""context":"```json\n{\"victim\":\"\##(secret)\"}\n```""##), field: "context"),
+        Source(name: "c.jsonl", text: row(#""context":"{victim: \#(secret), }""#), field: "context"),
         Source(name: "a.yaml", text: pack("", in: "victim: \(secret)\n"), field: "victim"),
         Source(name: "a.yaml", text: pack("", in: "about: {CASE_NUMBER: \(secret)}\n"), field: "provenance"),
         Source(
@@ -74,6 +81,19 @@ import Testing
             #expect(data.range(of: Data(Self.secret.utf8)) == nil, "\(name)")
         }
         try place.expectSound("us")
+    }
+
+    /// A name in a sentence is none that stands before a value.
+    @Test(arguments: [
+        "[2024] Addresses denoted by the exchange", "[1] Methodology: {clustering}", "{note}", "notes: a",
+    ])
+    func aTextThatIsNoJSONStaysOpen(text: String) throws {
+        let place = try Place()
+        try place.found("us")
+        let file = try place.file("a.yaml", Self.pack("  context: '\(text)'\n", in: "description: '\(text)'\n"))
+        try place.must("us", "import", file)
+        let raw = try place.must("us", "show", "us.example/krus#1", "--raw").output
+        #expect(raw.contains(text) && !raw.contains("sealed"), "\(raw)")
     }
 
     @Test func whatHasNoSealedNameInItStaysOpenAndWhatACommandOpensToo() throws {

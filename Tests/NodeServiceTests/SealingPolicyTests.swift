@@ -50,6 +50,15 @@ import Testing
         #expect(try policy(defaults).decision(on: other).readers == ["jp.example", "us.example"])
     }
 
+    /// A level of confidence brings scheme and value with it, of which a rule may speak.
+    @Test func whatIsFilledInIsHeldToTheRuleToo() throws {
+        let level = #","confidence":{"level":"ownership"}"#
+        let never = SealingDefaults(neverInClear: ["confidence.value"])
+        #expect(throws: SealingRefusal.self) { try policy(never).decision(on: draft(level)) }
+        let sealing = SealingDefaults(fields: ["confidence.value"], neverInClear: ["confidence.value"])
+        #expect(try policy(sealing).decision(on: draft(level)).fields == ["confidence.value"])
+    }
+
     @Test func ACommandMayLeaveOpenWhatIsOnlySealedByDefault() throws {
         let wishes = SealingPolicy.Wishes(inClear: ["note"])
         #expect(try policy().decision(on: draft(#","note":"b""#), wishes: wishes).fields == [])

@@ -11,8 +11,9 @@ enum Confirmation {
         }
         Output.note("\(consequence).")
         Output.write("\(question) [y/N] ", to: 2)
-        guard readLine()?.lowercased().hasPrefix("y") == true else {
-            throw CommandFailure(.notPermitted, "not confirmed; nothing was changed")
-        }
+        guard isYes(readLine()) else { throw CommandFailure(.notPermitted, "not confirmed; nothing was changed") }
     }
+
+    /// Whether an answer is the word itself, not one that begins like it.
+    static func isYes(_ answer: String?) -> Bool { ["y", "yes"].contains(answer?.lowercased()) }
 }

@@ -142,6 +142,8 @@ public final class ImportRun {
                 return .failure(problems)
             } catch let problem as RecordProblem {
                 return .failure(RecordProblems([problem]))
+            } catch let error as JSONError {
+                return .failure(RecordProblems([RecordProblem(path: "", reason: "\(error)")]))
             } catch let refusal as SealingRefusal {
                 return .failure(RecordProblems([RecordProblem(path: "", reason: refusal.description)]))
             } catch RecordWriterError.badEnvelope {

@@ -40,12 +40,14 @@ struct SealedNames: Sendable {
 
     /// Letters and digits of ASCII in lower case: "Case Number" is `case_number`.
     private static func folded(_ name: String) -> [UInt8] {
-        name.utf8.compactMap { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): byte
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte | 0x20
-            default: nil
-            }
+        name.utf8.compactMap(folded)
+    }
+
+    private static func folded(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): byte
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte | 0x20
+        default: nil
         }
     }
 
@@ -69,14 +71,37 @@ struct SealedNames: Sendable {
             }
         }
 
-        /// Packs have objects and lists as texts, too. What only looks like one is searched as a text.
+        /// Packs have objects and lists as texts, too, and such texts in texts. What only looks like one is searched for
+        /// names before a colon.
         private func isIn(_ text: String) -> Bool {
-            guard let first = text.first(where: { !$0.isWhitespace }), first == "{" || first == "[" else {
-                return false
+            var text = text[...]
+            // What editors and notes put in front: a byte order mark, the fence of a code block.
+            text = text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }
+            if text.hasPrefix("```") {
+                text = text.drop { !$0.isNewline }.drop(while: \.isWhitespace)
+                while let last = text.last, last == "`" || last.isWhitespace { text.removeLast() }
             }
-            if let value = try? JSONScanner.scan(text: text) { return isIn(value) }
-            let folded = SealedNames.folded(text)
-            return names.contains { folded.firstRange(of: $0) != nil }
+            guard let first = text.first, "{[\"".contains(first) else { return false }
+            if let value = try? JSONScanner.scan(text: String(text)) { return isIn(value) }
+            return first != "\"" && hasName(in: text.utf8)
+        }
+
+        /// Whether a name stands before a colon, in quotes or not.
+        private func hasName(in text: Substring.UTF8View) -> Bool {
+            var name: [UInt8] = []
+            for byte in text {
+                switch byte {
+                case UInt8(ascii: ":"):
+                    if names.contains(name) { return true }
+                    name = []
+                case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: ","), UInt8(ascii: ";"),
+                    UInt8(ascii: "\n"):
+                    name = []
+                default:
+                    if let letter = SealedNames.folded(byte) { name.append(letter) }
+                }
+            }
+            return false
         }
 
         private func isSealedSource(_ value: JSONValue, _ name: [UInt8]) -> Bool {

@@ -51,6 +51,8 @@ public struct SealingPolicy: Sendable {
             throw RecordProblem(
                 path: "sealed", reason: "is made when a record is written; give the fields themselves")
         }
+        // As its body will be: a level of confidence brings a value with it.
+        let draft = draft.completed
         let type = draft.schema.type
         let open = wishes.inClear
         let byDefault = fieldsByDefault(of: draft).filter { field in !open.contains { covers($0, field) } }

@@ -124,6 +124,13 @@ public struct RecordDraft: Sendable {
         return RecordDraft.isOrdered(root, schema.shape) ? root : RecordDraft.order(root, schema.shape)
     }
 
+    /// The draft with all that its body will have: what policy is to decide on.
+    public var completed: RecordDraft {
+        var draft = self
+        draft.root = ordered
+        return draft
+    }
+
     /// What is wrong with the draft before anything is sealed.
     public func problems() -> [RecordProblem] {
         var validator = RecordValidator(.draft)

@@ -84,7 +84,11 @@ public final class RecordSchema: Sendable {
     public static func isPublicSource(_ value: JSONValue) -> Bool {
         guard let text = value.string else { return false }
         let hasScheme = text.hasPrefix("https://") || text.hasPrefix("http://")
-        // A name and password before the host are not for everybody.
-        return hasScheme && !text.utf8.contains(UInt8(ascii: "@")) && !text.utf8.contains(UInt8(ascii: " "))
+        // A name and password before the host are not for everybody, nor is what somebody wrote behind the address.
+        return hasScheme
+            && text.unicodeScalars.allSatisfy { scalar in
+                scalar != "@" && !scalar.properties.isWhitespace && scalar.properties.generalCategory != .control
+                    && scalar.properties.generalCategory != .format
+            }
     }
 }

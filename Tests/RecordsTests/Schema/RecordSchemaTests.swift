@@ -55,7 +55,11 @@ struct RecordSchemaTests {
         for source in ["https://example.org/a", "http://example.org"] {
             #expect(try names(source) == ["method", "victim", "case_number", "note"])
         }
-        for source in ["https://user:secret@example.org", "ftp://example.org", "see https://example.org"] {
+        for source in [
+            "https://user:secret@example.org", "ftp://example.org", "see https://example.org",
+            #"https://example.org\nfile 17"#,
+            #"https://example.org\tfile 17"#, "https://example.org\u{2028}file 17", #"https://example.org\u001f17"#,
+        ] {
             #expect(try names(source).contains("source"))
         }
     }
