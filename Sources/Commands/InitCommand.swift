@@ -72,7 +72,7 @@ struct InitCommand: ParsableCommand {
             }
             return nil
         }
-        if let descriptor = global.passphraseFd { return try Passphrase.read(descriptor: descriptor) }
+        if let descriptor = global.passphraseFd { return try PassphraseDescriptor.read(descriptor) }
         return try Passphrase.credential() ?? NewPassphrase.ask()
     }
 

@@ -29,6 +29,8 @@ struct RunCommand: AsyncParsableCommand {
         logger.logLevel = verbose ? .debug : .notice
         let node = try global.open(logger: logger)
         let runner = try NodeRunner(node: node, logger: logger, transport: WitnessClient())
+        // Plain keys have needed none, and nobody gives one later.
+        global.dropPassphrase()
         let isJSON = global.json
         let readers = try await TileServer.listen(for: runner, at: node.configuration.tiles, logger: logger)
         let address = runner.witness.address()

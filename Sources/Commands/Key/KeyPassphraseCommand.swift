@@ -28,11 +28,16 @@ struct KeyPassphraseCommand: ParsableCommand {
     @Flag(help: "Keep the private keys as plain files that only this user can read.")
     var noPassphrase = false
 
+    func validate() throws {
+        if let newPassphraseFd { PassphraseDescriptor.keepFromChildren(newPassphraseFd) }
+    }
+
     func run() throws {
         guard !noPassphrase || newPassphraseFd == nil else {
             throw CommandFailure(.usage, "--no-passphrase and --new-passphrase-fd exclude each other")
         }
-        let node = try global.open()
+        // Both may be lines of one descriptor.
+        let node = try global.open(unlocker: global.unlocker(closing: global.passphraseFd != newPassphraseFd))
         let left: Keystore.Leftovers
         let wasPlain = try !node.keystore.isProtected
         if noPassphrase {
@@ -62,7 +67,7 @@ struct KeyPassphraseCommand: ParsableCommand {
     }
 
     private func newPassphrase() throws -> SecretBytes {
-        if let newPassphraseFd { return try Passphrase.read(descriptor: newPassphraseFd) }
+        if let newPassphraseFd { return try PassphraseDescriptor.read(newPassphraseFd) }
         if let typed = try NewPassphrase.ask() { return typed }
         throw CommandFailure(
             .usage, "there is no terminal to ask for the new passphrase; give it with --new-passphrase-fd N")

@@ -1,23 +1,70 @@
 import Cryptography
+import Glibc
 import Home
 import Logging
 import NodeService
+import Synchronization
 
 extension GlobalOptions {
+    /// No child process gets the descriptor of the passphrase.
+    func validate() throws {
+        if let passphraseFd { PassphraseDescriptor.keepFromChildren(passphraseFd) }
+    }
+
     /// The home, whose passphrase is asked for when a private key is needed first.
     func open(logger: Logger = Node.quietLogger, unlocker: KeyUnlocker? = nil) throws -> Node {
         try Node.open(home, logger: logger, unlocker: unlocker ?? self.unlocker)
     }
 
     /// Takes the passphrase from the descriptor, else the credential, else the terminal.
-    var unlocker: KeyUnlocker {
+    var unlocker: KeyUnlocker { unlocker(closing: true) }
+
+    /// The same; the descriptor stays open for what follows on it, unless it is for `closing`.
+    func unlocker(closing: Bool) -> KeyUnlocker {
         KeyUnlocker { [passphraseFd] in
-            if let passphraseFd { return try Passphrase.read(descriptor: passphraseFd) }
+            if let passphraseFd { return try PassphraseDescriptor.read(passphraseFd, closing: closing) }
             if let credential = try Passphrase.credential() { return credential }
             if let typed = try Passphrase.ask("Passphrase of the private keys: ") { return typed }
             throw CommandFailure(
                 .notPermitted, "the private keys are protected by a passphrase; \(KeyUnlocker.ways)")
         }
+    }
+
+    /// Opens the keys with a passphrase that was given as an option, where a command does not need it and can say more
+    /// with it.
+    func usePassphrase(of node: Node) throws {
+        if passphraseFd != nil { try node.keystore.checkPassphrase() }
+    }
+
+    /// Closes the descriptor of a passphrase that nobody has needed.
+    func dropPassphrase() {
+        if let passphraseFd { PassphraseDescriptor.close(passphraseFd) }
+    }
+}
+
+/// Descriptors that passphrases come from. Each gives one and is closed: nothing else in this process, and no child of it,
+/// should find it open.
+enum PassphraseDescriptor {
+    /// Those that are closed, and whose numbers may be other files' by now.
+    private static let closed = Mutex<Set<Int32>>([])
+
+    static func read(_ descriptor: Int32, closing: Bool = true) throws -> SecretBytes {
+        guard !closed.withLock({ $0.contains(descriptor) }) else {
+            throw CommandFailure(.notPermitted, "descriptor \(descriptor) is closed: it gives one passphrase, once")
+        }
+        defer { if closing { close(descriptor) } }
+        return try Passphrase.read(descriptor: descriptor)
+    }
+
+    /// Standard input and output stay: what follows the passphrase there is a command's input, and no other file should
+    /// ever get their numbers.
+    static func close(_ descriptor: Int32) {
+        guard descriptor > STDERR_FILENO, closed.withLock({ $0.insert(descriptor).inserted }) else { return }
+        Glibc.close(descriptor)
+    }
+
+    static func keepFromChildren(_ descriptor: Int32) {
+        if descriptor > STDERR_FILENO { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
 }
 
