@@ -24,6 +24,7 @@ struct StatusCommand: ParsableCommand {
 
     func run() throws {
         let node = try global.open()
+        try global.usePassphrase(of: node)
         let logs = try node.store.logs()
         let now = Clock.now()
         let forks = try node.forks(of: logs)

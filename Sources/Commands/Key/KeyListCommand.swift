@@ -8,15 +8,23 @@ struct KeyListCommand: ParsableCommand {
         commandName: "list",
         abstract: "List the keys of this node; nothing secret is shown.",
         discussion: """
+            Says on standard error, too, where some key files are under the passphrase and others are not. With the \
+            passphrase, or beside a running node, it is seen which files that does not open.
+
             EXAMPLES
               entente key list
               entente key list --json
+              entente key list --passphrase-fd 3 3< passphrase.txt
             """)
 
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        let keys = try global.open().listKeys()
+        let node = try global.open()
+        try global.usePassphrase(of: node)
+        let keys = try node.listKeys()
+        let alarms = try node.protectionAlarms()
+        defer { for alarm in alarms { Output.note("ALARM  \(printable(alarm))") } }
         guard !global.json else {
             for key in keys {
                 Output.json([

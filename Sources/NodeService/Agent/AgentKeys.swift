@@ -21,11 +21,16 @@ struct AgentKeys: PrivateKeys {
     }
 
     /// What the running node says of itself; nothing where none is, or an older release.
-    static func warnings(of home: HomeFolder) -> [String] {
+    static func warnings(of home: HomeFolder) -> [String] { lines(.warnings, of: home) }
+
+    /// What the running node, which has the keys open, says of their files.
+    static func alarms(of home: HomeFolder) -> [String] { lines(.keyAlarms, of: home) }
+
+    private static func lines(_ request: AgentRequest, of home: HomeFolder) -> [String] {
         // Whoever asks has other things to say, too.
         guard
             case .said(let value)? = try? AgentKeys(asking: home).ask(
-                .warnings, limit: AgentAnswer.maximumTextByteCount + 2, seconds: 5)
+                request, limit: AgentAnswer.maximumTextByteCount + 2, seconds: 5)
         else { return [] }
         return value.array?.compactMap(\.string) ?? []
     }

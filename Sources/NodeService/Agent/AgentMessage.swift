@@ -27,6 +27,8 @@ package enum AgentRequest: Sendable, Hashable {
     case replaceKey(KeyReplacement)
     /// What is wrong with the node while it runs and stands in none of its files. Answered by a text.
     case warnings
+    /// What is wrong with the key files, as only who has them open can see. Answered by a text.
+    case keyAlarms
 
     package static let version: UInt8 = 1
     package static let maximumByteCount = 65_536
@@ -50,12 +52,13 @@ package enum AgentRequest: Sendable, Hashable {
         case .synchronise: 9
         case .replaceKey: 10
         case .warnings: 11
+        case .keyAlarms: 12
         }
     }
 
     private var payload: [UInt8] {
         switch self {
-        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey, .warnings: []
+        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey, .warnings, .keyAlarms: []
         case .sign(let checkpoint, let publicKey): publicKey + Array(checkpoint.utf8)
         case .open(let boxes): boxes.flatMap { $0.keyID + $0.box }
         case .makeLogKey(let community, let generation): BigEndian.bytes(generation) + Array(community.utf8)
@@ -104,6 +107,7 @@ package enum AgentRequest: Sendable, Hashable {
             guard let replacement = AgentRequest.text(payload).flatMap({ KeyReplacement(text: $0) }) else { return nil }
             self = .replaceKey(replacement)
         case 11 where payload.isEmpty: self = .warnings
+        case 12 where payload.isEmpty: self = .keyAlarms
         default: return nil
         }
     }

@@ -21,6 +21,9 @@ package struct KeyAgent: Sendable {
         if case .warnings = request {
             return .said(.array(NodeWarnings.now.map { .string($0) }))
         }
+        if case .keyAlarms = request {
+            return .said(.array(((try? keystore.mixture().alarms) ?? []).map { .string($0) }))
+        }
         guard canUseKeys else { return .locked }
         do {
             return try allowed(request, to: peer)
@@ -44,7 +47,7 @@ package struct KeyAgent: Sendable {
     private func allowed(_ request: AgentRequest, to peer: Journal.Reader) throws -> AgentAnswer {
         let keys = OwnKeys(keystore, store)
         switch request {
-        case .ring, .check, .warnings, .synchronise: return .done
+        case .ring, .check, .warnings, .keyAlarms, .synchronise: return .done
         case .sign(let text, let publicKey):
             return .signature(try sign(text, with: Ed25519.PublicKey(publicKey)))
         case .open(let boxes):

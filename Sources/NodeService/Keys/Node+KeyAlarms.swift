@@ -7,7 +7,7 @@ extension Node {
     /// What the operator has to know of keys: rotations that were broken off, keys that contradict each other, and such
     /// as no chain of records leads to.
     public func keyAlarms(_ logs: [StoredLog]) throws -> [String] {
-        var alarms = try sealingKeyBook().conflicts
+        var alarms = try protectionAlarms() + sealingKeyBook().conflicts
         alarms += try sealingKeyAlarms() + tlsKeyAlarms() + mirrorKeyAlarms() + pinBook(withEarlier: true).alarms
         let now = Clock.now()
         for log in logs {
