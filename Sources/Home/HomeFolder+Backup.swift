@@ -139,7 +139,7 @@ extension HomeFolder {
         }
         try FileSystemKind.check(home.path)
         for name in folders { try makeFolder("\(home.path)/\(name)") }
-        try checkKeys(home)
+        try home.checkPrivateFiles()
         try SystemCall.synchronise(folder: home.path)
         return home
     }

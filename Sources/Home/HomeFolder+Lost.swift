@@ -21,7 +21,7 @@ extension HomeFolder {
         }
         try Ownership.check(status, home.path)
         try FileSystemKind.check(home.path)
-        try checkKeys(home)
+        try home.checkPrivateFiles()
         for name in folders { try makeFolder("\(home.path)/\(name)") }
         try SystemCall.synchronise(folder: home.path)
         return home

@@ -114,9 +114,16 @@ public struct HomeFolder: Sendable, Hashable {
 
     /// Opens a finished home.
     ///
-    /// - Throws: `noInput` where there is none, `notPermitted` where owner or permissions of the home, its folders or
-    ///   keys are wrong, with the command that mends them, `configuration` on a network file system.
+    /// - Throws: `noInput` where there is none, `notPermitted` where owner or permissions of the home, its keys or
+    ///   databases are wrong, with the command that mends them, `configuration` on a network file system.
     public static func open(_ path: String) throws -> HomeFolder {
+        let home = try openToAudit(path)
+        try home.checkDatabases()
+        return home
+    }
+
+    /// The same for whoever reads databases that are a copy, and may have any permissions.
+    public static func openToAudit(_ path: String) throws -> HomeFolder {
         let home = HomeFolder(unchecked: normal(try SystemCall.absolute(path)))
         guard let status = try SystemCall.status(home.path) else {
             throw HomeError(
@@ -136,17 +143,8 @@ public struct HomeFolder: Sendable, Hashable {
                     + "peers/ of a lost home are here, run `entente recover`",
                 path: home.path)
         }
-        try checkKeys(home)
+        try home.checkKeys()
         return home
-    }
-
-    static func checkKeys(_ home: HomeFolder) throws {
-        try Ownership.check(folder: home.keysFolder)
-        for name in try SystemCall.names(in: home.keysFolder, limit: 10_000) {
-            let key = "\(home.keysFolder)/\(name)"
-            guard let status = try SystemCall.status(key) else { continue }
-            try Ownership.check(status, key)
-        }
     }
 
     /// Accepts an empty folder of this user, or one in which making a home was interrupted before anything was in it.

@@ -113,6 +113,62 @@ import Testing
         #expect(try place.run("nobody", "status").status == 66)
     }
 
+    @Test func databasesThatOthersMayReadAreRefusedWithTheCommandThatMendsThem() throws {
+        let place = try Place()
+        try place.found("us")
+        try place.submit("us", "one")
+        #expect(try place.run("us", "search", "one").status == 0)
+        for name in ["node", "signed", "index"] {
+            let file = "\(place.path)/us/\(name).sqlite"
+            for mode: mode_t in [0o644, 0o620, 0o601] {
+                chmod(file, mode)
+                for command in [["status"], ["search", "one"], ["verify"]] {
+                    let refused = try Entente.run(["--home", "\(place.path)/us"] + command)
+                    #expect(refused.status == 77, "\(name) \(command)")
+                    #expect(refused.errors.hasSuffix("run: chmod 600 \(file)\n"), "\(refused.errors)")
+                    refused.expectOneLine()
+                }
+                // An auditor takes it as it is.
+                if name != "index" {
+                    #expect(try place.run("nobody", "verify", "\(place.path)/us").status == 0, "\(name)")
+                }
+            }
+            chmod(file, 0o600)
+            try place.must("us", "status")
+        }
+        // All that is open beside a database is named at once: a log of changes is made with the mode that this had then.
+        let running = try place.serve("us")
+        let files = ["node.sqlite", "node.sqlite-wal", "node.sqlite-shm"].map { "\(place.path)/us/\($0)" }
+        for file in files { chmod(file, 0o640) }
+        let refused = try place.run("us", "status")
+        #expect(refused.errors.hasSuffix("run: chmod 600 \(files.joined(separator: " "))\n"), "\(refused.errors)")
+        #expect(running.isRunning)
+        for file in files { chmod(file, 0o600) }
+        try place.must("us", "status")
+        place.stop()
+    }
+
+    @Test func aKeyThatIsASymbolicLinkOrSomebodyElsesIsRefused() throws {
+        let place = try Place()
+        try place.found("us")
+        let (key, elsewhere) = ("\(place.path)/us/keys/doubles.key", "\(place.path)/elsewhere")
+        #expect(rename(key, elsewhere) == 0)
+        #expect(symlink(elsewhere, key) == 0)
+        for command in [["status"], ["key", "list"], ["recover"]] {
+            let refused = try Entente.run(["--home", "\(place.path)/us"] + command)
+            #expect(refused.status == 77, "\(command)")
+            #expect(refused.errors.contains("\(key): is a symbolic link"), "\(refused.errors)")
+            refused.expectOneLine()
+        }
+        #expect(unlink(key) == 0 && rename(elsewhere, key) == 0)
+        try place.must("us", "status")
+        // Only root can give files away.
+        guard geteuid() == 0 else { return }
+        #expect(chown(key, 12_345, getegid()) == 0)
+        let refused = try place.run("us", "status")
+        #expect(refused.status == 77 && refused.errors.contains("chown 0 \(key)"), "\(refused.errors)")
+    }
+
     @Test func cardsAreJudgedBeforeTheyAreBelieved() throws {
         let place = try Place()
         try place.found("us")

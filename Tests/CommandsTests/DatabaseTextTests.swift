@@ -45,6 +45,8 @@ import Testing
             case .foreign:
                 unlink(file)
                 try DatabaseFile(file).execute("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+                // As with every other fault the permissions are right.
+                chmod(file, 0o600)
             case .folder:
                 unlink(file)
                 mkdir(file, 0o700)

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// What the operator sees of a fork, and what a forked node can still do.
@@ -108,6 +109,7 @@ import Testing
         for (name, data) in zip(files, kept) {
             try? FileManager.default.removeItem(atPath: "\(home)/\(name)")
             try data?.write(to: URL(fileURLWithPath: "\(home)/\(name)"))
+            chmod("\(home)/\(name)", 0o600)
         }
         try? FileManager.default.removeItem(atPath: "\(home)/node.sqlite-shm")
         try? FileManager.default.removeItem(atPath: "\(home)/signed.sqlite-shm")

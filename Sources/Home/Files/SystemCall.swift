@@ -133,6 +133,14 @@ enum SystemCall {
         throw error("cannot be examined", path)
     }
 
+    /// What stands at the path itself, a symbolic link among it; `nil` for nothing.
+    static func linkStatus(_ path: String) throws(HomeError) -> stat? {
+        var status = stat()
+        if lstat(path, &status) == 0 { return status }
+        if errno == ENOENT { return nil }
+        throw error("cannot be examined", path)
+    }
+
     /// The names in a folder, sorted; throws where there are over `limit`.
     static func names(in folder: String, limit: Int) throws(HomeError) -> [String] {
         guard let stream = opendir(folder) else { throw error("cannot be listed", folder) }

@@ -72,7 +72,7 @@ public struct AuditSource: Sendable {
         var known = KnownKeys()
         for card in (try? PeerDirectory(home).all())?.cards ?? [] { known.add(card) }
         // The keys of the node itself, where this is a home of the user's own.
-        if let node, let own = try? HomeFolder.open(home.path) { known.addOwn(of: own, node) }
+        if let node, let own = try? HomeFolder.openToAudit(home.path) { known.addOwn(of: own, node) }
         known.add(keys)
         mirrorKeys = known.mirrorKeys(ledBy: store)
         logKeys = known.logKeys
