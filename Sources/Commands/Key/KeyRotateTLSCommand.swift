@@ -46,7 +46,8 @@ extension TLSKeyRotation {
             case .switched: Output.line("the TLS key \(pin.hex) is in use; the one before is retired")
             }
         }
-        noteWaiting(waiting)
+        // Of what no log tells more is said by whoever has called this.
+        if !published.isEmpty { noteWaiting(waiting) }
         switch step {
         case .announced:
             Output.note(

@@ -46,10 +46,17 @@ struct KeyStolenCommand: ParsableCommand {
                 "next: tell the partners. What the thief signs with the old key and dates before now cannot be told from "
                     + "what this node has signed")
         case .tls:
-            try node.replaceStolenTLSKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
+            let rotation = try node.replaceStolenTLSKey(author: Clock.user, time: Clock.timestamp)
+            rotation.show(json: global.json)
             Output.note(
-                "next: tell every partner by phone. Whoever is not connected now needs the new card (`entente identity`); "
-                    + "until then it believes whoever has the old key")
+                rotation.published.isEmpty
+                    ? "next: give every partner the new card (`entente identity` here, `entente peer add --replace` there), "
+                        + "connected or not: no own log takes entries now, so none tells them of the new key. Until then "
+                        + "they believe whoever has the old key, and not this node, `entente recover` included. Once a log "
+                        + "takes entries again, run `entente key rotate tls`, which says there what has become of the old "
+                        + "key"
+                    : "next: tell every partner by phone. Whoever is not connected now needs the new card (`entente "
+                        + "identity`); until then it believes whoever has the old key")
         }
     }
 

@@ -92,4 +92,33 @@ extension HomeFolder {
     public func promoteNextCertificate() throws {
         try KeyFile.promote(nextCertificateFile, over: certificateFile)
     }
+
+    private var replacedPinsFile: String { "\(certificatesFolder)/tls.replaced" }
+
+    /// Pins of TLS keys of this node that were replaced while no log could tell of it, one a line in hex, in the order in
+    /// which they were.
+    public func replacedTLSPins() throws -> [SHA256Digest] {
+        guard try SystemCall.status(replacedPinsFile) != nil else { return [] }
+        let bytes = try OpenFile(replacedPinsFile, O_RDONLY | O_NONBLOCK).readAll(limit: 65_536)
+        return try String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { line in
+            guard let pin = SHA256Digest(hex: String(line)) else {
+                throw HomeError(
+                    .configuration, "is no list of pins; remove it, and give partners the new card",
+                    path: replacedPinsFile)
+            }
+            return pin
+        }
+    }
+
+    /// Replaces the list; without pins there is no such file.
+    public func setReplacedTLSPins(_ pins: [SHA256Digest]) throws {
+        guard pins.isEmpty else {
+            return try AtomicFile.write(
+                Array((pins.map(\.hex).joined(separator: "\n") + "\n").utf8), to: replacedPinsFile)
+        }
+        guard unlink(replacedPinsFile) == 0 || errno == ENOENT else {
+            throw SystemCall.error("cannot be removed", replacedPinsFile)
+        }
+        try SystemCall.synchronise(folder: certificatesFolder)
+    }
 }

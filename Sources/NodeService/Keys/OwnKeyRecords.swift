@@ -6,11 +6,13 @@ public import Records
 // What this node's logs say of its own keys. Every own log says the same, in the same order: what stands in one and not
 // in another, after a crash, in a log that was being recovered or in one that begins later, is said there again.
 extension Node {
-    /// The logs that this node writes now, but for those that are frozen. In no community it has none.
+    /// The logs that this node writes now. In no community it has none.
     struct OwnLogs {
         /// Take entries.
         let open: [StoredLog]
         let recovering: [StoredLog]
+        /// Never take entries again; a successor does.
+        let frozen: [StoredLog]
         /// Have a key and are not in the database.
         let absent: [String]
 
@@ -24,6 +26,7 @@ extension Node {
         let writable = logs.filter { $0.frozen == nil }
         return OwnLogs(
             open: writable.filter { $0.recovering == nil }, recovering: writable.filter { $0.recovering != nil },
+            frozen: logs.filter { $0.frozen != nil },
             absent: current.filter { origin in !logs.contains { $0.origin == origin } })
     }
 
@@ -37,9 +40,27 @@ extension Node {
             if let log = logs.recovering.first, let signed = log.recovering {
                 throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
             }
+            if let log = logs.frozen.first, logs.open.isEmpty {
+                throw HomeError(
+                    .notPermitted,
+                    "\(log.origin) is frozen and takes no entries, so no log tells partners of that; run `entente community "
+                        + "successor \(log.community)` first")
+            }
         }
         for log in logs.open { try store.checkSigned(log.id) }
         return logs
+    }
+
+    /// Whether no own log tells partners of a key now: none is here and takes entries, or one is not what was signed.
+    func isWithoutLogToTell() throws -> Bool {
+        do {
+            try ownLogsToTell()
+            return false
+        } catch let error as HomeError where error.category == .notPermitted {
+            return true
+        } catch StoreError.recovering, StoreError.rolledBack, StoreError.contradictsSigned {
+            return true
+        }
     }
 
     /// Of these nodes those of which no cosignature says that they hold a record of a key that is meant: in one own log.

@@ -77,6 +77,7 @@ extension Node {
 
     private func rotateOwnTLSKey(finish: Bool, author: String, time: Timestamp) throws -> TLSKeyRotation {
         try keystore.whileRotating {
+            try ownLogsToTell()
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
             try requireSelfSigned()
@@ -105,39 +106,6 @@ extension Node {
         }
     }
 
-    /// After a theft: a new key, used at once; the one before, and one that was announced, are retired in the same step.
-    public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
-        try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
-    }
-
-    private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
-        try keystore.whileRotating {
-            if try keystore.hasNextTLSKey { try makeNextIdentity() }
-            if let ended = try completeSwitch(author: author, time: time) { return ended }
-            try requireSelfSigned()
-            var state = try tlsKeyState()
-            if !state.retired.contains(state.current) || !state.isNextPublished {
-                // What was announced lay beside what was stolen.
-                let announced = state.isNextPublished ? state.next : nil
-                try home.removeNextCertificate()
-                try storeNewTLSKey()
-                try makeNextIdentity()
-                state = try tlsKeyState()
-                guard let next = state.next else { throw unreadableNext }
-                try publish(
-                    [Node.tlsRecord(.publishes, next, time: time)]
-                        + [state.current, announced].compactMap { $0 }.map {
-                            Node.tlsRecord(.retires, $0, time: time)
-                        }, .tls, author: author, time: time)
-            } else {
-                try publish([], .tls, author: author, time: time)
-            }
-            guard let next = state.next else { throw unreadableNext }
-            let missing = try partnersWithout(next)
-            return try switchTLSKey(to: next, from: state.current, missing: missing, author: author, time: time)
-        }
-    }
-
     /// The key that partners do not all know yet; `nil` where no rotation is under way.
     public func announcedTLSKey() throws -> AnnouncedTLSKey? {
         let state = try tlsKeyState()
@@ -149,6 +117,8 @@ extension Node {
     func tlsKeyAlarms() throws -> [String] {
         // Without a certificate another alarm says more.
         guard let state = try? tlsKeyState() else { return [] }
+        let replaced = try replacedKeyAlarms()
+        guard replaced.isEmpty else { return replaced }
         let isBegun = state.hasNextKey && !state.isNextPublished
         guard
             try isBegun || state.isMisplaced || !state.leftOver.isEmpty || state.retired.contains(state.current)
@@ -159,10 +129,11 @@ extension Node {
 
     // MARK: Steps
 
-    /// Ends a switch that was broken off behind its first step.
-    private func completeSwitch(author: String, time: Timestamp) throws -> TLSKeyRotation? {
+    /// Ends a switch that was broken off behind its first step, or that no log could tell of.
+    func completeSwitch(author: String, time: Timestamp) throws -> TLSKeyRotation? {
         let state = try tlsKeyState()
         if state.isMisplaced { try home.promoteNextCertificate() }
+        if let told = try tellOfReplacedKeys(author: author, time: time) { return told }
         guard let previous = state.leftOver.first else {
             return state.isMisplaced ? try rotation(.switched, state.current, previous: state.current) : nil
         }
@@ -170,17 +141,21 @@ extension Node {
         return try rotation(.switched, state.current, previous: previous)
     }
 
-    private func switchTLSKey(
+    func switchTLSKey(
         to next: SHA256Digest, from current: SHA256Digest, missing: [String], author: String, time: Timestamp
     ) throws -> TLSKeyRotation {
         // Nobody should be shown a certificate without its key.
         guard let key = try keystore.nextTLSKey(), let certificate = try home.nextCertificate(),
             (try? key.withUnsafeBytes { try TLSIdentity(certificatePEM: certificate, privateKeyPEM: $0) }) != nil
         else { throw unreadableNext }
-        try keystore.promoteNextTLSKey()
-        try home.promoteNextCertificate()
+        try promoteNextIdentity()
         try retire([current], author: author, time: time)
         return try rotation(.switched, next, previous: current, missing: missing)
+    }
+
+    func promoteNextIdentity() throws {
+        try keystore.promoteNextTLSKey()
+        try home.promoteNextCertificate()
     }
 
     private func retire(_ pins: [SHA256Digest], author: String, time: Timestamp) throws {
@@ -188,7 +163,7 @@ extension Node {
         NodeBell.ring(home)
     }
 
-    private func rotation(
+    func rotation(
         _ step: TLSKeyRotation.Step, _ pin: SHA256Digest, previous: SHA256Digest, missing: [String] = []
     ) throws -> TLSKeyRotation {
         let logs = try ownLogs()
@@ -197,7 +172,7 @@ extension Node {
             waiting: logs.waiting)
     }
 
-    private static func tlsRecord(_ action: KeyRecord.Action, _ pin: SHA256Digest, time: Timestamp) -> KeyRecord {
+    static func tlsRecord(_ action: KeyRecord.Action, _ pin: SHA256Digest, time: Timestamp) -> KeyRecord {
         guard action == .retires else {
             return KeyRecord(
                 role: .tls, action: action, keyID: pin, publicKey: Base64.encode(pin.bytes), validFrom: time)
@@ -206,13 +181,13 @@ extension Node {
     }
 
     /// Partners that have not confirmed that they hold the record of this key.
-    private func partnersWithout(_ pin: SHA256Digest) throws -> [String] {
+    func partnersWithout(_ pin: SHA256Digest) throws -> [String] {
         let partners = cards.map(\.node).filter { !configuration.communities(admitting: $0).isEmpty }
         return try nodes(partners, without: .tls) { $0.keyID == pin }
     }
 
     /// Where an authority vouches for the certificate, partners go by its name.
-    private func requireSelfSigned() throws {
+    func requireSelfSigned() throws {
         guard try !certificate().isSelfSigned else { return }
         throw HomeError(
             .notPermitted,
@@ -220,11 +195,11 @@ extension Node {
                 + "certificate, put that here and its key into keys/tls.key", path: home.certificateFile)
     }
 
-    private var unreadableNext: HomeError {
+    var unreadableNext: HomeError {
         HomeError(.configuration, "the next TLS key or its certificate cannot be read", path: home.keysFolder)
     }
 
-    private func storeNewTLSKey() throws {
+    func storeNewTLSKey() throws {
         let now = Int64(Glibc.time(nil))
         var made = try TLSIdentity.selfSigned(dns: name, validFrom: now - 86_400, validUntil: now + 86_400)
         // Its certificate is made from the file, as after a crash.
@@ -232,7 +207,7 @@ extension Node {
     }
 
     /// The next key and its certificate, as far as they are not there. Valid like the first ones of a home.
-    private func makeNextIdentity() throws {
+    func makeNextIdentity() throws {
         if try !keystore.hasNextTLSKey { try storeNewTLSKey() }
         guard try home.nextCertificate() == nil, let key = try keystore.nextTLSKey() else { return }
         let now = Int64(Glibc.time(nil))

@@ -1,0 +1,108 @@
+import Cryptography
+import Home
+import LogStore
+public import Records
+
+extension Node {
+    /// After a theft: a new key, used at once; the one before, and one that was announced, are retired in the same step.
+    public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
+        try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
+    }
+
+    private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
+        try keystore.whileRotating {
+            if try isWithoutLogToTell() { return try replaceUntold() }
+            if try keystore.hasNextTLSKey { try makeNextIdentity() }
+            if let ended = try completeSwitch(author: author, time: time) { return ended }
+            try requireSelfSigned()
+            var state = try tlsKeyState()
+            if !state.retired.contains(state.current) || !state.isNextPublished {
+                // What was announced lay beside what was stolen.
+                let announced = state.isNextPublished ? state.next : nil
+                try home.removeNextCertificate()
+                try storeNewTLSKey()
+                try makeNextIdentity()
+                state = try tlsKeyState()
+                guard let next = state.next else { throw unreadableNext }
+                try publish(
+                    [Node.tlsRecord(.publishes, next, time: time)]
+                        + [state.current, announced].compactMap { $0 }.map {
+                            Node.tlsRecord(.retires, $0, time: time)
+                        }, .tls, author: author, time: time)
+            } else {
+                try publish([], .tls, author: author, time: time)
+            }
+            guard let next = state.next else { throw unreadableNext }
+            let missing = try partnersWithout(next)
+            let done = try switchTLSKey(
+                to: next, from: state.current, missing: missing, author: author, time: time)
+            _ = try tellOfReplacedKeys(author: author, time: time)
+            return done
+        }
+    }
+
+    // MARK: Without a log
+
+    /// The same while no own log takes entries: a thief should not have the key for as long as a recovery takes. The pins
+    /// that are to be retired are kept in `certs/` until a log says so.
+    private func replaceUntold() throws -> TLSKeyRotation {
+        let state = try tlsKeyState()
+        try requireSelfSigned()
+        var replaced = try home.replacedTLSPins()
+        if state.isMisplaced {
+            try home.promoteNextCertificate()
+            // Broken off at the very end.
+            if let previous = replaced.last, !replaced.contains(state.current) {
+                return try untold(state.current, previous: previous)
+            }
+        }
+        // A next key that is not among them was made here, before this was broken off.
+        if state.next.map({ replaced.contains($0) }) ?? true || !replaced.contains(state.current) {
+            // What was announced lay beside what was stolen.
+            for pin in [state.next, state.current].compactMap({ $0 }) where !replaced.contains(pin) {
+                replaced.append(pin)
+            }
+            try home.setReplacedTLSPins(replaced)
+            try home.removeNextCertificate()
+            try storeNewTLSKey()
+        }
+        try makeNextIdentity()
+        guard let next = try nextIdentityPin() else { throw unreadableNext }
+        try promoteNextIdentity()
+        NodeBell.ring(home)
+        return try untold(next, previous: state.current)
+    }
+
+    private func untold(_ pin: SHA256Digest, previous: SHA256Digest) throws -> TLSKeyRotation {
+        let logs = try ownLogs()
+        return TLSKeyRotation(
+            step: .switched, pin: pin, previous: previous, missing: try partnersWithout(pin), published: [],
+            waiting: logs.open.map(\.origin) + logs.waiting)
+    }
+
+    /// Has the own logs say what none could when the key was replaced; `nil` where there is nothing to say.
+    func tellOfReplacedKeys(author: String, time: Timestamp) throws -> TLSKeyRotation? {
+        let current = try identityPin()
+        let replaced = try home.replacedTLSPins()
+        guard let previous = replaced.last, !replaced.contains(current) else { return nil }
+        try publish(
+            [Node.tlsRecord(.publishes, current, time: time)]
+                + replaced.map { Node.tlsRecord(.retires, $0, time: time) },
+            .tls, author: author, time: time)
+        try home.setReplacedTLSPins([])
+        NodeBell.ring(home)
+        return try rotation(.switched, current, previous: previous, missing: partnersWithout(current))
+    }
+
+    func replacedKeyAlarms() throws -> [String] {
+        let replaced = try home.replacedTLSPins()
+        guard !replaced.isEmpty else { return [] }
+        if replaced.contains(try identityPin()) {
+            return ["the replacement of a stolen TLS key was broken off; run `entente key stolen tls` to complete it"]
+        }
+        return [
+            "the TLS key was replaced while no own log took entries: partners need the new card (`entente identity`); once "
+                + "a log takes entries again, `entente key rotate tls` has it tell those who come by it"
+        ]
+    }
+}
