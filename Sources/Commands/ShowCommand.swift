@@ -81,7 +81,12 @@ struct ShowCommand: ParsableCommand {
             case .damaged:
                 Output.line(
                     "    the sealed part is damaged here; see `entente scrub`, and --repair takes a partner's copy")
-            case .keyMissing: Output.line("    sealed to a key that was destroyed, or is not in keys/")
+            case .keyMissing: Output.line("    sealed to a key of this node that is not in keys/")
+            case .keyDestroyed:
+                let epochs = view.destroyedEpochs.map(String.init).joined(separator: ", ")
+                Output.line(
+                    "    sealed to this node's key of epoch \(epochs), and the key was destroyed: nothing opens it here "
+                        + "any more")
             case .erased: Output.line("    the sealed part was erased by its author")
             case .none: break
             }

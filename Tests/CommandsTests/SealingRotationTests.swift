@@ -59,7 +59,7 @@ import Testing
 
     @Test func aKeyIsDestroyedOnlyWhenAskedToAndSaysWhatCannotBeReadAnyMore() throws {
         let place = try Place()
-        try place.federate("us", "kr")
+        try place.federate("us", "kr", "jp")
         let lost = try Self.submit(place, "us", to: "kr", "lost victim")
         try place.must("us", "key", "rotate", "sealing")
         let kept = try Self.submit(place, "us", to: "kr", "kept victim")
@@ -76,7 +76,22 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: "\(place.path)/us/keys/sealing-1.key"))
         #expect(try Self.victim(place, "us", lost) == nil)
         let shown = try place.must("us", "show", lost, "--json").objects.first
-        #expect(shown?["sealed_part"] as? String == "key_missing")
+        #expect(shown?["sealed_part"] as? String == "key_destroyed")
+        #expect(try place.must("us", "show", lost).output.contains("epoch 1, and the key was destroyed"))
+        // Nobody can make it readable for others, and it is said why. The journal has no opening of it.
+        let granted = try place.run("us", "grant", lost, "--to", "jp.example")
+        #expect(granted.status == 66)
+        granted.expectOneLine()
+        #expect(granted.errors.contains("\(lost) is sealed to (epoch 1) was destroyed"), "\(granted.errors)")
+        #expect(try place.must("us", "journal").output.contains("grant") == false)
+        try place.must("us", "grant", kept, "--to", "jp.example")
+        // A key that is only away is not called destroyed.
+        let key = "\(place.path)/us/keys/sealing-2.key"
+        #expect(rename(key, "\(place.path)/away") == 0)
+        let away = try place.must("us", "show", kept, "--json").objects.first
+        #expect(away?["sealed_part"] as? String == "key_missing")
+        #expect(try place.run("us", "grant", kept, "--to", "jp.example").errors.contains("is not in keys/"))
+        #expect(rename("\(place.path)/away", key) == 0)
         #expect(try Self.victim(place, "us", kept) == "kept victim")
         #expect(try Self.sealingKeys(place, "us").map { $0["name"] as? String } == ["2"])
         #expect(try place.must("us", "verify", "--json").objects.first?["ok"] as? Bool == true)

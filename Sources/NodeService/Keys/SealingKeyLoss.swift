@@ -142,7 +142,8 @@ struct OwnSealingKeys {
 
     /// In the order of epochs, whatever has become of them.
     let published: [Key]
-    private let retired: Set<SHA256Digest>
+    /// Those that are destroyed or given up for lost, each with its epoch.
+    let retired: [SHA256Digest: UInt32?]
     /// The newest that any record names; 1 where none does, since the first key is on cards.
     let newestEpoch: UInt32
 
@@ -153,10 +154,12 @@ struct OwnSealingKeys {
         let first = new.compactMap(\.previousKeyID).filter { !named.contains($0) }.map { Key(epoch: 1, keyID: $0) }
         let rest = new.compactMap { record in record.epoch.map { Key(epoch: $0, keyID: record.keyID) } }
         published = Set(first + rest).sorted { $0.epoch < $1.epoch }
-        retired = Set(records.filter { $0.action == .retires }.map(\.keyID))
+        retired = Dictionary(
+            records.filter { $0.action == .retires }.map { ($0.keyID, $0.epoch) },
+            uniquingKeysWith: { first, _ in first })
         newestEpoch = max(1, records.compactMap(\.epoch).max() ?? 1)
     }
 
     /// Those that partners may seal to.
-    var inUse: [Key] { published.filter { !retired.contains($0.keyID) } }
+    var inUse: [Key] { published.filter { !retired.keys.contains($0.keyID) } }
 }

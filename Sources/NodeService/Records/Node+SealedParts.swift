@@ -44,6 +44,7 @@ extension Node {
             throw HomeError(
                 .noInput, "the sealed part of \(sealed.reference) is not here; `entente scrub --repair` asks partners")
         }
+        try requireKey(of: sealed)
         let keys = try sealingKeys()
         let boxed = Set(
             sealed.header.recipients.map { Opening(node: $0.node.text, keyID: $0.keyID.bytes) }
@@ -61,6 +62,24 @@ extension Node {
         try sealed.opener.note(.grant, sealed)
         for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
         return try draft.body()
+    }
+
+    /// Refuses to open to others what nothing opens here.
+    private func requireKey(of sealed: SealedRecord) throws {
+        switch try sealed.lostKeys() {
+        case .destroyed(let epochs):
+            let epoch = epochs.map(String.init).joined(separator: ", ")
+            throw HomeError(
+                .noInput,
+                "this node's key that \(sealed.reference) is sealed to (epoch \(epoch)) was destroyed, so nobody can open it "
+                    + "to more readers; those who can read it still do, and for others it has to be submitted anew")
+        case .missing:
+            throw HomeError(
+                .noInput,
+                "this node's key that \(sealed.reference) is sealed to is not in keys/, and without it nobody can open it to "
+                    + "more readers; put it back from a backup of keys/")
+        case nil: break
+        }
     }
 
     private struct Opening: Hashable {

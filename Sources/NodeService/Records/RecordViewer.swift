@@ -14,14 +14,18 @@ public struct RecordView: Sendable {
         case notHere = "not_here_yet"
         /// Its bytes here are not those that the record names.
         case damaged
-        /// It is sealed to a key of this node that was destroyed, or is not in this keystore.
+        /// It is sealed to a key of this node that is not in this keystore.
         case keyMissing = "key_missing"
+        /// It is sealed to a key of this node that was destroyed, as its own log says.
+        case keyDestroyed = "key_destroyed"
         case erased
     }
 
     public let found: FoundRecord
     public let header: Records.SealedHeader?
     public let sealedPart: SealedPart
+    /// The epochs of the keys that were destroyed, where nothing opens it because of that.
+    public let destroyedEpochs: [UInt32]
     /// Paths and values of the sealed fields that this node opened.
     public let opened: [(path: String, value: JSONValue)]
     public let opinions: [RecordOpinion]
@@ -52,13 +56,20 @@ public struct RecordViewer {
         let record = EntryRecord.read(body).record
         var part = RecordView.SealedPart.none
         var opened: [(path: String, value: JSONValue)] = []
+        var destroyed: [UInt32] = []
         if let record, let header = record.sealed, opening {
             (part, opened) = try open(header, of: record, in: log, at: reference.index)
+            let sealed = SealedRecord(
+                opener: SealedOpener(node: node), log: log, index: reference.index, type: record.type, header: header)
+            if part == .keyMissing, case .destroyed(let epochs) = try sealed.lostKeys() {
+                (part, destroyed) = (.keyDestroyed, epochs)
+            }
         }
         return RecordView(
             found: FoundRecord(
                 log: log.id, origin: log.origin, index: reference.index, state: standing.state, body: body),
-            header: record?.sealed, sealedPart: part, opened: opened, opinions: standing.opinions,
+            header: record?.sealed, sealedPart: part, destroyedEpochs: destroyed, opened: opened,
+            opinions: standing.opinions,
             delivery: try Delivery(node: node).record(
                 of: log, at: reference.index, blob: record?.sealed?.sha256))
     }

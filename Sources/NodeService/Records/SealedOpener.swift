@@ -42,6 +42,9 @@ struct SealedOpener: Sendable {
         }
     }
 
+    /// The epochs of this node's sealing keys that its own logs call retired.
+    func destroyedKeys() throws -> [SHA256Digest: UInt32?] { try owner.ownSealingKeys().retired }
+
     /// Asked for when the first box is there to open, so that nobody is asked for a passphrase for what is not sealed to
     /// this node.
     var keys: BoxOpener {

@@ -85,6 +85,23 @@ struct SealedRecord {
         }
     }
 
+    /// This node's keys that the record itself or a grant names.
+    private func ownKeyIDs() throws -> Set<SHA256Digest> {
+        let first = header.recipients.filter { $0.node.text == opener.node }.map(\.keyID)
+        let granted = try grants().flatMap(\.recipients).filter { $0.node == opener.node }
+        return Set(first + granted.compactMap { SHA256Digest($0.keyID) })
+    }
+
+    /// What has become of this node's keys, where none of those that the record names is here.
+    func lostKeys() throws -> LostKeys? {
+        let ids = try ownKeyIDs()
+        let here = Set(try opener.keyIDs.compactMap { SHA256Digest($0) })
+        guard !ids.isEmpty, ids.isDisjoint(with: here) else { return nil }
+        let destroyed = try opener.destroyedKeys()
+        return ids.allSatisfy { destroyed.keys.contains($0) }
+            ? .destroyed(epochs: Set(ids.compactMap { destroyed[$0] ?? nil }).sorted()) : .missing
+    }
+
     /// Boxes the record's data key to further nodes.
     func grant(to recipients: [SealingRecipient], _ blob: [UInt8]) throws -> Grant {
         try Grant.make(
@@ -105,6 +122,13 @@ struct SealedRecord {
         guard let body = try opener.store.body(of: log.id, at: index) else { throw StoreError.unknownLog(reference) }
         return MerkleHasher().leaf(body)
     }
+}
+
+/// Why nothing here opens a record that is sealed to this node.
+enum LostKeys {
+    /// The own logs say that they are retired.
+    case destroyed(epochs: [UInt32])
+    case missing
 }
 
 extension Grant {
