@@ -148,4 +148,56 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: "\(certs)/tls.replaced"))
         #expect(try !place.alarms("us").contains { $0.contains("TLS key") })
     }
+
+    private static func size(_ place: Place, _ node: String) throws -> Int? {
+        try place.size(of: "us.example/krus", at: node)
+    }
+
+    /// Another mirror key ends every connection, and partners are just coming back when the TLS key is replaced.
+    @Test func whoIsJustComingBackSeesTheNewKeyAndWhoIsAwayIsNamed() throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        try place.serve("us")
+        try place.serve("kr")
+        #expect(try Entente.waits { try Self.size(place, "kr") == Self.size(place, "us") })
+        for round in 0..<3 {
+            // The running node has noted that they have met.
+            #expect(
+                try Entente.waits {
+                    let peers = try place.must("us", "status", "--json").objects.first?["peers"] as? [[String: Any]]
+                    return peers?.first { $0["node"] as? String == "kr.example" }?["last_heard"] is String
+                })
+            try place.must("us", "key", "stolen", "mirror")
+            let stolen = try place.must("us", "key", "stolen", "tls", "--json")
+            #expect(stolen.objects.first?["missing"] as? [String] == ["jp.example"], "round \(round)")
+            #expect(stolen.errors.contains("give jp.example the new card"), "\(stolen.errors)")
+            #expect(try Entente.waits { try place.run("us", "sync", "kr.example").status == 0 })
+        }
+        #expect(try Entente.waits { try Self.size(place, "kr") == Self.size(place, "us") })
+        for node in ["us", "kr"] { #expect(try place.alarms(node) == []) }
+        place.stop()
+    }
+
+    @Test func killedAtAnyMomentAReplacementIsCompletedOrBegunAnew() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        var delay: UInt32 = 2_000
+        var killed = 0
+        for _ in 0..<10 {
+            let (process, _, _) = try Entente.start(["--home", "\(place.path)/us", "key", "stolen", "tls"])
+            usleep(delay)
+            delay += 4_000
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            if process.terminationReason == .uncaughtSignal { killed += 1 }
+            try place.must("us", "key", "stolen", "tls")
+            #expect(try place.alarms("us") == [])
+            let states = try place.must("us", "key", "list", "--json").objects
+                .filter { $0["role"] as? String == "tls" }.map { $0["state"] as? String }
+            #expect(states == ["current"])
+        }
+        #expect(killed > 0)
+        try place.expectSound("us")
+        place.stop()
+    }
 }

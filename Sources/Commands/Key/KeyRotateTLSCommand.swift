@@ -30,7 +30,8 @@ struct KeyRotateTLSCommand: ParsableCommand {
 }
 
 extension TLSKeyRotation {
-    func show(json: Bool) {
+    /// - Parameter isTheft: who has called this says what is left to do.
+    func show(json: Bool, isTheft: Bool = false) {
         let names = missing.joined(separator: ", ")
         if json {
             Output.json([
@@ -46,14 +47,13 @@ extension TLSKeyRotation {
             case .switched: Output.line("the TLS key \(pin.hex) is in use; the one before is retired")
             }
         }
-        // Of what no log tells more is said by whoever has called this.
         if !published.isEmpty { noteWaiting(waiting) }
         switch step {
         case .announced:
             Output.note(
                 "not confirmed yet by \(names); it is used when all have, or with `entente key rotate tls --finish`")
         case .switched:
-            if !missing.isEmpty {
+            if !missing.isEmpty, !isTheft {
                 Output.note(
                     "not confirmed by \(names): give them the new card (`entente identity`) if they cannot connect")
             }

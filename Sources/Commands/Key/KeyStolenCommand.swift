@@ -10,7 +10,8 @@ struct KeyStolenCommand: ParsableCommand {
         discussion: """
             sealing: a new epoch. log: the log is given up for a successor with a key of its own, since whoever has the \
             key can write in it. mirror: a new key, and the old one signs nothing \
-            more. tls: a new key, used at once; the old one is retired in the same step. None of that is \
+            more. tls: a new key; a running node brings it to the partners that were heard in the last two minutes, then, \
+            after ten seconds at most, it is used and the old one retired. None of that is \
             taken back. docs/keys.md says what else is to be done, and by whom.
 
             EXAMPLES
@@ -47,17 +48,29 @@ struct KeyStolenCommand: ParsableCommand {
                     + "what this node has signed")
         case .tls:
             let rotation = try node.replaceStolenTLSKey(author: Clock.user, time: Clock.timestamp)
-            rotation.show(json: global.json)
-            Output.note(
-                rotation.published.isEmpty
-                    ? "next: give every partner the new card (`entente identity` here, `entente peer add --replace` there), "
-                        + "connected or not: no own log takes entries now, so none tells them of the new key. Until then "
-                        + "they believe whoever has the old key, and not this node, `entente recover` included. Once a log "
-                        + "takes entries again, run `entente key rotate tls`, which says there what has become of the old "
-                        + "key"
-                    : "next: tell every partner by phone. Whoever is not connected now needs the new card (`entente "
-                        + "identity`); until then it believes whoever has the old key")
+            rotation.show(json: global.json, isTheft: true)
+            Output.note(KeyStolenCommand.rest(of: rotation))
         }
+    }
+
+    /// What is left to do after a new TLS key.
+    private static func rest(of rotation: TLSKeyRotation) -> String {
+        guard !rotation.published.isEmpty else {
+            return
+                "next: give every partner the new card (`entente identity` here, `entente peer add --replace` there), "
+                + "connected or not: no own log takes entries now, so none tells them of the new key. Until then they "
+                + "believe whoever has the old key, and not this node, `entente recover` included. Once a log takes "
+                + "entries again, run `entente key rotate tls`, which says there what has become of the old key"
+        }
+        let missing = rotation.missing.joined(separator: ", ")
+        let rest =
+            "tell every partner by phone; those that have confirmed the new key believe the old one until they are connected "
+            + "again"
+        return missing.isEmpty
+            ? "next: \(rest)"
+            : "next: give \(missing) the new card (`entente identity` here, `entente peer add --replace` there), since "
+                + "nothing shows that they know the new key: until then they believe whoever has the old one, and not this "
+                + "node. Then \(rest)"
     }
 
     private func giveUpLog(of node: Node) throws {

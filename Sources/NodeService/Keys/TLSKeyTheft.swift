@@ -1,44 +1,89 @@
 import Cryptography
+import Glibc
 import Home
 import LogStore
 public import Records
 
 extension Node {
-    /// After a theft: a new key, used at once; the one before, and one that was announced, are retired in the same step.
+    /// After a theft: a new key, used as soon as partners that are in touch have seen it, or after some seconds; the one
+    /// before, and one that was announced, are retired. Broken off at any point and called again, it goes on, or makes
+    /// another new key.
     public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
     }
 
     private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
-        try keystore.whileRotating {
+        var pins: (next: SHA256Digest, previous: SHA256Digest)?
+        let ended: TLSKeyRotation? = try keystore.whileRotating {
             if try isWithoutLogToTell() { return try replaceUntold() }
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
             try requireSelfSigned()
-            var state = try tlsKeyState()
-            if !state.retired.contains(state.current) || !state.isNextPublished {
-                // What was announced lay beside what was stolen.
-                let announced = state.isNextPublished ? state.next : nil
-                try home.removeNextCertificate()
-                try storeNewTLSKey()
-                try makeNextIdentity()
-                state = try tlsKeyState()
-                guard let next = state.next else { throw unreadableNext }
-                try publish(
-                    [Node.tlsRecord(.publishes, next, time: time)]
-                        + [state.current, announced].compactMap { $0 }.map {
-                            Node.tlsRecord(.retires, $0, time: time)
-                        }, .tls, author: author, time: time)
-            } else {
-                try publish([], .tls, author: author, time: time)
+            pins = try publishReplacement(author: author, time: time)
+            return nil
+        }
+        if let ended { return ended }
+        guard let (next, previous) = pins else { throw unreadableNext }
+        // The running node brings partners the record meanwhile, and may use the key when all have it.
+        try waitForPartners(toSee: next)
+        return try keystore.whileRotating {
+            let state = try tlsKeyState()
+            if state.current == next {
+                _ = try completeSwitch(author: author, time: time)
+                return try rotation(.switched, next, previous: previous, missing: partnersWithout(next))
             }
-            guard let next = state.next else { throw unreadableNext }
+            guard state.next == next, state.current == previous else {
+                throw HomeError(.busy, "another command has replaced the TLS key meanwhile; see `entente key list`")
+            }
             let missing = try partnersWithout(next)
-            let done = try switchTLSKey(
-                to: next, from: state.current, missing: missing, author: author, time: time)
+            // First of all: a crash should not leave a stolen key good.
+            try publish([Node.tlsRecord(.retires, previous, time: time)], .tls, author: author, time: time)
+            let done = try switchTLSKey(to: next, from: previous, missing: missing, author: author, time: time)
             _ = try tellOfReplacedKeys(author: author, time: time)
             return done
         }
+    }
+
+    /// Makes the new key and says so in the own logs. The one before is not retired yet: who does not know the new one
+    /// would believe neither.
+    private func publishReplacement(
+        author: String, time: Timestamp
+    ) throws -> (next: SHA256Digest, previous: SHA256Digest) {
+        var state = try tlsKeyState()
+        if !state.retired.contains(state.current) || !state.isNextPublished {
+            // What was announced lay beside what was stolen.
+            let announced = state.isNextPublished ? state.next : nil
+            try home.removeNextCertificate()
+            try storeNewTLSKey()
+            try makeNextIdentity()
+            state = try tlsKeyState()
+            guard let next = state.next else { throw unreadableNext }
+            // The key in use may stand on cards alone, and is to be retired whoever ends this.
+            try publish(
+                [state.current, next].filter { !state.published.contains($0) }
+                    .map { Node.tlsRecord(.publishes, $0, time: time) }
+                    + (announced.map { [Node.tlsRecord(.retires, $0, time: time)] } ?? []), .tls, author: author,
+                time: time)
+        } else {
+            try publish([], .tls, author: author, time: time)
+        }
+        guard let next = state.next else { throw unreadableNext }
+        return (next, state.current)
+    }
+
+    /// How long a thief may go on for the sake of those who are just coming back, and who counts as such.
+    private static let theftPatience = 10
+    private static let recentlyHeard: UInt64 = 120
+
+    /// Waits until the partners that were heard lately have confirmed the key, while a node is running that brings it to
+    /// them. One that comes back later knows the old key only, and is told by a new card.
+    private func waitForPartners(toSee pin: SHA256Digest) throws {
+        guard NodeBell.ring(home) else { return }
+        let now = Clock.now()
+        let recent = Set(
+            try store.contacts().filter { ($0.value.lastHeard ?? 0) + Node.recentlyHeard >= now }.map(\.key))
+        let end = ContinuousClock.now + .seconds(Node.theftPatience)
+        while ContinuousClock.now < end, try !recent.isDisjoint(with: partnersWithout(pin)) { usleep(20_000) }
     }
 
     // MARK: Without a log
