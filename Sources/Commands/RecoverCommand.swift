@@ -46,6 +46,7 @@ struct RecoverCommand: AsyncParsableCommand {
         let reports = try await ask(opened)
         let before = try opened.recoveries()
         try opened.settleRecoveries()
+        try opened.restoreDoubles()
         let outcome = RecoveryOutcome(
             before: before, recoveries: try opened.recoveries(), reports: reports, wasRebuilt: wasRebuilt)
         if global.json { Output.json(outcome.members) } else { outcome.show() }

@@ -193,6 +193,27 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: "\(place.path)/us/keys/sealing-1.key"))
     }
 
+    /// An incomplete copy of keys/ looks like a home without a passphrase; a new key must not lie there in plain.
+    @Test(arguments: [
+        "key rotate sealing", "key stolen sealing", "key rotate mirror", "key rotate tls", "key rotate log",
+        "key stolen log --yes",
+    ]) func withoutItsPassphraseFileNoNewKeyIsWritten(command: String) throws {
+        try found("us")
+        let file = "\(place.path)/us/keys/passphrase.lock"
+        let kept = "\(place.path)/kept.lock"
+        try FileManager.default.moveItem(atPath: file, toPath: kept)
+        let before = try FileManager.default.contentsOfDirectory(atPath: "\(place.path)/us/keys").sorted()
+        let refused = try run("us", command)
+        #expect(refused.status != 0 && refused.text.contains("passphrase.lock"), "\(refused)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(place.path)/us/keys").sorted() == before)
+        #expect(try !keyFiles("us").contains("entente-key/1 plain"))
+        // With it back, the same command does what it says, under the passphrase.
+        try FileManager.default.moveItem(atPath: kept, toPath: file)
+        let done = try run("us", command, "old")
+        #expect(done.status == 0, "\(done.text)")
+        #expect(try isEncrypted("us"))
+    }
+
     /// Before it is looked at whether there is anything to do, and before anything is changed.
     @Test func aSuccessorIsOpenedWithThePassphraseOrNotAtAll() throws {
         try found("us")

@@ -34,6 +34,26 @@ import Testing
         try place.checkAllHoldTheSame(after: "fourth")
     }
 
+    @Test func aLostKeyOfDoublesIsMadeAnewAndDoublesAreKnownAgain() throws {
+        let place = try Place()
+        try place.federate("us")
+        let rows = (1...3).map { number in
+            #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f9"#
+                + #"\#(number)"},"label":"x","victim":"v"}"# + "\n"
+        }
+        let file = try place.file("rows.jsonl", rows.joined())
+        try place.must("us", "import", file)
+        try FileManager.default.removeItem(atPath: "\(place.path)/us/keys/doubles.key")
+        let refused = try place.trySubmit("us")
+        #expect(refused.status == 66 && refused.errors.contains("`entente recover`"), "\(refused.errors)")
+        refused.expectOneLine()
+        try place.must("us", "recover")
+        let again = try place.must("us", "import", file, "--json").objects.first
+        #expect(again?["imported"] as? Int == 0 && again?["duplicates"] as? Int == 3, "\(again ?? [:])")
+        #expect(try place.trySubmit("us").status == 0)
+        try place.expectSound("us")
+    }
+
     @Test func aWholeHomeRestoredIsNoticedByThePartnerThatHoldsMore() throws {
         let place = try Place()
         try place.federate("us", "kr")

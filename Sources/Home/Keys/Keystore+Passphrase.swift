@@ -59,7 +59,7 @@ extension Keystore {
 
     /// Every key file that is protected can be opened, before anything is changed: under another passphrase.lock than
     /// the one beside it, or without one, a key is lost, and no new passphrase brings it back.
-    private func checkProtectedFiles(isUnlocked: Bool) throws {
+    func checkProtectedFiles(isUnlocked: Bool) throws {
         for name in try SystemCall.names(in: home.keysFolder, limit: 10_000)
         where name != KeyProtection.fileName && name.hasSuffix(".key") {
             let path = "\(home.keysFolder)/\(name)"

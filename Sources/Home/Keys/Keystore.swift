@@ -117,8 +117,20 @@ public struct Keystore: Sendable {
         return key
     }
 
+    /// Throws `noInput` where it is gone; ``Node/restoreDoubles()`` makes another.
     public func doublesKey() throws -> SecretBytes {
-        try doublesFile.read(unlock: unlock)
+        do {
+            return try doublesFile.read(unlock: unlock)
+        } catch let error as HomeError where error.category == .noInput {
+            throw HomeError(
+                .noInput,
+                "is gone: put it back from a backup of keys/, or run `entente recover`, which makes another",
+                path: doublesFile.path)
+        }
+    }
+
+    public var hasDoublesKey: Bool {
+        get throws { try SystemCall.status(doublesFile.path) != nil }
     }
 
     /// The random key of the blind index over sealed fields: `index.key`, 32 bytes. It is made where there is none:
@@ -185,7 +197,15 @@ public struct Keystore: Sendable {
         get throws { try unlocker.isOpen || !isProtected }
     }
 
-    func unlock() throws -> SecretBytes { try unlocker.key(of: protection) }
+    func unlock() throws -> SecretBytes {
+        // Before anybody is asked for a passphrase that would open nothing.
+        guard try isProtected else {
+            throw HomeError(
+                .configuration, "is gone, and keys are encrypted under it: put it back from a backup of keys/",
+                path: protection.path)
+        }
+        return try unlocker.key(of: protection)
+    }
 
     /// Writes a new key file as the others are protected.
     func create(_ file: KeyFile, _ secret: SecretBytes) throws {
@@ -199,7 +219,12 @@ public struct Keystore: Sendable {
     private func underProtection(_ body: (SecretBytes?) throws -> Void) throws {
         // This may ask for the passphrase, for which nobody else should have to wait.
         if try isProtected { _ = try unlock() }
-        try KeysLock.hold(home) { try body(isProtected ? unlock() : nil) }
+        try KeysLock.hold(home) {
+            let key = try isProtected ? unlock() : nil
+            // Beside keys whose passphrase.lock is gone a new one would lie there in plain, unasked.
+            if key == nil { try checkProtectedFiles(isUnlocked: false) }
+            try body(key)
+        }
     }
 
     // MARK: Files

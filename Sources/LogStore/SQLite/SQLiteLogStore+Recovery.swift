@@ -188,6 +188,13 @@ extension SQLiteLogStore {
         }
     }
 
+    /// For when the key is gone under which they were made.
+    public func forgetDoubleHashes(of id: SHA256Digest) throws {
+        try database.write { db in
+            try db.execute(sql: "DELETE FROM double_hash WHERE log = ?", arguments: [Self.rowID(db, id)])
+        }
+    }
+
     /// Puts double hashes in where none are known, so that what was recovered is known again when it is imported.
     public func addDoubleHashes(_ hashes: [UInt64: UInt64], of id: SHA256Digest) throws {
         try database.write { db in

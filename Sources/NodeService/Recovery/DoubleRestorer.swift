@@ -5,6 +5,20 @@ import Records
 import Sealing
 import TransparencyLog
 
+extension Node {
+    /// Makes another key for doubles where it is gone, and computes again by what the records of own logs are known as
+    /// doubles. Broken off and called again, it goes on.
+    public func restoreDoubles() throws {
+        let logs = try store.logs().filter { $0.isOwn && $0.frozen == nil && $0.recovering == nil }
+        if try privateKeys is OwnKeys, try !keystore.hasDoublesKey {
+            // Under another key they would say nothing.
+            for log in logs { try store.forgetDoubleHashes(of: log.id) }
+            _ = try keystore.createDoublesKey()
+        }
+        for log in logs { try DoubleRestorer(node: self, log: log).restore() }
+    }
+}
+
 /// Computes again by what the records of a recovered log are known as doubles. What partners sent has no such hashes,
 /// since their key never left this node.
 struct DoubleRestorer {
