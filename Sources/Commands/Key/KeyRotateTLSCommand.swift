@@ -44,7 +44,9 @@ extension TLSKeyRotation {
         } else {
             switch step {
             case .announced: Output.line("announced the TLS key \(pin.hex)")
-            case .switched: Output.line("the TLS key \(pin.hex) is in use; the one before is retired")
+            case .switched:
+                let rest = published.isEmpty ? "no log tells partners of it" : "the one before is retired"
+                Output.line("the TLS key \(pin.hex) is in use; \(rest)")
             }
         }
         if !published.isEmpty { noteWaiting(waiting) }
