@@ -35,10 +35,11 @@ struct CommunityCommand: ParsableCommand {
             try node.home.updateConfiguration {
                 $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
             }
-            try node.createOwnLog(name)
-            try node.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
-            try global.open().publishKeys(
-                in: name, author: Clock.user, time: Clock.timestamp)
+            // Which of its logs it writes there is known from now on.
+            let joined = try node.refreshed()
+            try joined.createOwnLog(name)
+            try joined.publishMembers(of: name, author: Clock.user, time: Clock.timestamp)
+            try joined.publishKeys(in: name, author: Clock.user, time: Clock.timestamp)
             try show(try global.open(), [name], json: global.json)
         }
     }

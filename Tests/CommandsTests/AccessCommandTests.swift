@@ -27,6 +27,28 @@ import Testing
         try place.log(origin, at: node)?["cosigned_by"] as? [String] ?? []
     }
 
+    @Test func whoLeavesACommunityComesBackToItsLog() throws {
+        let place = try Place()
+        try place.found("us")
+        try place.must("us", "community", "add", "asia")
+        let log = ["submit", "attribution", "--community", "asia", "--field", "chain=BTC", "--field"]
+        let record = log + ["address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "--field"]
+        let home = ["--home", "\(place.path)/us"]
+        #expect(try Entente.run(home + record + ["label=first"]).status == 0)
+        let size = try place.size(of: "us.example/asia", at: "us")
+        try place.must("us", "community", "remove", "asia")
+        try place.must("us", "community", "add", "asia")
+        #expect(try Entente.run(home + record + ["label=second"]).status == 0)
+        #expect(try place.size(of: "us.example/asia", at: "us") == size + 1)
+        // After a theft it is the successor that it comes back to.
+        try place.must("us", "key", "stolen", "log", "--community", "asia", "--yes")
+        try place.must("us", "community", "remove", "asia")
+        try place.must("us", "community", "add", "asia")
+        #expect(try Entente.run(home + record + ["label=third"]).status == 0)
+        #expect(try place.size(of: "us.example/asia", at: "us") == size + 1)
+        try place.expectSound("us")
+    }
+
     /// Two nodes that run, connected by the one connection that kr opens.
     private func connected() throws -> Place {
         let place = try Place()

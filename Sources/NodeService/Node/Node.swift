@@ -102,8 +102,12 @@ public final class Node: Sendable {
     /// Throws where what needs a private key could not be done; before anything is changed.
     public func checkKeys() throws { try privateKeys.check() }
 
-    /// Makes the key of a log in a community that this node joins.
+    /// Makes the key of a log in a community that this node joins. Whoever left it comes back to its log, and so does
+    /// whoever was broken off in joining: that key stays.
     public func makeLogKey(community: String) throws {
+        guard (try? keystore.logPublicKey(community: community, generation: generation(of: community))) == nil else {
+            return
+        }
         try privateKeys.makeLogKey(community: community, generation: 1)
     }
 
