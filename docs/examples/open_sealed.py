@@ -292,10 +292,12 @@ def open_in_home(home, reference, descriptor):
         if str(refusal) not in ("not_a_recipient", "key_missing"):
             raise
         failure = refusal
-    # Not for one of its keys at first; perhaps the author has opened it to one of them later.
-    rows = database.execute("SELECT DISTINCT record FROM sealed_grant WHERE log = ? AND entry = ?", (log, index))
-    for (at,) in rows.fetchall():
-        said = json.loads(body_at(database, log, at))
+    # Not for one of its keys at first; perhaps the author has opened it to one of them later, in that log or in a
+    # successor of it.
+    query = """SELECT DISTINCT log.id, record FROM access_grant JOIN log ON log.log_id = record_log
+        WHERE access_grant.log_id = ? AND entry = ?"""
+    for by, at in database.execute(query, (hashlib.sha256(origin.encode()).digest(), index)).fetchall():
+        said = json.loads(body_at(database, by, at))
         grant = {
             "reference": said["target"]["reference"],
             "leaf_hash": said["target"]["hash"],
