@@ -31,7 +31,7 @@ package struct EntenteCommand: AsyncParsableCommand {
             GrantCommand.self,
             EraseCommand.self, SearchCommand.self, ShowCommand.self, ExposedCommand.self, JournalCommand.self,
             SyncCommand.self, RunCommand.self, StatusCommand.self, VerifyCommand.self, ScrubCommand.self,
-            BackupCommand.self, RestoreCommand.self, RecoverCommand.self, ProveCommand.self, ExportCommand.self,
+            BackupCommand.self, RestoreCommand.self, RecoverCommand.self, ProveCommand.self,
             LogCommand.self, KeyCommand.self, WitnessCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])

@@ -347,6 +347,8 @@ extension StoreError {
         case .SQLITE_CANTOPEN: self = .cannotOpen(path: path, reason: reason)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: self = .damaged(path: path, reason: reason)
         case .SQLITE_ERROR where reason.hasPrefix("no such "): self = .damaged(path: path, reason: reason)
+        // The file beside the database through which processes share its write-ahead log could not be grown.
+        case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: self = .full(path: path)
         case .SQLITE_IOERR:
             self = .io(path: path, reason: "\(reason); look at the disk, of which the system's own log may say more")
         default: self = .io(path: path, reason: reason)
