@@ -113,7 +113,7 @@ import Testing
             // An index of the database that does not have the rows of its table.
             (
                 "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
-                    + "WHERE name = 'erasure_blob') WHERE name = 'log_community'", "database: "
+                    + "WHERE name = 'blob_erasure_row') WHERE name = 'log_community'", "database: "
             ),
         ]
         for (number, (statement, names)) in changes.enumerated() {
