@@ -47,7 +47,9 @@ import Testing
         let refused = try place.trySubmit("us")
         #expect(refused.status == 66 && refused.errors.contains("`entente recover`"), "\(refused.errors)")
         refused.expectOneLine()
+        #expect(try place.alarms("us").contains { $0.hasPrefix("keys/doubles.key is gone") })
         try place.must("us", "recover")
+        #expect(try place.alarms("us") == [])
         let again = try place.must("us", "import", file, "--json").objects.first
         #expect(again?["imported"] as? Int == 0 && again?["duplicates"] as? Int == 3, "\(again ?? [:])")
         #expect(try place.trySubmit("us").status == 0)

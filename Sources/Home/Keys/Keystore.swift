@@ -129,6 +129,12 @@ public struct Keystore: Sendable {
         }
     }
 
+    /// Key files of which every node has one, and that are gone, by their names.
+    public func lostFiles() throws -> [String] {
+        try [mirrorFile.path, doublesFile.path, tlsPath].filter { try SystemCall.status($0) == nil }
+            .map { String($0.dropFirst(home.keysFolder.count + 1)) }
+    }
+
     public var hasDoublesKey: Bool {
         get throws { try SystemCall.status(doublesFile.path) != nil }
     }

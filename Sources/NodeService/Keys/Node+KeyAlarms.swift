@@ -9,6 +9,12 @@ extension Node {
     public func keyAlarms(_ logs: [StoredLog]) throws -> [String] {
         var alarms = try protectionAlarms() + sealingKeyBook().conflicts
         alarms += try sealingKeyAlarms() + tlsKeyAlarms() + mirrorKeyAlarms() + pinBook(withEarlier: true).alarms
+        alarms += try keystore.lostFiles().map { name in
+            name == "doubles.key"
+                ? "keys/\(name) is gone, and nothing can be appended: put it back from a backup of keys/, or run `entente "
+                    + "recover`, which makes another"
+                : "keys/\(name) is gone: put it back from a backup of keys/"
+        }
         let now = Clock.now()
         for log in logs {
             alarms += try store.foreignKeys(of: log).filter { now < $0.time + Node.foreignKeyAlarmSeconds }.map { key in
