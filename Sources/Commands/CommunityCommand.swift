@@ -28,12 +28,16 @@ struct CommunityCommand: ParsableCommand {
             guard CommunityName(name) != nil else {
                 throw CommandFailure(.usage, "\(name) is no community name: [a-z0-9][a-z0-9-]{0,31}")
             }
-            guard node.configuration.community(name) == nil else {
-                throw CommandFailure(.exists, "this node is in \(name) already")
-            }
-            try node.makeLogKey(community: name)
-            try node.home.updateConfiguration {
-                $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
+            if node.configuration.community(name) != nil {
+                // Unless a crash came between that and the first record of its log.
+                guard try node.store.log(node.origin(of: name))?.size ?? 0 == 0 else {
+                    throw CommandFailure(.exists, "this node is in \(name) already")
+                }
+            } else {
+                try node.makeLogKey(community: name)
+                try node.home.updateConfiguration {
+                    $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
+                }
             }
             // Which of its logs it writes there is known from now on.
             let joined = try node.refreshed()

@@ -43,6 +43,15 @@ import Testing
         place.stop()
     }
 
+    /// Its number would be that of a file which the program opens itself, and closes later as the passphrase's.
+    @Test(arguments: [3, 7, 9, 16]) func aDescriptorThatIsNotOpenIsRefused(number: Int) throws {
+        for command in ["run", "status", "submit --dry-run"] {
+            let words = command.split(separator: " ").map(String.init)
+            let outcome = try place.detached("us", words + ["--passphrase-fd", "\(number)"])
+            #expect(outcome.status == 64 && outcome.errors.contains("no such descriptor is open"), "\(outcome)")
+        }
+    }
+
     @Test func noChildWouldInheritTheDescriptorsOfPassphrases() throws {
         let pipe = "\(place.path)/pipe"
         #expect(mkfifo(pipe, 0o600) == 0)

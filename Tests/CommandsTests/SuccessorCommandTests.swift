@@ -77,6 +77,80 @@ import Testing
         refused.expectOneLine()
     }
 
+    /// A partner may have heard of neither the erasure nor the grant in the old log: both are said again.
+    @Test func whatWasSaidInALogThatWasGivenUpIsSaidAgainInItsSuccessor() throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        let references = [try submit(place), try submit(place)]
+        try place.serve("us")
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        try place.must("us", "erase", references[0], "--yes")
+        try place.must("us", "grant", references[1], "--to", "jp.example")
+        #expect(try place.run("us", "erase", references[0], "--yes").status == 73)
+        #expect(try place.run("us", "grant", references[1], "--to", "jp.example").status == 73)
+        try giveUp(place)
+        let erased = try place.must("us", "erase", references[0], "--yes", "--json").objects.first
+        #expect((erased?["ref"] as? String)?.hasPrefix("us.example/krus/2#") == true)
+        try place.must("us", "grant", references[1], "--to", "jp.example")
+        #expect(try place.run("us", "erase", references[0], "--yes").status == 73)
+        #expect(try place.run("us", "grant", references[1], "--to", "jp.example").status == 73)
+        for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+        for node in ["us", "kr", "jp"] {
+            #expect(try show(place, node, references[0])["sealed_part"] as? String == "erased")
+            try place.expectSound(node)
+        }
+        #expect(try victim(show(place, "jp", references[1])) == Self.secret)
+        // Who came later may not hold the old log, so a grant would lead nowhere.
+        try place.found("fr")
+        let card = try place.file("fr.yaml", try place.must("fr", "identity").output)
+        try place.must("us", "peer", "add", card)
+        let refused = try place.run("us", "grant", references[1], "--to", "fr.example")
+        #expect(refused.status == 77 && refused.errors.contains("submit the record again in us.example/krus/2"))
+        refused.expectOneLine()
+    }
+
+    @Test func commandsAtOnceGiveUpOneLog() throws {
+        let place = try Place()
+        try place.federate("us")
+        let started = try (0..<3).map { _ in
+            try Entente.start(["--home", "\(place.path)/us", "key", "stolen", "log", "--yes"])
+        }
+        let statuses = started.map { process, _, errors -> Int32 in
+            _ = errors.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            return process.terminationStatus
+        }
+        // One that comes when all is done gives up what is written then, as it says; none gives up two.
+        #expect(statuses.contains(0) && statuses.allSatisfy { [0, 75].contains($0) }, "\(statuses)")
+        let logs = try place.must("us", "status", "--json").objects.first?["logs"] as? [[String: Any]]
+        #expect(logs?.count == 1 + statuses.count { $0 == 0 })
+        try place.expectSound("us")
+    }
+
+    /// As a crash leaves it between the log and its first record.
+    @Test func aLogThatIsEmptyBeginsWithItsMembers() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let reference = try submit(place)
+        try place.must("us", "key", "stolen", "log", "--yes")
+        for name in ["node.sqlite", "signed.sqlite"] {
+            let path = "\(place.path)/us/\(name)"
+            let statement =
+                name == "node.sqlite"
+                ? "DELETE FROM bundle WHERE log = 3; DELETE FROM tile WHERE log = 3; DELETE FROM checkpoint WHERE log = 3; "
+                    + "DELETE FROM membership WHERE log = 3; DELETE FROM published_key WHERE log = 3; "
+                    + "DELETE FROM double_hash WHERE log = 3; DELETE FROM cosignature WHERE log = 3; "
+                    + "UPDATE log SET size = 0 WHERE id = 3"
+                : "DELETE FROM mark WHERE origin = 'us.example/krus/2'"
+            try DatabaseFile(path).execute(statement)
+        }
+        #expect(try place.size(of: "us.example/krus/2", at: "us") == 0)
+        try place.must("us", "erase", reference, "--yes")
+        let first = try place.must("us", "show", "us.example/krus/2#0", "--raw").output
+        #expect(first.contains(#""type":"members""#) && first.contains("predecessor"), "\(first)")
+        try place.expectSound("us")
+    }
+
     /// The database of an earlier day brings nothing back: what was erased is among the marks.
     @Test func whatASuccessorHadErasedStaysErasedInAnOlderCopy() throws {
         let place = try Place()

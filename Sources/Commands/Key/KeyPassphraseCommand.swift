@@ -29,7 +29,7 @@ struct KeyPassphraseCommand: ParsableCommand {
     var noPassphrase = false
 
     func validate() throws {
-        if let newPassphraseFd { PassphraseDescriptor.keepFromChildren(newPassphraseFd) }
+        if let newPassphraseFd { try PassphraseDescriptor.take(newPassphraseFd, option: "--new-passphrase-fd") }
     }
 
     func run() throws {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Cryptography
 import Glibc
 import Home
@@ -6,9 +7,9 @@ import NodeService
 import Synchronization
 
 extension GlobalOptions {
-    /// No child process gets the descriptor of the passphrase.
+    /// The descriptor of the passphrase is there, before this process has any of its own, and no child process gets it.
     func validate() throws {
-        if let passphraseFd { PassphraseDescriptor.keepFromChildren(passphraseFd) }
+        if let passphraseFd { try PassphraseDescriptor.take(passphraseFd, option: "--passphrase-fd") }
     }
 
     /// The home, whose passphrase is asked for when a private key is needed first.
@@ -63,7 +64,30 @@ enum PassphraseDescriptor {
         Glibc.close(descriptor)
     }
 
-    static func keepFromChildren(_ descriptor: Int32) {
+    /// Whether whoever started this process has given it this descriptor. Those that the process has opened itself are
+    /// closed for its children, which what it was given is not until ``keepFromChildren(_:)``.
+    private static func isGiven(_ descriptor: Int32) -> Bool {
+        given.withLock { known in
+            if known.contains(descriptor) { return true }
+            let flags = fcntl(descriptor, F_GETFD)
+            guard flags >= 0, flags & FD_CLOEXEC == 0 else { return false }
+            known.insert(descriptor)
+            return true
+        }
+    }
+
+    private static let given = Mutex<Set<Int32>>([])
+
+    /// Refuses one that was not given, and keeps the others from children.
+    static func take(_ descriptor: Int32, option: String) throws {
+        guard isGiven(descriptor) else {
+            throw ValidationError(
+                "\(option) \(descriptor): no such descriptor is open; write for example \(option) 3 3< FILE")
+        }
+        keepFromChildren(descriptor)
+    }
+
+    private static func keepFromChildren(_ descriptor: Int32) {
         if descriptor > STDERR_FILENO { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
 }

@@ -279,6 +279,11 @@ extension NodeDatabase.Kind {
                 SELECT number, log_id, entry, sha256, log_id, record, wiped, blob_row
                 FROM erasure JOIN log ON log.id = erasure.log;
             DROP TABLE erasure;
+            -- Successors that an earlier release has taken in, until what they say of the logs before them is kept.
+            CREATE TABLE unread_successor (
+                log INTEGER PRIMARY KEY
+            ) STRICT;
+            INSERT INTO unread_successor SELECT id FROM log WHERE origin LIKE '%/%/%' AND size > 0;
             """,
         ],
         isDurable: true,

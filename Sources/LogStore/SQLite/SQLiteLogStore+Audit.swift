@@ -165,8 +165,10 @@ extension SQLiteLogStore {
             })
     }
 
-    /// Whether the record that a grant is kept with says it.
-    package func says(_ grant: SealedGrant) throws -> Bool {
+    /// Whether the record that a grant is kept with says it; `nil` where it cannot be read, which the audit of its own
+    /// log tells.
+    package func says(_ grant: SealedGrant) throws -> Bool? {
+        guard try isReadable(grant.record) else { return nil }
         guard let (finding, log) = try finding(at: grant.record), let said = finding.grant(in: log) else {
             return false
         }
@@ -174,10 +176,17 @@ extension SQLiteLogStore {
             && said.commitment == grant.commitment && Set(grant.nodes).isSubset(of: said.nodes)
     }
 
-    /// Whether the record that an erasure is kept with says it.
-    package func says(_ erasure: Erasure) throws -> Bool {
+    /// The same of an erasure.
+    package func says(_ erasure: Erasure) throws -> Bool? {
+        guard try isReadable(erasure.record) else { return nil }
         guard let (finding, log) = try finding(at: erasure.record) else { return false }
         return finding.erasure(in: log) == erasure
+    }
+
+    /// Not so of an entry of a log that is here which is damaged or lost.
+    private func isReadable(_ position: RecordPosition) throws -> Bool {
+        guard let log = try log(id: position.log), position.index < log.size else { return true }
+        return (try? body(of: log.id, at: position.index)) ?? nil != nil
     }
 
     private func finding(at position: RecordPosition) throws -> (EntryFinding, StoredLog)? {

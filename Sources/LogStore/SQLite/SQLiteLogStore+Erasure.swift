@@ -1,5 +1,6 @@
 public import Cryptography
 import GRDB
+import Records
 import TransparencyLog
 
 /// A sealed part that its author has had erased.
@@ -72,10 +73,11 @@ extension SQLiteLogStore {
     }
 
     /// Keeps an erasure, also of a log that is not here: it may come behind its successor. Of several records that ask
-    /// for the same, the first that came here is kept, or a smaller one of its log.
+    /// for the same that of the last successor is kept, since all partners hear of it; in one log the first.
     static func erase(_ erasure: Erasure, _ db: Database) throws {
         let row = try rowIDIfKnown(db, erasure.log)
         let (index, sha256) = (Int64(clamping: erasure.index), erasure.sha256.databaseBytes)
+        try giveWay(to: erasure, db)
         try db.execute(
             sql: """
                 INSERT INTO blob_erasure (log_id, entry, sha256, record_log, record, blob_row) VALUES (
@@ -94,6 +96,31 @@ extension SQLiteLogStore {
         if db.changesCount > 0 {
             try clear(.blob(entry: erasure.index), row: row, db)
         }
+    }
+
+    /// Has an erasure stand for one that an earlier log of its owner has asked for.
+    private static func giveWay(to erasure: Erasure, _ db: Database) throws {
+        let kept = try erasures(
+            db, "log_id = ? AND entry = ? AND sha256 = ?",
+            [erasure.log.databaseBytes, Int64(clamping: erasure.index), erasure.sha256.databaseBytes]
+        ).first
+        guard let kept, kept.record.log != erasure.record.log,
+            let new = try generation(of: erasure.record.log, db),
+            try generation(of: kept.record.log, db) ?? 0 < new
+        else { return }
+        try db.execute(
+            sql: """
+                UPDATE blob_erasure SET record_log = ?, record = ? WHERE log_id = ? AND entry = ? AND sha256 = ?
+                """,
+            arguments: [
+                erasure.record.log.databaseBytes, Int64(clamping: erasure.record.index), erasure.log.databaseBytes,
+                Int64(clamping: erasure.index), erasure.sha256.databaseBytes,
+            ])
+    }
+
+    private static func generation(of log: SHA256Digest, _ db: Database) throws -> UInt64? {
+        try String.fetchOne(db, sql: "SELECT origin FROM log WHERE log_id = ?", arguments: [log.databaseBytes])
+            .flatMap { LogOrigin($0)?.generation }
     }
 
     /// Erases again what the marks say was erased: in a database that was restored from an older copy, or in a log that

@@ -1,6 +1,7 @@
 public import Cryptography
 import GRDB
 import Records
+import TransparencyLog
 
 /// The last of the grants, or of the erasures, that somebody who follows them has seen.
 public struct RightMark: Sendable, Hashable {
@@ -60,6 +61,30 @@ extension SQLiteLogStore {
                     target: RecordPosition(log: try row.digest("log_id"), index: row.size("entry")),
                     node: row["node"], blobRow: row["blob_row"])
             }
+        }
+    }
+
+    /// Keeps what successors say of the logs before them, in which an earlier release saw nothing. A bundle that cannot
+    /// be read is left to `scrub`.
+    func readSuccessors() throws {
+        let unread = try database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT log, log_id FROM unread_successor JOIN log ON log.id = unread_successor.log"
+            ).map { (row: Int64($0.size("log")), id: try $0.digest("log_id")) }
+        }
+        for (row, id) in unread {
+            guard let log = try log(id: id) else { continue }
+            let width = UInt64(EntryBundle.maximumEntries)
+            for first in stride(from: 0, to: log.size, by: Int(width)) {
+                for bundle in try bundles(of: id, entries: first..<min(first + width, log.size)) {
+                    do {
+                        try restoreRights(in: bundle, of: log)
+                    } catch let error as StoreError {
+                        guard case .badBundle = error else { throw error }
+                    }
+                }
+            }
+            try database.write { try $0.execute(sql: "DELETE FROM unread_successor WHERE log = ?", arguments: [row]) }
         }
     }
 

@@ -31,6 +31,7 @@ public final class SQLiteLogStore: Sendable {
             try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
         try eraseAgain()
+        try readSuccessors()
     }
 
     /// For databases that are open already; nothing is compared and no mark is raised.

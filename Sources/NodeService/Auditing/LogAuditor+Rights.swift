@@ -43,13 +43,13 @@ extension LogAuditor {
     /// say is missing is seen when they are read themselves.
     private func checkSuccessors(of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws {
         for grant in try store.grants(of: log.id) where grant.record.log != log.id {
-            if try !store.says(grant) {
+            if try store.says(grant) == false {
                 walk.problem(grant.index, "its sealed part is kept as opened, which no record of a successor says")
             }
         }
         for erasure in try store.erasures(of: log.id) where erasure.record.log != log.id {
             // A successor may be still to be recovered.
-            if try !store.says(erasure) && !store.isMarked(erasure) {
+            if try store.says(erasure) == false && !store.isMarked(erasure) {
                 walk.problem(erasure.index, "its sealed part is kept as erased, which no record of a successor says")
             }
         }

@@ -35,6 +35,11 @@ extension Node {
     @discardableResult
     func ownLogsToTell(needsAll: Bool = false) throws -> OwnLogs {
         let logs = try ownLogs()
+        if configuration.communities.isEmpty {
+            throw HomeError(
+                .notPermitted,
+                "this node is in no community, so no log tells partners of a key; see `entente community add`")
+        }
         if needsAll || logs.open.isEmpty {
             if let origin = logs.absent.first { throw lostLog(origin) }
             if let log = logs.recovering.first, let signed = log.recovering {

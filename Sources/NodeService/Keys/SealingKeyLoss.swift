@@ -66,13 +66,17 @@ extension Node {
         }
         // A database that was put back by hand says nothing of it; what this node has vouched for does.
         for (origin, size) in try store.vouchedSizes() {
-            guard let node = LogOrigin(origin)?.node.text, partners.contains(node) else { continue }
-            let held = try store.log(origin)?.size ?? 0
-            guard held < size else { continue }
+            guard let name = LogOrigin(origin), partners.contains(name.node.text),
+                configuration.community(name.community.text) != nil
+            else { continue }
+            let log = try store.log(origin)
+            let held = log?.size ?? 0
+            // What is frozen never comes.
+            guard held < size, log?.frozen == nil else { continue }
             throw HomeError(
                 .notPermitted,
-                "\(origin) has \(counted(held, "entry", "entries")) here and had \(size): this database is an older copy, and more may be sealed "
-                    + "to this key; run `entente sync`")
+                "\(origin) has \(counted(held, "entry", "entries")) here and had \(size): this database is an older copy, "
+                    + "and more may be sealed to this key; run `entente sync`")
         }
     }
 

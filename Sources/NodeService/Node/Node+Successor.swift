@@ -14,6 +14,19 @@ extension Node {
         of community: String, abandoning: Bool, stolen: Bool = false, author: String, time: Timestamp
     ) throws -> Node {
         _ = try self.community(community)
+        return try keystore.whileRotating {
+            guard try refreshed().generation(of: community) == generation(of: community) else {
+                throw HomeError(
+                    .busy, "\(origin(of: community)) was given up by another command meanwhile; see `entente status`")
+            }
+            return try openOwnSuccessor(
+                of: community, abandoning: abandoning, stolen: stolen, author: author, time: time)
+        }
+    }
+
+    private func openOwnSuccessor(
+        of community: String, abandoning: Bool, stolen: Bool, author: String, time: Timestamp
+    ) throws -> Node {
         // Nothing is looked at, and the operator told of it, that could not be done then.
         try checkKeys()
         var node = self

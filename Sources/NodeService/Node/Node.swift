@@ -178,6 +178,10 @@ public final class Node: Sendable {
     ) throws -> AppendResult {
         let origin = origin(of: community)
         guard let log = try store.log(origin) else { throw lostLog(origin) }
+        // A log begins with who may hold it; one that a crash left without begins so now.
+        if log.size == 0, log.recovering == nil, entries.first.map({ !isMembers($0) }) ?? false {
+            try publishMembers(of: community, author: Clock.user, time: Clock.timestamp)
+        }
         if log.size > 0, try !log.keys.keys.contains(signer.verifierKey) {
             throw HomeError(
                 .notPermitted,
@@ -193,6 +197,8 @@ public final class Node: Sendable {
         NodeBell.ring(home)
         return result
     }
+
+    private func isMembers(_ entry: NewEntry) -> Bool { EntryRecord.read(entry.body).record?.type == .members }
 
     /// An own log that has a key and is not in the database. It never begins again by itself: partners may hold it.
     public func lostLog(_ origin: String) -> HomeError {

@@ -45,10 +45,12 @@ extension Node {
                 .noInput, "the sealed part of \(sealed.reference) is not here; `entente scrub --repair` asks partners")
         }
         try requireKey(of: sealed)
+        try checkDelivery(of: sealed, to: names, in: community)
         let keys = try sealingKeys()
         let boxed = Set(
             sealed.header.recipients.map { Opening(node: $0.node.text, keyID: $0.keyID.bytes) }
-                + (try sealed.grants().flatMap(\.recipients).map { Opening(node: $0.node, keyID: $0.keyID) }))
+                + (try sealed.grants(in: SHA256.hash(origin(of: community.name))).flatMap(\.recipients)
+                    .map { Opening(node: $0.node, keyID: $0.keyID) }))
         let recipients = Set(names).sorted().compactMap { name in
             keys[name].map { SealingRecipient(node: name, key: $0) }
         }.filter { !boxed.contains(Opening(node: $0.node, keyID: $0.keyID)) }
@@ -82,6 +84,26 @@ extension Node {
         }
     }
 
+    /// Refuses a grant that nobody could follow: a log that was given up goes to its last members alone, and one that
+    /// forked to nobody.
+    private func checkDelivery(of sealed: SealedRecord, to names: [String], in community: CommunityConfiguration) throws
+    {
+        guard sealed.log.origin != origin(of: community.name) else { return }
+        let advice = "submit the record again in \(origin(of: community.name))"
+        if sealed.log.frozen != nil {
+            throw HomeError(
+                .notPermitted, "\(sealed.log.origin) forked, and nothing of it is sent to anybody any more; \(advice)")
+        }
+        let members = try store.membership(of: sealed.log.id)?.members ?? []
+        let strangers = Set(names).subtracting(members).sorted()
+        guard strangers.isEmpty else {
+            throw HomeError(
+                .notPermitted,
+                "\(strangers.joined(separator: ", ")) may not hold \(sealed.log.origin), which was given up before; \(advice)"
+            )
+        }
+    }
+
     private struct Opening: Hashable {
         let node: String
         let keyID: [UInt8]
@@ -92,7 +114,8 @@ extension Node {
         of target: RecordTarget, in community: CommunityConfiguration, reason: String?, author: String, time: Timestamp
     ) throws -> [UInt8] {
         let sealed = try ownSealedRecord(target, in: community, deed: "has it erased")
-        if let erasure = try sealed.erasure() {
+        // One in a log that was given up may never have come to all: it is said again.
+        if let erasure = try sealed.erasure(), erasure.record.log == SHA256.hash(origin(of: community.name)) {
             throw HomeError(
                 .exists,
                 "the sealed part of \(sealed.reference) was erased already, by \(try reference(of: erasure.record))")

@@ -109,10 +109,13 @@ struct SealedRecord {
             leafHash: leafHash(), newRecipients: recipients, as: opener.node, keys: try opener.keys)
     }
 
-    /// The grants to this record that can be read, in their order.
-    func grants() throws -> [Grant] {
-        try opener.store.grants(of: log.id, to: index).compactMap { kept in
-            try opener.store.body(of: kept.record.log, at: kept.record.index).flatMap { Grant(body: $0) }
+    /// The grants to this record that can be read, in their order; those in one log, where one is named.
+    func grants(in only: SHA256Digest? = nil) throws -> [Grant] {
+        try opener.store.grants(of: log.id, to: index).filter { only == nil || $0.record.log == only }.compactMap {
+            kept in
+            // One that is damaged, in a successor perhaps, is no obstacle to the others.
+            let body = try? opener.store.body(of: kept.record.log, at: kept.record.index)
+            return body.flatMap { $0 }.flatMap { Grant(body: $0) }
         }
     }
 
