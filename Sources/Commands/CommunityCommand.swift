@@ -15,26 +15,29 @@ struct CommunityCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Join a community: a log of this node in it, and a key for that log.",
             discussion: """
-                EXAMPLE
+                EXAMPLES
                   entente community add asia
+                  entente community add asia/2   # in a new home, where the keys of this node's first log in it are lost
                 """)
 
         @OptionGroup var global: GlobalOptions
-        @Argument(help: "The community: lower-case letters, digits, hyphens; at most 32.")
-        var name: String
+        @Argument(
+            help: ArgumentHelp(
+                "The community: lower-case letters, digits, hyphens; at most 32. With /2 and so on: a log behind lost ones.",
+                valueName: "name"))
+        var community: String
 
         func run() throws {
             let node = try global.open()
-            guard CommunityName(name) != nil else {
-                throw CommandFailure(.usage, "\(name) is no community name: [a-z0-9][a-z0-9-]{0,31}")
-            }
+            let argument = try CommunityArgument(parsing: community)
+            let name = argument.name
             if node.configuration.community(name) != nil {
                 // Unless a crash came between that and the first record of its log.
                 guard try node.store.log(node.origin(of: name))?.size ?? 0 == 0 else {
                     throw CommandFailure(.exists, "this node is in \(name) already")
                 }
             } else {
-                try node.makeLogKey(community: name)
+                try node.makeLogKey(community: name, generation: argument.generation)
                 try node.home.updateConfiguration {
                     $0.communities.append(CommunityConfiguration(name: name, members: [node.name]))
                 }

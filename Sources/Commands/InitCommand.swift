@@ -14,9 +14,14 @@ struct InitCommand: ParsableCommand {
             are plain files that this user alone can read. Compare the fingerprint that is printed with partners by \
             phone.
 
+            Where the keys of a node are lost, the new home under its name writes a later log, since partners keep the old \
+            one and take nothing of the same origin by another key: krus/2 stands for us.example/krus/2 \
+            (docs/recovery.md).
+
             EXAMPLES
               entente init --node us.example --community krus --endpoint node.us.example:7962
               entente --home /srv/entente init --node kr.example --community krus --community asia
+              entente init --node us.example --community krus/2   # the keys of us.example/krus are lost
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -24,7 +29,7 @@ struct InitCommand: ParsableCommand {
     @Option(help: "This node's name, like a DNS name.")
     var node: String
 
-    @Option(help: "A community that this node is in; may repeat.")
+    @Option(help: "A community that this node is in; may repeat. With /2 and so on: a log behind lost ones.")
     var community: [String]
 
     @Option(help: ArgumentHelp("Where to listen; port 7962 unless given, :0 takes a free one.", valueName: "host:port"))
@@ -38,22 +43,25 @@ struct InitCommand: ParsableCommand {
 
     func run() throws {
         let (listen, reachable) = try InitCommand.addresses(listen: listen, endpoint: endpoint)
+        let communities = try community.map { try CommunityArgument(parsing: $0) }
+        let names = communities.map(\.name)
         let passphrase = try passphrase()
         let made = try Node.found(
             Node.Founding(
-                node: node, communities: community, listen: listen, endpoint: reachable, author: Clock.user,
-                passphrase: passphrase),
+                node: node, communities: names,
+                generations: Dictionary(communities.map { ($0.name, $0.generation) }) { first, _ in first },
+                listen: listen, endpoint: reachable, author: Clock.user, passphrase: passphrase),
             at: try global.home ?? HomeFolder.defaultPath())
-        let fingerprint = try made.card(communities: community).fingerprint
+        let fingerprint = try made.card(communities: names).fingerprint
         if global.json {
             return Output.json([
                 JSONMember("node", .string(made.name)), JSONMember("home", .string(made.home.path)),
                 JSONMember("fingerprint", .string(fingerprint.description)),
-                JSONMember("logs", .array(try community.map { .object(try made.logMembers($0)) })),
+                JSONMember("logs", .array(try names.map { .object(try made.logMembers($0)) })),
             ])
         }
         Output.line("made \(Style.bold(made.name)) in \(made.home.path)")
-        for name in community { Output.line("  log \(made.origin(of: name))") }
+        for name in names { Output.line("  log \(made.origin(of: name))") }
         Output.line("  fingerprint \(fingerprint)")
         if passphrase == nil {
             Output.note(

@@ -68,6 +68,12 @@ struct PeerCommand: ParsableCommand {
             NodeBell.ring(changed.home)
             PeerCommand.show(changed, card, json: global.json)
             if admitted.isEmpty { Output.note("\(card.node) shares no community with this node yet") }
+            for origin in try changed.logsWithOtherKeys(card) {
+                Output.note(
+                    "the card names another key for \(origin) than its entries here are signed with: if they lead to no such "
+                        + "key after a sync, nothing more of it is taken, and `verify` does not call it sound. A partner "
+                        + "that has lost its keys goes on in a later log (docs/recovery.md): ask it for that card")
+            }
         }
 
         /// On a terminal the partner's fingerprint is compared before the card is believed.

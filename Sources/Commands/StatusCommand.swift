@@ -31,9 +31,10 @@ struct StatusCommand: ParsableCommand {
         let witnessed = try node.witnessedLogs()
         let delivery = try Delivery(node: node, now: now)
         let freshness = try FreshnessBook(node: node, now: now)
+        let keys = CosignerKeys(node)
         let witnesses = WitnessBook(node: node, now: now)
         let views = try logs.map { log in
-            let newest = try node.store.newestCosignatures(of: log.id)
+            let newest = try node.store.newestCosignatures(of: log.id, by: keys)
             let head = log.head?.size ?? 0
             return LogView(
                 log: log, fork: forks[log.id], members: try delivery.members(of: log),

@@ -53,4 +53,47 @@ import TransparencyLog
             #expect(try key(new, at: begin + until + 1, keys) == new.verifierKey)
         }
     }
+
+    /// A log whose key was stolen may have been brought back with what the thief has written in it.
+    @Test func aSuccessorRepeatsTheWayToTheOwnKeysAndNothingElse() throws {
+        let scene = try Scene()
+        let time = Clock.timestamp
+        let first = try scene.node.keystore.mirrorCardKey().text
+        _ = try scene.node.rotateMirrorKey(author: "tester", time: time)
+        let second = try scene.node.keystore.mirrorCardKey().text
+        let tls = try scene.node.refreshed().rotateTLSKey(finish: false, author: "tester", time: time)
+        // The thief says that a key of its own came before, that one came after, and that partners should believe a pin.
+        let foreign = try (0..<2).map { _ in
+            try Cosigner(name: "us.example", privateKey: Ed25519.PrivateKey()).verifierKey
+        }
+        let pin = SHA256.hash("the thief's")
+        let owner = try [first, second].map { try VerifierKey(parsing: $0) }
+        let links = [(foreign[0], owner[1]), (owner[1], foreign[1])]
+        let written =
+            links.map { old, new in
+                KeyRecord(
+                    role: .mirror, action: .replaces, keyID: SHA256.hash(new.publicKey.bytes), publicKey: new.text,
+                    previousKeyID: SHA256.hash(old.publicKey.bytes), previousKey: old.text, validUntil: time)
+            } + [
+                KeyRecord(role: .tls, action: .publishes, keyID: pin, publicKey: Base64.encode(pin.bytes)),
+                KeyRecord(role: .tls, action: .retires, keyID: tls.pin, validUntil: time),
+            ]
+        let signer = try scene.node.signer(community: "krus")
+        _ = try scene.node.append(
+            written.map { NewEntry(body: try $0.draft(time: time, author: "thief").body()) }, community: "krus",
+            signer: signer)
+        let next = try scene.node.refreshed().openSuccessor(
+            of: "krus", abandoning: true, stolen: true, author: "tester", time: time)
+        let log = try #require(try next.store.log("us.example/krus/2"))
+        let said = try next.store.publishedKeys(of: log.id)
+        let mirror = said.filter { $0.role == .mirror }
+        #expect(mirror.map(\.previousKey) == [first] && mirror.map(\.publicKey) == [second])
+        #expect(said.filter { $0.role == .tls && $0.action == .retires }.isEmpty)
+        let pins = Set(said.filter { $0.role == .tls }.map(\.keyID))
+        #expect(pins == [tls.pin])
+        // Whoever has the successor only can check what the first key has signed.
+        let keys = MirrorKeys(owner[1]).led(by: mirror.map { ("us.example/krus/2", $0) })
+        #expect(keys.all == owner)
+        #expect(try next.refreshed().keyAlarms(next.store.logs()) == [])
+    }
 }

@@ -99,6 +99,11 @@ def terms(anchor, changes):
     return [(old, until) for old, until, _ in chain] + [(last, 1 << 63)]
 
 
-def cosigned_by(note, keys, at):
-    """Whether one of a node's mirror keys has cosigned the note, within its time."""
+def is_named(line, keys):
+    """Whether a signature line names one of a node's mirror keys, by its key id."""
+    return any(decode(line.split(" ")[2])[:4] == key[1] for key, _ in keys)
+
+
+def cosigned_by(note, keys, at=0):
+    """Whether one of a node's mirror keys has cosigned the note, and, where a moment is given, signed at that then."""
     return any(signatures(note, key) and at <= until for key, until in keys)

@@ -12,7 +12,8 @@ struct KeyStolenCommand: ParsableCommand {
             key can write in it. mirror: a new key, and the old one signs nothing \
             more. tls: a new key; a running node brings it to the partners that were heard in the last two minutes, then, \
             after ten seconds at most, it is used and the old one retired. None of that is \
-            taken back. docs/keys.md says what else is to be done, and by whom.
+            taken back. docs/keys.md says what else is to be done, and by whom. A log that no card of yours named yet \
+            reaches nobody once it is given up: entries that no partner has are named beforehand.
 
             EXAMPLES
               entente key stolen sealing
@@ -76,9 +77,18 @@ struct KeyStolenCommand: ParsableCommand {
     private func giveUpLog(of node: Node) throws {
         let name = try node.community(community).name
         let before = node.origin(of: name)
-        if !yes {
-            try Confirmation.ask(
-                "\(before) is given up for good: this node writes a successor from now on", "Do that?")
+        let alone = try node.entriesNobodyElseHas(community: name)
+        let consequence = "\(before) is given up for good: this node writes a successor from now on"
+        let loss =
+            alone.isEmpty
+            ? nil
+            : "no partner has confirmed that it holds \(entries(alone)) of \(before); whoever has no card that names that "
+                + "log never gets them: give out the card (`entente identity`) and synchronise first, or enter them again "
+                + "in the successor"
+        if yes {
+            if let loss { Output.note(loss) }
+        } else {
+            try Confirmation.ask([loss, consequence].compactMap { $0 }.joined(separator: ". "), "Do that?")
         }
         let next = try node.openSuccessor(
             of: name, abandoning: true, stolen: true, author: Clock.user, time: Clock.timestamp)
@@ -87,6 +97,7 @@ struct KeyStolenCommand: ParsableCommand {
             Output.json([
                 JSONMember("role", .string("log")), JSONMember("given_up", .string(before)),
                 JSONMember("origin", .string(next.origin(of: name))),
+                JSONMember("held_by_nobody_else", .integer(Int64(clamping: alone.count))),
                 JSONMember("vkey", .string(try next.logCardKey(community: name).text)),
             ])
         } else {
@@ -95,5 +106,10 @@ struct KeyStolenCommand: ParsableCommand {
         Output.note(
             "next: give partners the new card (`entente identity`), and tell them by phone to believe nothing more of "
                 + before)
+    }
+
+    private func entries(_ range: Range<UInt64>) -> String {
+        range.count == 1
+            ? "entry #\(range.lowerBound)" : "the entries #\(range.lowerBound) to #\(range.upperBound - 1)"
     }
 }

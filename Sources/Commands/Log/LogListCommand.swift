@@ -13,10 +13,11 @@ struct LogListCommand: ParsableCommand {
     func run() throws {
         let node = try global.open()
         let book = try FreshnessBook(node: node)
+        let keys = CosignerKeys(node)
         var table = Table("LOG", "ENTRIES", "CHECKPOINTS", "STATE", "DATED", "COSIGNED UP TO")
         for log in try node.store.logs() {
             let checkpoints = try node.store.checkpointCount(of: log.id)
-            let newest = try node.store.newestCosignatures(of: log.id).sorted { $0.cosigner < $1.cosigner }
+            let newest = try node.store.newestCosignatures(of: log.id, by: keys).sorted { $0.cosigner < $1.cosigner }
             let freshness = try book.freshness(of: log, cosignatures: newest)
             if global.json {
                 Output.json(

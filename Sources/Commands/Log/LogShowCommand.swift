@@ -17,7 +17,9 @@ struct LogShowCommand: ParsableCommand {
     func run() throws {
         let node = try global.open()
         let log = try LogCommand.log(origin, of: node)
-        let newest = try node.store.newestCosignatures(of: log.id).sorted { $0.cosigner < $1.cosigner }
+        let newest = try node.store.newestCosignatures(of: log.id, by: CosignerKeys(node)).sorted {
+            $0.cosigner < $1.cosigner
+        }
         let members = try node.store.membership(of: log.id)?.members ?? []
         let checkpoints = try node.store.checkpointCount(of: log.id)
         let freshness = try FreshnessBook(node: node).freshness(of: log, cosignatures: newest)

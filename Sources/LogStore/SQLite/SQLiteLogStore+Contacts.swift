@@ -79,11 +79,32 @@ extension SQLiteLogStore {
     }
 
     /// When each cosigner first said to hold the entry at this index: Unix seconds by name. Since times never
-    /// decrease with the size, that is the cosignature on the smallest size that covers it.
-    public func firstCosignatures(of log: SHA256Digest, covering index: UInt64) throws -> [String: UInt64] {
+    /// decrease with the size, that is the cosignature on the smallest size that covers it, of those that count.
+    public func firstCosignatures(
+        of log: SHA256Digest, covering index: UInt64, counting counts: (StoredCosignature) -> Bool = { _ in true }
+    ) throws -> [String: UInt64] {
         try database.read { db in
-            try Self.times(db, log, "size > ? ORDER BY size LIMIT 1", index)
+            let row = try Self.rowID(db, log)
+            let statement = try db.cachedStatement(
+                sql: """
+                    SELECT cosigner, size, time, line FROM cosignature WHERE log = ? AND cosigner = ? AND size > ?
+                    ORDER BY size
+                    """)
+            var times: [String: UInt64] = [:]
+            for cosigner in try Self.cosigners(db, row) {
+                let rows = try Row.fetchCursor(statement, arguments: [row, cosigner, Int64(clamping: index)])
+                while times[cosigner] == nil, let next = try rows.next() {
+                    let cosignature = try StoredCosignature(from: next)
+                    if counts(cosignature) { times[cosigner] = cosignature.time }
+                }
+            }
+            return times
         }
+    }
+
+    private static func cosigners(_ db: Database, _ row: Int64) throws -> [String] {
+        try String.fetchAll(
+            db.cachedStatement(sql: "SELECT cosigner FROM latest_cosignature WHERE log = ?"), arguments: [row])
     }
 
     /// Between which moments the entry at this index came into the log, as far as cosignatures tell: the last one
@@ -102,12 +123,10 @@ extension SQLiteLogStore {
         _ db: Database, _ log: SHA256Digest, _ condition: String, _ size: UInt64
     ) throws -> [String: UInt64] {
         let row = try rowID(db, log)
-        let cosigners = try String.fetchAll(
-            db.cachedStatement(sql: "SELECT cosigner FROM latest_cosignature WHERE log = ?"), arguments: [row])
         let statement = try db.cachedStatement(
             sql: "SELECT time FROM cosignature WHERE log = ? AND cosigner = ? AND \(condition)")
         var times: [String: UInt64] = [:]
-        for cosigner in cosigners {
+        for cosigner in try cosigners(db, row) {
             let time = try Int64.fetchOne(statement, arguments: [row, cosigner, Int64(clamping: size)])
             times[cosigner] = time.map { UInt64(clamping: $0) }
         }

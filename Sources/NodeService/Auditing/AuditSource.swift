@@ -63,7 +63,6 @@ public struct AuditSource: Sendable {
             )
         }
         files = [database, marks]
-        self.unproved = unproved
         home = try HomeFolder.found(
             at: databases.marks.lastIndex(of: "/").map { String(databases.marks[..<$0]) } ?? ".")
         let node = home.foundNode
@@ -72,7 +71,11 @@ public struct AuditSource: Sendable {
         var known = KnownKeys()
         for card in (try? PeerDirectory(home).all())?.cards ?? [] { known.add(card) }
         // The keys of the node itself, where this is a home of the user's own.
-        if let node, let own = try? HomeFolder.openToAudit(home.path) { known.addOwn(of: own, node) }
+        if let node, let own = try? HomeFolder.openToAudit(home.path) {
+            known.addOwn(of: own, node)
+            unproved += try known.addCosigned(by: node, in: store)
+        }
+        self.unproved = unproved
         known.add(keys)
         mirrorKeys = known.mirrorKeys(ledBy: store)
         logKeys = known.logKeys

@@ -14,6 +14,7 @@ final class CheckpointStream {
         var unknownCosigners: Set<String> = []
         /// Whose cosignature is dated ahead of this machine's clock.
         var early: Set<String> = []
+        var uncounted = UncountedSignatures()
     }
 
     private let log: SHA256Digest
@@ -31,6 +32,8 @@ final class CheckpointStream {
     private(set) var unknownCosigners: Set<String> = []
     /// Whose cosignatures are dated ahead of this machine's clock, and so do not count.
     private(set) var early: Set<String> = []
+    /// Cosignatures by keys that are not known, or were replaced by then.
+    private(set) var uncounted = UncountedSignatures()
     private let now = Clock.now()
     /// What is wrong with cosignatures that are on none of the checkpoints.
     private(set) var problems: [String] = []
@@ -64,6 +67,7 @@ final class CheckpointStream {
         cosignatureCount += next.cosignatures
         unknownCosigners.formUnion(next.unknownCosigners)
         early.formUnion(next.early)
+        uncounted.add(next.uncounted)
         return next
     }
 
@@ -133,10 +137,11 @@ final class CheckpointStream {
                     judged.problems.append("a cosignature that is not \(each.cosigner)'s of \(each.time)")
                     continue
                 }
-                try cosignature.verify(
-                    Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                    by: keys.key(for: cosignature) ?? keys.newest)
-                if cosignature.time > now + SyncContext.clockTolerance {
+                let checkpoint = try Checkpoint(origin: log.origin, size: head.size, root: head.root)
+                let standing = try keys.standing(of: cosignature) { try $0.verify(checkpoint, by: $1) }
+                if standing != .signed {
+                    judged.uncounted.add(standing, of: each.cosigner)
+                } else if cosignature.time > now + SyncContext.clockTolerance {
                     judged.early.insert(each.cosigner)
                 } else {
                     judged.cosignatures += 1

@@ -19,7 +19,10 @@ extension LogAuditor {
         }
         guard let keys = try? end.log.keys else { return }
         for change in said.compactMap(\.change) where !keys.changes.contains(change) {
-            walk.problem(change.size - 1, "it replaces a key that no chain leads to from the one this log is known by")
+            // Whoever writes the log can write such a record; it says nothing, here and at every partner.
+            report.unproved.append(
+                "\(end.log.origin)#\(change.size - 1) replaces a key of the log that no chain leads to from the one it is "
+                    + "known by, or brings one back: it counts for nothing")
         }
         for change in keys.changes where change.size <= end.log.head?.size ?? 0 {
             let stone = try store.checkpoint(of: end.log.id, size: change.size)

@@ -9,6 +9,7 @@ extension LogAuditor {
         _ report: inout AuditReport
     ) throws {
         var unknown: Set<String> = []
+        var uncounted = UncountedSignatures()
         var last: StoredReceipt?
         while true {
             let receipts = try store.receipts(
@@ -29,15 +30,16 @@ extension LogAuditor {
                 }
                 do {
                     let signed = try Cosignature(parsing: receipt.line)
-                    try signed.verify(
-                        BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256),
-                        by: keys.key(for: signed) ?? keys.newest)
                     guard signed.time == receipt.time else { throw NoteError.badTime }
+                    let text = try BlobReceipt(origin: log.origin, index: receipt.index, sha256: receipt.sha256)
+                    let standing = try keys.standing(of: signed) { try $0.verify(text, by: $1) }
+                    if standing != .signed { uncounted.add(standing, of: receipt.holder) }
                 } catch {
                     walk.problem(receipt.index, "the receipt of \(receipt.holder) for its sealed part: \(error)")
                 }
             }
         }
+        report.unproved += uncounted.texts(log.origin, "receipt", "receipts")
         for holder in unknown.sorted() {
             report.unproved.append("\(log.origin): no key of \(holder) to check its receipts with")
         }

@@ -216,6 +216,7 @@ public struct LogAuditor {
                 "\(log.origin): a cosignature of \(cosigner) is dated ahead of this machine's clock, and was not counted"
             )
         }
+        report.unproved += walk.checkpoints.uncounted.texts(log.origin, "cosignature", "cosignatures")
         if let size = walk.late {
             report.unproved.append(
                 "\(log.origin): the checkpoint of size \(size) came while this was read; its root was not compared")

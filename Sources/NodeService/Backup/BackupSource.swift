@@ -33,6 +33,9 @@ public struct BackupSource: Sendable {
         if let node = backup.manifest?.node, let home {
             unproved += try found.addOwn(of: home, node, asOf: backup.store)
         }
+        if home != nil, let node = backup.manifest?.node {
+            unproved += try found.addCosigned(by: node, in: backup.store)
+        }
         self.unproved = unproved
         found.add(keys)
         mirrorKeys = found.mirrorKeys(ledBy: backup.store)
@@ -92,8 +95,7 @@ struct KnownKeys {
         var own = KnownKeys()
         own.addOwn(of: home, node)
         var unproved: [String] = []
-        let logs = try store.logs().filter(\.isOwn)
-        for log in logs {
+        for log in try store.logs() where log.isOwn {
             guard let keys = own.logKeys[log.origin], let chain = try? log.keys else { continue }
             if keys.contains(where: chain.keys.contains) {
                 logKeys[log.origin, default: []] += keys
@@ -103,10 +105,27 @@ struct KnownKeys {
                         + "\(home.keysFolder) is another's; --vkey gives the key of that time")
             }
         }
-        guard let mirror = own.mirrorKeys[node], let led = own.mirrorKeys(ledBy: store)[node] else { return unproved }
-        let lines = try logs.flatMap { try store.cosignatures(of: $0.id) }.filter { $0.cosigner == node }.map(\.line)
-        if lines.allSatisfy({ line in (try? Cosignature(parsing: line)).map(led.knows) ?? true }) {
-            mirrorKeys[node] = mirror
+        if let mirror = own.mirrorKeys[node] { mirrorKeys[node] = mirror }
+        return unproved
+    }
+
+    /// Logs of partners that no card names any more, of which this node has cosigned all that is here: while their cards
+    /// named them, it took what they are kept under for their keys. For whoever takes this node's word, because it is
+    /// the node's own operator. Answers what is to be said of them.
+    mutating func addCosigned(by node: String, in store: SQLiteLogStore) throws -> [String] {
+        guard let own = mirrorKeys(ledBy: store)[node] else { return [] }
+        var unproved: [String] = []
+        for log in try store.logs() where !log.isOwn && logKeys[log.origin] == nil {
+            guard let head = log.head, head.size == log.size, let keys = try? log.keys,
+                let kept = try store.cosignature(of: log.id, by: node, size: head.size),
+                let cosignature = try? Cosignature(parsing: kept.line), let key = own.key(for: cosignature),
+                let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
+                (try? cosignature.verify(checkpoint, by: key)) != nil
+            else { continue }
+            logKeys[log.origin] = keys.keys
+            unproved.append(
+                "\(log.origin): that \(log.verifierKey) is its key: no card names that log any more; this node took it "
+                    + "for that, and has cosigned what is here")
         }
         return unproved
     }

@@ -9,12 +9,14 @@ public struct Delivery {
     private let node: Node
     private let now: UInt64
     private let contacts: [String: PeerContact]
+    private let keys: CosignerKeys
 
     /// - Parameter now: Unix seconds.
     public init(node: Node, now: UInt64 = Clock.now()) throws {
         self.node = node
         self.now = now
         contacts = try node.store.contacts()
+        keys = CosignerKeys(node)
     }
 
     // MARK: One record
@@ -64,7 +66,8 @@ public struct Delivery {
     /// - Parameter blob: the sealed part that the record names.
     public func record(of log: StoredLog, at index: UInt64, blob: SHA256Digest?) throws -> OfRecord {
         // The owner holds its record since it wrote it; a partner since the first cosignature that covers it.
-        let first = try node.store.firstCosignatures(of: log.id, covering: index).filter { $0.key != log.node }
+        let first = try node.store.firstCosignatures(of: log.id, covering: index, counting: keys.counts)
+            .filter { $0.key != log.node }
         let published = try node.store.membership(of: log.id)
         var missing = members(of: log, published)
             .filter { $0 != log.node && $0 != node.name && first[$0] == nil }
@@ -75,23 +78,28 @@ public struct Delivery {
         if let blob {
             let receipts = try node.store.receipts(of: log.id, entries: index..<(index + 1))
                 .filter { $0.sha256 == blob && $0.holder != log.node }
-            sealedHolders = receipts.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
+            let counted = receipts.filter(keys.counts)
+            sealedHolders = counted.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
             let readers = try node.store.blobReaders(of: log.id, at: index, sha256: blob)
             let wanted = readers?.all ?? []
             granted = try self.granted(log, at: index, readers?.granted ?? [])
             if let erasure = try node.store.erasure(of: log.id, at: index, sha256: blob) {
                 let confirmed = try node.store
-                    .firstCosignatures(of: erasure.record.log, covering: erasure.record.index)
+                    .firstCosignatures(
+                        of: erasure.record.log, covering: erasure.record.index, counting: keys.counts
+                    )
                     .filter { $0.key != log.node }
                 erased = OfErasure(
                     record: try node.reference(of: erasure.record),
                     confirmed: confirmed.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node })
+                // Who has ever held it may hold it still.
+                sealedHolders = receipts.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
                 sealedHolders.removeAll { confirmed[$0.node] != nil || $0.node == node.name }
                 missing += wanted.union(receipts.map(\.holder)).subtracting(confirmed.keys)
                     .subtracting([log.node, node.name]).sorted()
                     .map { self.missing($0, Missing.Part.erasure, log, published) }
             } else {
-                missing += wanted.subtracting(receipts.map(\.holder)).subtracting([log.node]).sorted()
+                missing += wanted.subtracting(counted.map(\.holder)).subtracting([log.node]).sorted()
                     .filter { $0 != node.name || !holds(blob, log, index) }
                     .map { self.missing($0, Missing.Part.sealed, log, published) }
             }
@@ -160,7 +168,7 @@ public struct Delivery {
     /// Every member of a log but its owner, by name.
     public func members(of log: StoredLog) throws -> [OfMember] {
         let newest = Dictionary(
-            try node.store.newestCosignatures(of: log.id).map { ($0.cosigner, $0) },
+            try node.store.newestCosignatures(of: log.id, by: keys).map { ($0.cosigner, $0) },
             uniquingKeysWith: { first, _ in first })
         let published = try node.store.membership(of: log.id)
         let size = log.head?.size ?? 0

@@ -44,13 +44,15 @@ public struct DeliveryWait: Sendable {
         guard let log = try node.store.log(reference.origin.text) else {
             throw HomeError(.noInput, "no log \(reference.origin.text) here")
         }
+        var keys = CosignerKeys(node)
         let begin = ContinuousClock.now
         var pause = 0.01
         var nextRing = 0.0
         var attempts: [Task<Void, Never>] = []
         defer { attempts.forEach { $0.cancel() } }
         while true {
-            let holders = try node.store.firstCosignatures(of: log.id, covering: reference.index)
+            let holders = try node.store.firstCosignatures(
+                of: log.id, covering: reference.index, counting: keys.counts)
             let missing = Set(names).subtracting(holders.keys).sorted()
             let elapsed = (ContinuousClock.now - begin) / .milliseconds(1) / 1_000
             progress(missing, elapsed)
@@ -61,6 +63,8 @@ public struct DeliveryWait: Sendable {
             }
             if elapsed >= nextRing {
                 nextRing = elapsed + 1
+                // A node may have a new key since.
+                keys = CosignerKeys(node)
                 if attempts.isEmpty, !NodeBell.ring(node.home) { attempts = try synchronise() }
             }
             try await Task.sleep(for: .seconds(min(pause, max(0.001, seconds - elapsed))))

@@ -76,6 +76,39 @@ public struct MirrorKeys: Sendable, Hashable {
         terms.first { $0.key.keyID == cosignature.keyID && cosignature.time <= $0.until ?? .max }?.key
     }
 
+    /// What a signature in the node's name is worth.
+    enum Standing: Sendable, Hashable {
+        /// A key that was in use then has signed.
+        case signed
+        /// Nothing that is known here leads to the key that it names, so nobody here can check it.
+        case unknownKey
+        /// A key that is known has signed, and had been replaced by then.
+        case replacedKey
+    }
+
+    /// Judges a signature. Throws where it is not by the key of this node that it names, or was by one that it does not
+    /// name any more.
+    func standing(
+        of cosignature: Cosignature, verify: (Cosignature, VerifierKey) throws -> Void
+    ) throws -> Standing {
+        if let key = key(for: cosignature) {
+            try verify(cosignature, key)
+            return .signed
+        }
+        if let term = terms.first(where: { $0.key.keyID == cosignature.keyID }) {
+            try verify(cosignature, term.key)
+            return .replacedKey
+        }
+        for term in terms {
+            let named = try Cosignature(
+                name: cosignature.name, keyID: term.key.keyID, time: cosignature.time, signature: cosignature.signature)
+            guard (try? verify(named, term.key)) == nil else {
+                throw NoteError.badSignature(name: cosignature.name, keyID: cosignature.keyID)
+            }
+        }
+        return .unknownKey
+    }
+
     /// One key in the place of another, as a record says.
     private struct Link {
         let origin: String

@@ -1,5 +1,5 @@
 import Cryptography
-import Home
+public import Home
 public import LogStore
 import TransparencyLog
 
@@ -24,17 +24,25 @@ extension Node {
             }
             if log.isOwn { alarms += try ownKeyAlarms(log) }
         }
-        let held = Dictionary(logs.map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
         for card in cards {
-            for each in card.logs {
-                guard let log = held[each.origin], try !log.keys.keys.contains(where: { $0.text == each.key.text })
-                else { continue }
-                alarms.append(
-                    "the card of \(card.node) names a key for \(each.origin) that the records of that log, as far as they "
-                        + "are here, do not lead to; if it stays so after a sync, ask \(card.node)")
+            alarms += try logsWithOtherKeys(card, among: logs).map { origin in
+                "the card of \(card.node) names a key for \(origin) that the records of that log, as far as they are here, do "
+                    + "not lead to; if it stays so after a sync, ask \(card.node)"
             }
         }
         return alarms
+    }
+
+    /// The logs for which a card names a key that what is here of them does not lead to.
+    public func logsWithOtherKeys(_ card: PeerCard) throws -> [String] {
+        try logsWithOtherKeys(card, among: store.logs())
+    }
+
+    private func logsWithOtherKeys(_ card: PeerCard, among logs: [StoredLog]) throws -> [String] {
+        let held = Dictionary(logs.map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
+        return try card.logs.filter { each in
+            try held[each.origin].map { try !$0.keys.keys.contains { $0.text == each.key.text } } ?? false
+        }.map(\.origin)
     }
 
     /// How long a key that nothing leads to is told of after it was seen last.

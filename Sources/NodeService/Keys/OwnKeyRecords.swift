@@ -72,6 +72,7 @@ extension Node {
     func nodes(
         _ nodes: some Sequence<String>, without role: KeyRecord.Role, where isMeant: (PublishedKey) -> Bool
     ) throws -> [String] {
+        let keys = CosignerKeys(self)
         var confirmed: Set<String> = []
         for log in try ownLogs().open {
             let record = try store.publishedKeys(of: log.id).first {
@@ -79,16 +80,52 @@ extension Node {
             }
             guard let record else { continue }
             confirmed.formUnion(
-                try store.newestCosignatures(of: log.id).filter { $0.size > record.entry }.map(\.cosigner))
+                try store.newestCosignatures(of: log.id, by: keys).filter { $0.size > record.entry }.map(\.cosigner))
         }
         return nodes.filter { !confirmed.contains($0) }.sorted()
     }
 
-    /// What the own logs that take entries say of keys of a role, each statement once, in order.
+    /// What the own logs that take entries say of keys of a role, and what those say that were given up and still counts:
+    /// each statement once, in order.
     func ownStatements(_ role: KeyRecord.Role) throws -> [PublishedKey] {
         var said: Set<KeyStatement> = []
-        return try ownLogs().open.flatMap { try store.publishedKeys(of: $0.id) }
-            .filter { $0.role == role && said.insert(KeyStatement($0)).inserted }
+        let current = try ownLogs().open.flatMap { try store.publishedKeys(of: $0.id) }.filter { $0.role == role }
+        return try (statementsGivenUp(role, current) + current).filter { said.insert(KeyStatement($0)).inserted }
+    }
+
+    /// What logs of this node that were given up say of keys of a role, as far as whoever has only their successors needs
+    /// it. Such a log may have been brought back with what a thief of its key has written: of that nothing is repeated.
+    private func statementsGivenUp(_ role: KeyRecord.Role, _ current: [PublishedKey]) throws -> [PublishedKey] {
+        let before = try logsGivenUp().flatMap { try store.publishedKeys(of: $0.id) }.filter { $0.role == role }
+        guard !before.isEmpty else { return [] }
+        switch role {
+        case .mirror:
+            // The way back from the keys that are here, so that what they and those before them have signed can be checked.
+            let links = (before + current).filter { $0.action == .replaces }
+            var wanted = try [keystore.mirrorCardKey().text] + [keystore.nextMirrorCardKey()?.text].compactMap { $0 }
+            var way: Set<PublishedKey> = []
+            while let key = wanted.popLast() {
+                guard let link = links.first(where: { $0.publicKey == key }), way.insert(link).inserted else {
+                    continue
+                }
+                if let previous = link.previousKey { wanted.append(previous) }
+            }
+            return before.filter { way.contains($0) }
+        case .tls:
+            let shown = try [identityPin(), nextIdentityPin()]
+            return before.filter { $0.action != .retires && shown.contains($0.keyID) }
+        case .log, .sealing: return []
+        }
+    }
+
+    /// The logs that those which this node writes now have taken the place of, the oldest first.
+    private func logsGivenUp() throws -> [StoredLog] {
+        try store.logs().compactMap { log in
+            guard log.isOwn, let origin = LogOrigin(log.origin), log.origin != self.origin(of: log.community),
+                configuration.community(log.community) != nil, origin.generation < generation(of: log.community)
+            else { return nil }
+            return (log, origin.generation)
+        }.sorted { $0.1 < $1.1 }.map { (log: StoredLog, _: UInt64) in log }
     }
 
     /// The own logs that lack some of that.
@@ -115,7 +152,7 @@ extension Node {
         }
     }
 
-    /// A log that begins later says what the others say.
+    /// A log that begins later says what the others say, those before it among them.
     public func publishKeys(in community: String, author: String, time: Timestamp) throws {
         try publishNewestSealingKey(in: community, author: author, time: time)
         for role in [KeyRecord.Role.mirror, .tls] where try !logsWithoutStatements(role).isEmpty {

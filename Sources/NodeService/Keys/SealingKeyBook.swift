@@ -5,8 +5,9 @@ import Records
 
 /// The sealing keys of all nodes, as their cards and their logs say: what to seal to now.
 ///
-/// A card brings the first key; `key` records in the node's own logs bring those that follow, without anybody's doing.
-/// Of all that are known the one of the newest epoch counts.
+/// A card brings the first key; `key` records in the node's logs that it names bring those that follow, without
+/// anybody's doing. Of all that are known the one of the newest epoch counts. A log that the card names no more was given
+/// up: its key may be in other hands, and the keys that it tells of may be lost.
 public struct SealingKeyBook: Sendable {
     public struct Entry: Sendable, Hashable {
         public let epoch: UInt32
@@ -22,7 +23,8 @@ public struct SealingKeyBook: Sendable {
         for card in cards {
             for each in card.sealingKeys { known[card.node, default: [:]][each.epoch] = each.key }
         }
-        for (node, origin, key) in published {
+        let logs = Dictionary(cards.map { ($0.node, Set($0.logs.map(\.origin))) }) { first, _ in first }
+        for (node, origin, key) in published where logs[node]?.contains(origin) ?? true {
             if key.action == .retires {
                 retired[node, default: []].insert(key.keyID)
                 continue

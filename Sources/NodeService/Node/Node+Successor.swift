@@ -80,3 +80,15 @@ extension Node {
         return .object(members)
     }
 }
+
+extension Node {
+    /// The entries of the own log of a community that no partner has, by the cosignatures that are here; empty where some
+    /// partner has them all.
+    public func entriesNobodyElseHas(community: String) throws -> Range<UInt64> {
+        guard let log = try store.log(origin(of: community)) else { return 0..<0 }
+        let held =
+            try store.newestCosignatures(of: log.id, by: CosignerKeys(self)).filter { $0.cosigner != name }
+            .map(\.size).max() ?? 0
+        return min(held, log.size)..<log.size
+    }
+}

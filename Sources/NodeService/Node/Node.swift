@@ -104,11 +104,11 @@ public final class Node: Sendable {
 
     /// Makes the key of a log in a community that this node joins. Whoever left it comes back to its log, and so does
     /// whoever was broken off in joining: that key stays.
-    public func makeLogKey(community: String) throws {
-        guard (try? keystore.logPublicKey(community: community, generation: generation(of: community))) == nil else {
-            return
-        }
-        try privateKeys.makeLogKey(community: community, generation: 1)
+    public func makeLogKey(community: String, generation: UInt64 = 1) throws {
+        let here = self.generation(of: community)
+        let isHere = (try? keystore.logPublicKey(community: community, generation: here)) != nil
+        guard !isHere || generation > here else { return }
+        try privateKeys.makeLogKey(community: community, generation: generation)
     }
 
     /// Who opened what that was sealed to this node.

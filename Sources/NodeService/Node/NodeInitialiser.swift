@@ -11,6 +11,9 @@ extension Node {
     public struct Founding: Sendable {
         public var node: String
         public var communities: [String]
+        /// Which log of this node in a community is the first of this home, where it is not the first of all: one behind
+        /// those whose keys were lost.
+        public var generations: [String: UInt64]
         public var listen: HostAndPort
         public var endpoint: HostAndPort?
         public var author: String
@@ -18,11 +21,12 @@ extension Node {
         public var passphrase: SecretBytes?
 
         public init(
-            node: String, communities: [String], listen: HostAndPort, endpoint: HostAndPort?, author: String,
-            passphrase: SecretBytes? = nil
+            node: String, communities: [String], generations: [String: UInt64] = [:], listen: HostAndPort,
+            endpoint: HostAndPort?, author: String, passphrase: SecretBytes? = nil
         ) {
             self.node = node
             self.communities = communities
+            self.generations = generations
             self.listen = listen
             self.endpoint = endpoint
             self.author = author
@@ -48,7 +52,9 @@ extension Node {
         _ = try keystore.createDoublesKey()
         _ = try keystore.blindIndexKey()
         try makeCertificate(home, keystore, node: founding.node)
-        for community in founding.communities { _ = try keystore.createLogKey(community: community) }
+        for community in founding.communities {
+            _ = try keystore.createLogKey(community: community, generation: founding.generations[community] ?? 1)
+        }
         try home.write(configuration)
         let node = try open(path, unlocker: unlocker)
         for community in configuration.communities {
