@@ -73,7 +73,7 @@ struct FaultTests {
         try store.createOwn()
         try store.append(makeBodies(0..<10))
         try store.execute("PRAGMA max_page_count = 1")
-        let large = (0..<600).map { [UInt8]("\($0) \(UInt64.random(in: 0...UInt64.max))".utf8) }
+        let large = (0..<4_000).map { [UInt8]("\($0) \(UInt64.random(in: 0...UInt64.max))".utf8) }
         #expect(throws: StoreError.full(path: folder.database)) { try store.append(large) }
         #expect(try store.signedMark(of: logID)?.size == 10)
         try checkInvariants(store, bodies: makeBodies(0..<10))
