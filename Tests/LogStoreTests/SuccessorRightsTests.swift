@@ -146,6 +146,21 @@ struct SuccessorRightsTests {
         #expect(try folder.open().grants(of: logID).isEmpty)
     }
 
+    @Test("A successor that is damaged does not keep the database from being opened by this release")
+    func upgradedDamaged() throws {
+        for data in ["zeroblob(length(data))", "x''", "CAST('xx\"target\"\"erasure\"' AS BLOB)"] {
+            let folder = try StoreFolder()
+            do {
+                let us = try author(folder)
+                try us.append([[UInt8]("{}".utf8), erasure], to: successor)
+                try us.execute("INSERT INTO unread_successor SELECT id FROM log WHERE origin = '\(successor)'")
+                try us.execute(
+                    "UPDATE bundle SET data = \(data) WHERE log = (SELECT id FROM log WHERE origin = '\(successor)')")
+            }
+            #expect(try folder.open().log(origin)?.size == 1)
+        }
+    }
+
     @Test("Rows that are gone are made again from the successor")
     func rowsComeBack() throws {
         let us = try author(StoreFolder())

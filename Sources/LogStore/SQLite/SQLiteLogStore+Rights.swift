@@ -81,6 +81,9 @@ extension SQLiteLogStore {
                         try restoreRights(in: bundle, of: log)
                     } catch let error as StoreError {
                         guard case .badBundle = error else { throw error }
+                    } catch {
+                        // What it unpacks to is no bundle.
+                        continue
                     }
                 }
             }
