@@ -175,6 +175,44 @@ import Testing
         #expect(try victim(show(place, "kr", reference)) == nil)
     }
 
+    /// A backup of before the successor, on a machine that knows nothing else: the owner's old card names the old log only.
+    @Test func whatASuccessorHadErasedIsGivenToNobodyFromABackupOfBeforeIt() throws {
+        let place = try Place()
+        try place.federate("us", "kr", "jp")
+        let reference = try submit(place)
+        try place.must("us", "grant", reference, "--to", "jp.example")
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        let file = "\(place.path)/kr.entente"
+        try place.must("kr", "backup", file)
+        place.stop("us")
+        try place.must("us", "key", "stolen", "log", "--yes")
+        try place.must("us", "erase", reference, "--yes")
+        try place.serve("us")
+        try place.lose("kr")
+        try place.must("kr", "restore", file)
+        #expect(try show(place, "kr", reference)["sealed_part"] as? String == "opened")
+
+        // us.example is asked, and says that it goes on elsewhere.
+        let told = try place.run("kr", "sync", "us.example", "--json").objects.first
+        let refused = try #require(told?["refused"] as? [String])
+        #expect(
+            refused.contains { $0.hasPrefix("us.example/krus/2: ") && $0.contains("`entente peer add") }, "\(refused)")
+        try place.serve("kr")
+        // jp.example may have the sealed part by all that it and kr.example know.
+        try place.must("jp", "sync", "kr.example")
+        #expect(try show(place, "jp", reference)["sealed_part"] as? String == "not_here_yet")
+        #expect(try victim(show(place, "jp", reference)) == nil)
+        let waits: (String) -> Bool = { $0.hasPrefix("us.example/krus ") && $0.hasSuffix("run `entente sync`") }
+        #expect(try place.alarms("kr").contains(where: waits))
+
+        let card = try place.file("us-new.yaml", try place.must("us", "identity").output)
+        try place.must("kr", "peer", "add", card, "--replace")
+        try place.must("kr", "sync", "us.example")
+        #expect(try show(place, "kr", reference)["sealed_part"] as? String == "erased")
+        #expect(try !place.alarms("kr").contains(where: waits))
+    }
+
     /// A row too much, too little or other than a successor's record says would open or hide a sealed part.
     @Test(arguments: [
         ("UPDATE access_grant SET node = 'spy.example'", "of whom it opens us.example/krus#3 to is not what it says"),

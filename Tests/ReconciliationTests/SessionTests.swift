@@ -33,6 +33,10 @@ import TransparencyLog
             cosignatures: cosignatures, wantedBlobs: [])
     }
 
+    private func head(_ id: LogID, _ size: Int) throws -> Head {
+        Head(log: id, size: UInt64(size), root: try tree(size).root(at: UInt64(size)))
+    }
+
     private func line(_ cosigner: String, size: UInt64, time: UInt64 = 7) -> CosignatureLine {
         CosignatureLine(cosigner: cosigner, size: size, time: time, line: "not looked at here")
     }
@@ -215,6 +219,43 @@ import TransparencyLog
         #expect(!pair.sides[0].isConverged)
         pair.feed(.changed([try log(4, isOwn: true)]), to: 0)
         #expect(pair.sides.allSatisfy { $0.isConverged })
+    }
+
+    @Test("What the owner says of a log that came back counts once the logs after it are here as well")
+    func successorsFirst() throws {
+        let next = SHA256.hash("n0.example/krus/2")
+        func successor(_ size: Int, isOwn: Bool = false) throws -> LocalLog {
+            LocalLog(
+                id: next, origin: "n0.example/krus/2", community: "krus", isOwn: isOwn, keys: nil,
+                head: size == 0 ? nil : try head(next, size), held: UInt64(size), pinned: nil, cosignatures: [],
+                wantedBlobs: [])
+        }
+        let restored = LocalLog(
+            id: id, origin: SessionTests.origin, community: "krus", isOwn: false, keys: nil, head: try head(id, 3),
+            held: 3, pinned: nil, cosignatures: [], wantedBlobs: [], isRecovering: true, successors: [next])
+        let owned = [try log(3, isOwn: true), try successor(2, isOwn: true)]
+        func isAnswered(_ pair: Pair) -> Bool {
+            pair.actions[1].contains { if case .noteAnswer(id, let head?) = $0 { head.size == 3 } else { false } }
+        }
+
+        var unaware = Pair(owned, [restored])
+        unaware.meet()
+        #expect(unaware.actions[1].contains(.lacks([next])) && !isAnswered(unaware))
+
+        var behind = Pair(owned, [restored, try successor(0)])
+        behind.meet()
+        #expect(!behind.actions[1].contains(.lacks([next])) && !isAnswered(behind))
+        behind.feed(.changed([try successor(1)]), to: 1)
+        #expect(!isAnswered(behind))
+        behind.feed(.changed([try successor(2)]), to: 1)
+        #expect(isAnswered(behind))
+
+        var level = Pair(owned, [restored, try successor(2)])
+        level.meet()
+        #expect(isAnswered(level))
+        var alone = Pair([try log(3, isOwn: true)], [restored])
+        alone.meet()
+        #expect(isAnswered(alone))
     }
 
     private func proof(from old: UInt64, to new: UInt64) throws -> [SHA256Digest] {

@@ -3,6 +3,7 @@ import Dispatch
 public import LogStore
 public import Logging
 import Reconciliation
+import Records
 public import TransparencyLog
 
 /// Who this node exchanges logs with, as node.yaml and the peer cards say at one moment.
@@ -134,6 +135,7 @@ public final class SyncContext: Sendable {
         guard federation.admits(peer, to: log, membership: surroundings.membership) else {
             return try lostLog(log, heardFrom: peer, federation)
         }
+        let isRestored = log.restored != nil && !log.isOwn && peer == log.node
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
             keys: try log.keys, stones: try localStones(of: log),
@@ -148,7 +150,10 @@ public final class SyncContext: Sendable {
             },
             damaged: surroundings.damaged,
             // What its owner says of a log that came back with a backup is to be heard, too.
-            isRecovering: log.recovering != nil || (log.restored != nil && peer == log.node))
+            isRecovering: log.recovering != nil || isRestored,
+            // Its owner may have had sealed parts of it erased in a successor.
+            successors: isRestored
+                ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [])
     }
 
     /// An own log that is being recovered, to a peer that its newest record here does not admit: it may have been

@@ -63,6 +63,7 @@ extension SessionRunner {
         case .serveNodes(let request): requestFeed.yield(.nodes(request))
         case .beginRecovery(let id, let size): beginRecovery(id, size: size)
         case .noteAnswer(let id, let head): noteAnswer(id, head)
+        case .lacks(let logs): lookForSuccessors(among: logs)
         case .report(let finding): note(finding)
         case .close(let end):
             return end

@@ -3,6 +3,7 @@ import Dispatch
 import LogStore
 import Logging
 import Reconciliation
+import Records
 
 // What a session finds out of own logs that hold less than this node has signed.
 extension SessionRunner {
@@ -48,5 +49,38 @@ extension SessionRunner {
                 log.warning("an answer could not be kept", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// Tells the operator where the partner has given up a log and its card here does not say so.
+    func lookForSuccessors(among logs: [LogID]) {
+        reading.async { [self] in
+            do {
+                for successor in try context.successors(of: configuration.peer) where logs.contains(successor.id) {
+                    note(
+                        "\(successor.origin): the partner goes on there, and its card here is from before; take its new "
+                            + "card (`entente peer add FILE --replace`)")
+                }
+            } catch {
+                log.warning("logs of the partner could not be read", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+extension SyncContext {
+    /// The logs that a node may have opened after those that are held here.
+    fileprivate func successors(of node: String) throws -> [(origin: String, id: LogID)] {
+        let held = try store.logs().filter { $0.node == node }.compactMap { LogOrigin($0.origin) }
+        let newest = Dictionary(grouping: held, by: \.community).values.compactMap {
+            $0.max { $0.generation < $1.generation }
+        }
+        return newest.flatMap(\.nextSuccessors).map { ($0.text, SHA256.hash($0.text)) }
+    }
+}
+
+extension LogOrigin {
+    /// The successors that are looked for: it takes a fork, a loss or a theft for each.
+    var nextSuccessors: [LogOrigin] {
+        Array(sequence(first: self) { $0.successor }.dropFirst().prefix(16))
     }
 }

@@ -254,6 +254,16 @@ package final class SessionRunner: Sendable {
         }
     }
 
+    /// Notes what is no finding of the session's own.
+    func note(_ text: String) {
+        let isNew = state.update { state in
+            guard !state.report.refused.contains(text) else { return false }
+            state.report.refused.append(text)
+            return true
+        }
+        if isNew { log.warning("log left out", metadata: ["peer": "\(configuration.peer)", "finding": "\(text)"]) }
+    }
+
     private func logsNow(_ session: Session) {
         let states = session.sharedHeads.map {
             SessionReport.LogState(origin: $0.origin, size: $0.head.size, root: $0.head.root.base64)

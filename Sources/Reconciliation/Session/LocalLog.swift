@@ -23,6 +23,9 @@ public struct LocalLog: Sendable, Hashable {
     public let isOwn: Bool
     /// Whether this own log is being recovered from partners, and so grows like a replica.
     public let isRecovering: Bool
+    /// The logs that may come after this one in its place, where what the peer says of it counts only once this side holds
+    /// as much of them.
+    public let successors: [LogID]
     /// The keys that sign this log's checkpoints, as far as they are known here.
     public let keys: LogKeyChain?
     /// The checkpoints held at which a key took the place of another, by size.
@@ -54,13 +57,14 @@ public struct LocalLog: Sendable, Hashable {
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [SteppingStone] = [],
         head: Head?, held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
-        wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false
+        wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false, successors: [LogID] = []
     ) {
         self.id = id
         self.origin = origin
         self.community = community
         self.isOwn = isOwn
         self.isRecovering = isRecovering
+        self.successors = successors
         self.keys = keys
         self.stones = stones
         self.head = head

@@ -24,7 +24,10 @@ extension Session {
             awaitedAnswers.remove(head.log)
         }
         if wasComplete, exchange.isComplete {
-            if !unknown.isEmpty { sendUnknown(unknown, &actions) }
+            if !unknown.isEmpty {
+                sendUnknown(unknown, &actions)
+                actions.append(.lacks(unknown))
+            }
             for head in heads { refresh(head.log, &actions) }
         } else if exchange.isComplete {
             exchanged(&actions)
@@ -60,8 +63,9 @@ extension Session {
             // Told last time already, and the peer remembers.
             agreed?.entries[log]?.heard == exchange.heard[log]?.settled && agreed?.entries[log]?.told == nil
         }
-        let unknown = exchange.heard.heads.keys.filter { logs[$0] == nil && !isKnown($0) }.sorted()
-        sendUnknown(unknown, &actions)
+        let unknown = exchange.heard.heads.keys.filter { logs[$0] == nil }.sorted()
+        sendUnknown(unknown.filter { !isKnown($0) }, &actions)
+        if !unknown.isEmpty { actions.append(.lacks(unknown)) }
         for id in logs.keys.sorted() {
             refresh(id, &actions)
             // The peer may remember that this side had no such log.

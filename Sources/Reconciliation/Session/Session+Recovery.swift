@@ -27,6 +27,10 @@ extension Session {
 
     /// Hands on what the peer holds of a log that is being recovered, whenever that or what is held here has changed.
     mutating func hearAnswer(for log: LocalLog, _ actions: inout [SessionAction]) {
+        for id in awaitingSuccessors where id != log.id {
+            guard let other = logs[id], other.successors.contains(log.id) else { continue }
+            hearAnswer(for: other, &actions)
+        }
         guard log.isRecovering, !leftOut.contains(log.id) else { return }
         if log.head == nil, answers[log.id] == nil {
             // A log of which nothing is left stands in no digest; a peer that knows it to be forked says so now.
@@ -36,9 +40,19 @@ extension Session {
         let heard = exchange.heard[log.id]
         let answer = Head(
             log: log.id, size: heard?.size ?? 0, root: heard?.root ?? .zero, pinnedSize: peerPinned[log.id] ?? 0)
+        guard !log.successors.contains(where: isBehind) else {
+            awaitingSuccessors.insert(log.id)
+            return
+        }
+        awaitingSuccessors.remove(log.id)
         let basis = Answer(head: answer, held: log.held)
         guard answers.updateValue(basis, forKey: log.id) != basis else { return }
         actions.append(.noteAnswer(log.id, answer))
+    }
+
+    /// Whether the peer holds more of a log than is here.
+    private func isBehind(_ log: LogID) -> Bool {
+        logs[log]?.head?.size ?? 0 < exchange.heard[log]?.size ?? 0
     }
 
     /// Logs being recovered whose community the peer does not share: it has nothing to say of them.

@@ -69,6 +69,8 @@ public struct Session {
     var judging: [LogID: Int] = [:]
     /// What the peer was last heard to hold of each log that is being recovered.
     var answers: [LogID: Answer] = [:]
+    /// Logs being recovered of which what the peer said waits for the logs that came after them.
+    var awaitingSuccessors: Set<LogID> = []
     /// Logs being recovered that this peer has just completed, and pings that it has not answered since.
     var recovered: Set<LogID> = []
     var echoes: Set<UInt64> = []

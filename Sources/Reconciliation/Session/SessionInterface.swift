@@ -164,6 +164,8 @@ public enum SessionAction: Sendable, Hashable {
     /// Note what the peer holds of an own log that is being recovered: its head and the size of the checkpoint it has
     /// pinned; `nil` where it is not in the log's community.
     case noteAnswer(LogID, Head?)
+    /// The peer holds these logs, and here they are none.
+    case lacks([LogID])
     /// Tell the operator.
     case report(SessionFinding)
     /// Close the connection after what was sent.

@@ -229,6 +229,7 @@ final class SimulatedSession {
             }
         case .remember(let memory, let since, let changed):
             node.storing.add { [node, peer] in node.store.remember(peer.name, memory, since: since, changed) }
+        case .lacks: break
         case .report(let finding): node.invariants.found(finding, by: self)
         case .close(let end): finish(end)
         }
