@@ -19,6 +19,16 @@ public final class RunLock: Sendable {
         try file.write(text: "process \(getpid()) since \(RunLock.time())\n")
     }
 
+    /// The process that holds the lock of a home; `nil` where none does, or nobody can tell.
+    static func holder(of home: HomeFolder) -> String? {
+        guard let file = try? OpenFile(home.lockFile, O_RDONLY | O_NONBLOCK) else { return nil }
+        let descriptor = file.descriptor
+        guard SystemCall.retrying({ flock(descriptor, LOCK_SH | LOCK_NB) }) != 0, errno == EWOULDBLOCK else {
+            return nil
+        }
+        return (try? file.readAll(limit: 200)).flatMap(holder) ?? "another process"
+    }
+
     /// What the holder wrote of itself, if it is one plain line.
     private static func holder(_ bytes: [UInt8]) -> String? {
         let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
@@ -33,5 +43,17 @@ public final class RunLock: Sendable {
         var buffer = [CChar](repeating: 0, count: 32)
         let count = strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
         return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+extension HomeFolder {
+    /// Throws `busy` while a node is running: it was started by the release that a database is of, and would not know the
+    /// tables of this one. For before the file at this path is brought on.
+    @Sendable public func requireNoOlderRun(_ path: String) throws {
+        guard let holder = RunLock.holder(of: self) else { return }
+        throw HomeError(
+            .busy,
+            "is of an earlier release, which \(holder) is still running; stop that, and start `entente run` of this release",
+            path: path)
     }
 }

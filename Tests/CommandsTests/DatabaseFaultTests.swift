@@ -35,6 +35,22 @@ import Testing
         try place.expectSound("us")
     }
 
+    @Test func oneOfAnEarlierReleaseIsLeftAsItIsWhileANodeRuns() throws {
+        let place = try Place()
+        try place.found("us")
+        try place.serve("us")
+        let file = "\(place.path)/us/node.sqlite"
+        try DatabaseFile(file).execute(DatabaseFile.takingBack(to: 5))
+        let refused = try submit(place)
+        #expect(refused.status == 75 && refused.errors.contains("process "), "\(refused.errors)")
+        #expect(refused.errors.contains("start `entente run` of this release"), "\(refused.errors)")
+        refused.expectOneLine()
+        #expect(try Self.version(of: file) == 5)
+        place.stop("us")
+        #expect(try submit(place).status == 0)
+        #expect(try Self.version(of: file) > 5)
+    }
+
     @Test func oneFromANewerReleaseIsLeftAsItIs() throws {
         let place = try Place()
         try place.found("us")

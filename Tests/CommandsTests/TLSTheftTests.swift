@@ -149,6 +149,27 @@ import Testing
         #expect(try !place.alarms("us").contains { $0.contains("TLS key") })
     }
 
+    /// As a crash leaves it while partners are waited for: the new key is announced, and what was stolen is noted.
+    @Test func aTheftThatWasBrokenOffIsNoRotation() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let announced = try #require(place.must("us", "key", "rotate", "tls", "--json").objects.first)
+        let list = "\(place.path)/us/certs/tls.replaced"
+        let (stolen, next) = (announced["previous_key_id"] as? String, announced["key_id"] as? String)
+        try "\(try #require(stolen))\n".write(toFile: list, atomically: false, encoding: .utf8)
+        #expect(chmod(list, 0o600) == 0)
+        #expect(try place.alarms("us").contains { $0.contains("`entente key stolen tls` to complete") })
+        for more in [[], ["--finish"]] {
+            let refused = try Entente.run(["--home", "\(place.path)/us", "key", "rotate", "tls"] + more)
+            #expect(refused.status == 77 && refused.errors.contains("`entente key stolen tls`"), "\(refused.errors)")
+        }
+        let ended = try place.must("us", "key", "stolen", "tls", "--json").objects.first
+        #expect(ended?["key_id"] as? String == next && ended?["step"] as? String == "switched")
+        #expect(!FileManager.default.fileExists(atPath: list))
+        #expect(try place.alarms("us") == [])
+        try place.expectSound("us")
+    }
+
     private static func size(_ place: Place, _ node: String) throws -> Int? {
         try place.size(of: "us.example/krus", at: node)
     }

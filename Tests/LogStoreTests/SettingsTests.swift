@@ -131,6 +131,17 @@ struct RefusedDatabaseTests {
         #expect(try refusal(folder) == .newerVersion(path: folder.database, found: 8, known: 7))
     }
 
+    @Test("A database that a newer release has brought on while it was open is not called damaged")
+    func newerVersionMeanwhile() throws {
+        let folder = try StoreFolder()
+        let store = try folder.open()
+        do {
+            let queue = try DatabaseQueue(path: folder.database)
+            try queue.writeWithoutTransaction { try $0.execute(sql: "DROP TABLE restored; PRAGMA user_version = 8") }
+        }
+        #expect(throws: StoreError.newerVersion(path: folder.database, found: 8, known: 7)) { try store.logs() }
+    }
+
     @Test("A folder that is not there, a folder in place of the file, a symbolic link and a pipe are refused")
     func noFile() throws {
         let folder = try StoreFolder()

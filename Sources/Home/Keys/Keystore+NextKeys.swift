@@ -95,8 +95,8 @@ extension HomeFolder {
 
     private var replacedPinsFile: String { "\(certificatesFolder)/tls.replaced" }
 
-    /// Pins of TLS keys of this node that were replaced while no log could tell of it, one a line in hex, in the order in
-    /// which they were.
+    /// Pins of stolen TLS keys of this node that its logs do not yet retire, one a line in hex, in the order in which they
+    /// were replaced. One that is still in use is about to be.
     public func replacedTLSPins() throws -> [SHA256Digest] {
         guard try SystemCall.status(replacedPinsFile) != nil else { return [] }
         let bytes = try OpenFile(replacedPinsFile, O_RDONLY | O_NONBLOCK).readAll(limit: 65_536)

@@ -38,12 +38,19 @@ final class NodeDatabase: @unchecked Sendable {
     private let kind: Kind
     private let purpose: DatabaseAccess
     private let busySeconds: Double
+    private let mayUpgrade: UpgradeCheck
     private let lock = UnfairLock()
     /// `nil` from a failed commit until the next use.
     private var current: (any DatabaseWriter)?
 
-    /// - Parameter busySeconds: how long a call waits for another process that writes.
-    init(path: String, kind: Kind, access: DatabaseAccess = .full, busySeconds: Double = 20) throws {
+    /// - Parameters:
+    ///   - busySeconds: how long a call waits for another process that writes.
+    ///   - mayUpgrade: is asked before a file of an earlier release is brought on.
+    init(
+        path: String, kind: Kind, access: DatabaseAccess = .full, busySeconds: Double = 20,
+        mayUpgrade: @escaping UpgradeCheck = { _ in }
+    ) throws {
+        self.mayUpgrade = mayUpgrade
         self.path = path
         self.kind = kind
         purpose = access
@@ -106,7 +113,7 @@ final class NodeDatabase: @unchecked Sendable {
                 try db.execute(sql: "PRAGMA wal_autocheckpoint = \((32 << 20) / kind.pageSize)")
                 try db.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
             }
-            try NodeDatabase.checkAndCreateSchema(pool, path: path, kind: kind, isReadOnly: purpose != .full)
+            try checkAndCreateSchema(pool)
             return pool
         }
     }
@@ -178,19 +185,18 @@ final class NodeDatabase: @unchecked Sendable {
         }
     }
 
-    private static func checkAndCreateSchema(
-        _ pool: DatabasePool, path: String, kind: Kind, isReadOnly: Bool
-    ) throws {
-        try pool.read { db in try check(db, path: path, kind: kind) }
-        guard !isReadOnly else { return }
-        let isCurrent = try pool.read { db in try Int.fetchOne(db, sql: "PRAGMA user_version") == kind.version }
-        guard !isCurrent else { return }
+    private func checkAndCreateSchema(_ pool: DatabasePool) throws {
+        try pool.read { db in try NodeDatabase.check(db, path: path, kind: kind) }
+        guard purpose == .full else { return }
+        let version = try pool.read { db in try NodeDatabase.version(db) }
+        guard version != kind.version else { return }
+        if version > 0 { try mayUpgrade(path) }
         try pool.write { db in
             // Another process may have been first while this one waited.
-            try check(db, path: path, kind: kind)
-            guard try Int.fetchOne(db, sql: "PRAGMA user_version") != kind.version else { return }
-            if !kind.isDurable { try dropAll(db) }
-            let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+            try NodeDatabase.check(db, path: path, kind: kind)
+            let version = try NodeDatabase.version(db)
+            guard version != kind.version else { return }
+            if !kind.isDurable { try NodeDatabase.dropAll(db) }
             for step in kind.steps(after: version) { try db.execute(sql: step) }
             try db.execute(sql: "PRAGMA application_id = \(kind.applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(kind.version)")
@@ -223,6 +229,10 @@ final class NodeDatabase: @unchecked Sendable {
         }
     }
 
+    private static func version(_ db: Database) throws -> Int {
+        try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    }
+
     private static func check(_ db: Database, path: String, kind: Kind) throws {
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let application = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
@@ -250,7 +260,19 @@ extension NodeDatabase {
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try translatingErrors(path: path) { try pool().read(body) }
+        try explainingChanges { try translatingErrors(path: path) { try pool().read(body) } }
+    }
+
+    /// A file that a later release has brought on meanwhile has other tables, and is not damaged.
+    private func explainingChanges<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            guard case .damaged = error,
+                let found = try? pool().read({ try NodeDatabase.version($0) }), found > kind.version
+            else { throw error }
+            throw StoreError.newerVersion(path: path, found: found, known: kind.version)
+        }
     }
 
     /// Runs the body in a transaction that has the write lock from its first statement, and commits it.
@@ -258,30 +280,32 @@ extension NodeDatabase {
     /// When COMMIT itself fails the connections are dropped before the error goes out, so that the next call sees
     /// what the disk holds and not what this process believed.
     func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try translatingErrors(path: path) {
-            var commitFailed = false
-            do {
-                return try pool().writeWithoutTransaction { db in
-                    try db.beginTransaction(.immediate)
-                    let value: Value
-                    do {
-                        value = try body(db)
-                    } catch {
-                        try? db.rollback()
-                        throw error
+        try explainingChanges {
+            try translatingErrors(path: path) {
+                var commitFailed = false
+                do {
+                    return try pool().writeWithoutTransaction { db in
+                        try db.beginTransaction(.immediate)
+                        let value: Value
+                        do {
+                            value = try body(db)
+                        } catch {
+                            try? db.rollback()
+                            throw error
+                        }
+                        do {
+                            try db.commit()
+                        } catch {
+                            commitFailed = true
+                            try? db.rollback()
+                            throw error
+                        }
+                        return value
                     }
-                    do {
-                        try db.commit()
-                    } catch {
-                        commitFailed = true
-                        try? db.rollback()
-                        throw error
-                    }
-                    return value
+                } catch {
+                    if commitFailed { drop() }
+                    throw error
                 }
-            } catch {
-                if commitFailed { drop() }
-                throw error
             }
         }
     }
@@ -327,6 +351,9 @@ extension NodeDatabase {
         }
     }
 }
+
+/// Throws where the file at this path, of an earlier release, must not be brought on now.
+public typealias UpgradeCheck = @Sendable (_ path: String) throws -> Void
 
 /// Runs the body and turns the database library's errors into ours.
 func translatingErrors<Value>(path: String, _ body: () throws -> Value) throws -> Value {

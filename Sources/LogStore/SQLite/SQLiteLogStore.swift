@@ -17,10 +17,13 @@ public final class SQLiteLogStore: Sendable {
     /// mark is opened all the same, but not appended to.
     ///
     /// - Parameter busySeconds: how long a call waits for another process that writes.
-    public init(path: String, signedPath: String, node: String, busySeconds: Double = 20) throws {
-        database = try NodeDatabase(path: path, kind: .node, busySeconds: busySeconds)
+    public init(
+        path: String, signedPath: String, node: String, busySeconds: Double = 20,
+        mayUpgrade: @escaping UpgradeCheck = { _ in }
+    ) throws {
+        database = try NodeDatabase(path: path, kind: .node, busySeconds: busySeconds, mayUpgrade: mayUpgrade)
         let isLost = access(signedPath, F_OK) != 0
-        marks = try SignedMarks(path: signedPath, busySeconds: busySeconds)
+        marks = try SignedMarks(path: signedPath, busySeconds: busySeconds, mayUpgrade: mayUpgrade)
         self.node = node
         if isLost, try logs().contains(where: { $0.isOwn && $0.head != nil }) {
             try marks.note(remade: UInt64(clamping: time(nil)))

@@ -18,8 +18,8 @@ struct SignedMarks: Sendable {
 
     let database: NodeDatabase
 
-    init(path: String, busySeconds: Double) throws {
-        database = try NodeDatabase(path: path, kind: .signed, busySeconds: busySeconds)
+    init(path: String, busySeconds: Double, mayUpgrade: @escaping UpgradeCheck = { _ in }) throws {
+        database = try NodeDatabase(path: path, kind: .signed, busySeconds: busySeconds, mayUpgrade: mayUpgrade)
     }
 
     /// The origins with a mark of this role.

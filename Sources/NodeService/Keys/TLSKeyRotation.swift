@@ -78,6 +78,7 @@ extension Node {
     private func rotateOwnTLSKey(finish: Bool, author: String, time: Timestamp) throws -> TLSKeyRotation {
         try keystore.whileRotating {
             try ownLogsToTell()
+            try requireNoTheft()
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
             try requireSelfSigned()
@@ -102,7 +103,9 @@ extension Node {
         return try keystore.whileRotating {
             let state = try tlsKeyState()
             guard state.isNextPublished, let next = state.next, try partnersWithout(next).isEmpty else { return nil }
-            return try switchTLSKey(to: next, from: state.current, missing: [], author: author, time: time)
+            let done = try switchTLSKey(to: next, from: state.current, missing: [], author: author, time: time)
+            _ = try tellOfReplacedKeys(author: author, time: time)
+            return done
         }
     }
 

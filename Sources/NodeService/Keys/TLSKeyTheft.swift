@@ -6,8 +6,8 @@ public import Records
 
 extension Node {
     /// After a theft: a new key, used as soon as partners that are in touch have seen it, or after some seconds; the one
-    /// before, and one that was announced, are retired. Broken off at any point and called again, it goes on, or makes
-    /// another new key.
+    /// before, and one that was announced, are retired. They are noted in `certs/` first of all: broken off at any point
+    /// and called again, it goes on, and until then no command takes it for an ordinary rotation.
     public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
     }
@@ -50,9 +50,14 @@ extension Node {
         author: String, time: Timestamp
     ) throws -> (next: SHA256Digest, previous: SHA256Digest) {
         var state = try tlsKeyState()
-        if !state.retired.contains(state.current) || !state.isNextPublished {
+        let replaced = try home.replacedTLSPins()
+        let isBegun = replaced.contains(state.current) || state.retired.contains(state.current)
+        // A next key that is not among them was made here, before this was broken off.
+        if !isBegun || state.next.map({ replaced.contains($0) }) ?? true {
             // What was announced lay beside what was stolen.
             let announced = state.isNextPublished ? state.next : nil
+            try home.setReplacedTLSPins(
+                replaced + [state.next, state.current].compactMap { $0 }.filter { !replaced.contains($0) })
             try home.removeNextCertificate()
             try storeNewTLSKey()
             try makeNextIdentity()
@@ -65,7 +70,11 @@ extension Node {
                     + (announced.map { [Node.tlsRecord(.retires, $0, time: time)] } ?? []), .tls, author: author,
                 time: time)
         } else {
-            try publish([], .tls, author: author, time: time)
+            try publish(
+                [state.current, state.next].compactMap { $0 }.filter { !state.published.contains($0) }
+                    .map { Node.tlsRecord(.publishes, $0, time: time) }
+                    + replaced.filter { $0 != state.current && state.published.contains($0) }
+                    .map { Node.tlsRecord(.retires, $0, time: time) }, .tls, author: author, time: time)
         }
         guard let next = state.next else { throw unreadableNext }
         return (next, state.current)
@@ -139,11 +148,20 @@ extension Node {
         return try rotation(.switched, current, previous: previous, missing: partnersWithout(current))
     }
 
+    /// A theft that was broken off is not gone on with as a rotation, which leaves the stolen key in use until all partners
+    /// have confirmed the new one.
+    func requireNoTheft() throws {
+        guard try home.replacedTLSPins().contains(identityPin()) else { return }
+        throw HomeError(
+            .notPermitted,
+            "the replacement of a stolen TLS key is not complete; run `entente key stolen tls` to complete it")
+    }
+
     func replacedKeyAlarms() throws -> [String] {
         let replaced = try home.replacedTLSPins()
         guard !replaced.isEmpty else { return [] }
         if replaced.contains(try identityPin()) {
-            return ["the replacement of a stolen TLS key was broken off; run `entente key stolen tls` to complete it"]
+            return ["the replacement of a stolen TLS key is not complete; run `entente key stolen tls` to complete it"]
         }
         return [
             "the TLS key was replaced while no own log took entries: partners need the new card (`entente identity`); once "

@@ -35,7 +35,8 @@ public final class Node: Sendable {
         self.store =
             try store
             ?? SQLiteLogStore(
-                path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node)
+                path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node,
+                mayUpgrade: home.requireNoOlderRun)
     }
 
     /// The same home with its configuration and cards as they are now, on the same store.
