@@ -52,7 +52,7 @@ extension ExitStatus {
         case .busy, .keyReplaced: self = .busy
         case .full, .readOnly, .io, .damaged, .damagedEntries: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
-        case .rolledBack, .recovering, .contradictsSigned, .frozen, .cosignedBeyond: self = .notPermitted
+        case .rolledBack, .recovering, .contradictsSigned, .frozen, .givenUp, .cosignedBeyond: self = .notPermitted
         case .unknownLog: self = .noInput
         case .notOwn: self = .notPermitted
         case .bodySize: self = .badInput

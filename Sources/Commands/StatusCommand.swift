@@ -94,11 +94,12 @@ struct StatusCommand: ParsableCommand {
             }
             return "\(log.origin) \(text): run `entente sync`"
         }
+        alarms += logs.compactMap(\.beyondOwnerAlarm)
         alarms += logs.compactMap { $0.forkAlarm(forks[$0.id], node) }
         for log in logs {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }
         }
-        for log in logs {
+        for log in logs where !log.isSucceeded(among: logs) {
             guard let published = try node.store.membership(of: log.id)?.members,
                 let own = node.configuration.community(log.community)?.members
             else { continue }
@@ -207,18 +208,27 @@ extension StoredLog {
         return "\(origin) is damaged here: \(shown.joined(separator: ", "))\(more); run `entente scrub --repair`"
     }
 
-    /// `own`, `replica`, `receiving`, `recovering` or `frozen`.
+    /// What `status` says where somebody else has written in a log after its owner gave it up.
+    var beyondOwnerAlarm: String? {
+        guard let limit = givenUpAt, reachesBeyondOwner else { return nil }
+        let rest = counted(size - limit, "entry", "entries")
+        return
+            "\(origin) has \(rest) here from #\(limit) on that \(node) says it did not write: it had given the log up by "
+            + "then, as when its key is stolen; do not rely on them, and tell \(node)"
+    }
+
+    /// `own`, `replica`, `receiving`, `recovering`, `given up` or `frozen`.
     var stateText: String {
         if frozen != nil { return "frozen" }
         if recovering != nil { return "recovering" }
         if let pending { return "receiving, \(grouped(size)) of \(grouped(pending.size))" }
-        return isOwn ? "own" : "replica"
+        return givenUpAt != nil ? "given up" : isOwn ? "own" : "replica"
     }
 
     private var stateWord: String {
         if frozen != nil { return "frozen" }
         if recovering != nil { return "recovering" }
-        return pending != nil ? "receiving" : isOwn ? "own" : "replica"
+        return pending != nil ? "receiving" : givenUpAt != nil ? "given_up" : isOwn ? "own" : "replica"
     }
 
     func members(cosigners: [String]) -> [JSONMember] {

@@ -5,7 +5,8 @@ import Records
 /// What an entry means to the node that stores it, noticed while it is committed: who may hold the log, which blob lies
 /// beside the entry, who else may have one, which is to be there no more, and which key its node has published.
 enum EntryFinding: Sendable {
-    case membership(index: UInt64, Membership)
+    /// In the first record of a successor with how far the log before it is its owner's, if it says so.
+    case membership(index: UInt64, Membership, givenUp: GivenUpLog?)
     case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String], commitment: [UInt8])
     /// What a grant or an erasure says depends on the log it stands in: see ``grant(in:)`` and ``erasure(in:)``.
     case grant(record: UInt64, of: RecordTarget, nodes: [String], commitment: [UInt8])
@@ -19,7 +20,8 @@ enum EntryFinding: Sendable {
         if record.type == .members {
             self = .membership(
                 index: index,
-                Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed))
+                Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed),
+                givenUp: index == 0 ? record.givenUp.map { GivenUpLog(origin: $0.origin, size: $0.size) } : nil)
         } else if record.type == .grant || record.type == .erasure, let target = record.target {
             if let sha256 = record.erasedBlob, record.type == .erasure {
                 self = .erasure(record: index, of: target, sha256: sha256)
@@ -66,6 +68,14 @@ enum EntryFinding: Sendable {
         return Erasure(
             log: SHA256.hash(target.reference.origin.text), index: target.reference.index, sha256: sha256,
             record: RecordPosition(log: log.id, index: record))
+    }
+
+    /// The log that a successor says was given up: the one right before it, and no other's.
+    func givenUp(in log: StoredLog) -> GivenUpLog? {
+        guard case .membership(_, _, let givenUp?) = self, givenUp.origin.successor?.text == log.origin else {
+            return nil
+        }
+        return givenUp
     }
 
     /// Nobody opens or erases what stands in another's log, or what is not written yet.

@@ -42,6 +42,9 @@ public struct StoredLog: Sendable, Hashable {
     /// When the backup was made that this log came back with, in Unix seconds; `nil` once its owner has been asked, or
     /// where it was never restored. What was erased since may still be here, and nobody gets a sealed part of it.
     public let restored: UInt64?
+    /// How many entries its owner had written when it went on in a successor; `nil` where no successor here says so.
+    /// What stands behind them may be a thief's.
+    public let givenUpAt: UInt64?
 }
 
 extension StoredLog {

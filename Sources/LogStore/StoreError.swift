@@ -27,6 +27,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case unknownLog(String)
     case notOwn(origin: String)
     case frozen(origin: String, reason: String)
+    /// The log's owner had written so many entries when it went on in a successor.
+    case givenUp(origin: String, size: UInt64)
     /// An entry is empty or longer than a body may be.
     case bodySize(Int)
     /// A range came that does not continue what is held.
@@ -124,6 +126,8 @@ extension StoreError: CustomStringConvertible {
         case .unknownLog(let origin): "no log \(origin) here"
         case .notOwn(let origin): "\(origin) is a partner's log; only its owner appends to it"
         case .frozen(let origin, let reason): "\(origin) is frozen: \(reason)"
+        case .givenUp(let origin, let size):
+            "\(origin) was given up by its owner at \(size) entries and takes none any more; its successor does"
         case .bodySize(let count): "a record of \(count) bytes; a body has 1 to 16,384"
         case .notContiguous(let held, let start): "a range that starts at \(start) does not continue \(held) entries"
         case .badBundle(let number, let reason): "entry bundle \(number): \(reason)"

@@ -88,6 +88,7 @@ final class SmallDisk {
 extension DatabaseFile {
     /// The tables of a node's database that came after its first version, with the version that brought each.
     private static let later: [(since: Int, table: String)] = [
+        (8, "given_up"),
         (7, "access_grant"), (7, "blob_erasure"), (7, "unread_successor"),
         (6, "restored"),
         (5, "asked_witness"), (5, "witness_cosignature"),

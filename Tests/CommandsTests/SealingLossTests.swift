@@ -156,6 +156,36 @@ import Testing
         try place.expectSound("us")
     }
 
+    /// Whoever had the log key for a while can name the last epoch there is.
+    @Test func anEpochThatSomebodyElseNamedIsRetiredAndNumbersGoOnFromThoseThatAreHere() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let keys = "\(place.path)/us/keys"
+        let first = try String(contentsOfFile: "\(keys)/sealing-1.key", encoding: .utf8)
+        let (high, last) = ("4294967294", "4294967295")
+        try first.replacing("us.example#1 ", with: "us.example#\(high) ").write(
+            toFile: "\(keys)/sealing-\(high).key", atomically: false, encoding: .utf8)
+        #expect(chmod("\(keys)/sealing-\(high).key", 0o600) == 0)
+        #expect(
+            try place.must("us", "key", "rotate", "sealing", "--json").objects.first?["epoch"] as? Int == Int(high))
+        #expect(
+            try place.must("us", "key", "rotate", "sealing", "--json").objects.first?["epoch"] as? Int == Int(last))
+        for epoch in [high, last] { try FileManager.default.removeItem(atPath: "\(keys)/sealing-\(epoch).key") }
+
+        let refused = try place.run("us", "key", "rotate", "sealing")
+        #expect(refused.status == 64 && refused.errors.contains("`entente key destroy \(last)`"), "\(refused.errors)")
+        for epoch in [last, high] { try place.must("us", "key", "destroy", epoch, "--yes") }
+        let rotated = try place.must("us", "key", "rotate", "sealing", "--json").objects.first
+        #expect(rotated?["epoch"] as? Int == 2)
+        #expect(try place.alarms("us") == [])
+        try place.serve("us")
+        try place.must("kr", "sync")
+        let ref = try Entente.run(["--home", "\(place.path)/kr"] + Self.fields + ["--to", "us.example", "--json"])
+        let reference = try #require(ref.objects.first?["ref"] as? String)
+        try place.must("kr", "sync")
+        #expect(try place.must("us", "show", reference, "--json").objects.first?["sealed_part"] as? String == "opened")
+    }
+
     @Test func withoutAnySealingKeyTheNodeSaysThatItIsItsOwnAndTheNextIsNotTheFirst() throws {
         let place = try Place()
         try place.found("us")

@@ -38,7 +38,7 @@ struct UpgradeTests {
             tables: [
                 "published_key", "foreign_key", "access_grant", "blob_erasure", "seen_card", "card_mark",
                 "foreign_cosigner",
-                "log_contact", "asked_witness", "witness_cosignature", "restored", "unread_successor",
+                "log_contact", "asked_witness", "witness_cosignature", "restored", "unread_successor", "given_up",
             ])
         try takeBack(folder.marks, tables: ["erased_blob", "witnessed", "witness_key", "remade"])
         do {
@@ -95,7 +95,7 @@ struct UpgradeTests {
             INSERT INTO erasure
                 SELECT number, (SELECT id FROM log WHERE log.log_id = blob_erasure.log_id), entry, sha256, record,
                     wiped, blob_row FROM blob_erasure;
-            DROP TABLE access_grant; DROP TABLE blob_erasure; DROP TABLE unread_successor;
+            DROP TABLE access_grant; DROP TABLE blob_erasure; DROP TABLE unread_successor; DROP TABLE given_up;
             PRAGMA user_version = 6
             """)
         try execute(

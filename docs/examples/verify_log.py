@@ -15,6 +15,7 @@ own logs, as far as the home holds them, lead to the others, and each key checks
 Needs what verify_proof.py beside it needs, and zstandard or the zstd command: pip install cryptography zstandard
 """
 
+import itertools
 import json
 import sqlite3
 import subprocess
@@ -142,14 +143,33 @@ def check_log(database, row, key, cosigners):
     return f"{size} entries, {len(heads)} checkpoints, {checked} cosignatures{rotations}{others}"
 
 
-def mirror_changes(database, node):
+def bodies_of(database, log):
+    rows = database.execute("SELECT compressed, data FROM bundle WHERE log = ? ORDER BY number", (log,))
+    for compressed, data in rows:
+        yield from bodies(unpack(data) if compressed else data)
+
+
+def owners_ends(database):
+    """How many entries of each log that was given up its owner had written, as the first record of its successor says."""
+    ends = {}
+    for log, origin in database.execute("SELECT id, origin FROM log WHERE size > 0"):
+        try:
+            before = json.loads(next(bodies_of(database, log)))["predecessor"]
+            name, size = before["origin"], before["size"]
+            number = int(name.split("/")[2]) if name.count("/") == 2 else 1
+            if f"{'/'.join(name.split('/')[:2])}/{number + 1}" == origin and size >= 0:
+                ends[name] = size
+        except (Wrong, ValueError, KeyError, TypeError, AttributeError, subprocess.CalledProcessError, StopIteration):
+            continue  # it says nothing, or cannot be read, which is said of it below
+    return ends
+
+
+def mirror_changes(database, node, ends):
     """The changes of a node's mirror key that its logs tell of. That the logs are its own is checked with all others."""
     changes = []
-    for (log,) in database.execute("SELECT id FROM log WHERE node = ? ORDER BY origin", (node,)):
-        rows = database.execute("SELECT compressed, data FROM bundle WHERE log = ? ORDER BY number", (log,))
-        for compressed, data in rows:
-            for body in bodies(unpack(data) if compressed else data):
-                changes += filter(None, [mirror_change(body, node)])
+    for log, origin in database.execute("SELECT id, origin FROM log WHERE node = ? ORDER BY origin", (node,)):
+        for body in itertools.islice(bodies_of(database, log), ends.get(origin)):
+            changes += filter(None, [mirror_change(body, node)])
     return changes
 
 
@@ -157,7 +177,8 @@ def check_home(path, keys):
     named = {key[0]: key for key in keys if key[2] == LOG_KEY}
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     database.execute("BEGIN")  # all of it as of one moment
-    cosigners = {key[0]: terms(key, mirror_changes(database, key[0])) for key in keys if key[2] == COSIGNER_KEY}
+    ends = owners_ends(database)
+    cosigners = {key[0]: terms(key, mirror_changes(database, key[0], ends)) for key in keys if key[2] == COSIGNER_KEY}
     failed = False
     for log, origin, vkey, size in database.execute("SELECT id, origin, verifier_key, size FROM log ORDER BY origin"):
         try:
@@ -165,6 +186,8 @@ def check_home(path, keys):
             need(key[0] == origin, f"its key is that of {key[0]}")
             found = check_log(database, (log, size), key, cosigners)
             whose = "" if named.pop(origin, None) else "; WHOSE IT IS IS NOT PROVED: its key was not given"
+            beyond = size > ends.get(origin, size)
+            whose += f"; ENTRIES FROM {ends[origin]} ON ARE NOT ITS OWNER'S, who had given it up" if beyond else ""
             print(f"{origin}: sound; {found}{whose}")
         except (Wrong, ValueError, subprocess.CalledProcessError) as problem:
             failed = True

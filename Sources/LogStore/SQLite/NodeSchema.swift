@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 7,
+        version: 8,
         steps: [
             """
             CREATE TABLE log (
@@ -284,6 +284,14 @@ extension NodeDatabase.Kind {
                 log INTEGER PRIMARY KEY
             ) STRICT;
             INSERT INTO unread_successor SELECT id FROM log WHERE origin LIKE '%/%/%' AND size > 0;
+            """,
+            // Logs that were given up, and how far they are their owners'.
+            """
+            CREATE TABLE given_up (
+                log_id BLOB PRIMARY KEY CHECK (length(log_id) = 32),
+                size INTEGER NOT NULL,
+                successor BLOB NOT NULL CHECK (length(successor) = 32)
+            ) STRICT, WITHOUT ROWID;
             """,
         ],
         isDurable: true,

@@ -150,7 +150,7 @@ extension SQLiteLogStore {
                     let body = UnsafeRawBufferPointer(rebasing: bytes[range])
                     let finding = EntryFinding(body: body, index: index)
                     switch finding {
-                    case .membership(_, let membership): return .members(entry: index, membership)
+                    case .membership(_, let membership, _): return .members(entry: index, membership)
                     case .sealed(_, let sha256, let size, let recipients, let commitment):
                         return .sealed(
                             BlobReference(log: log.id, index: index, sha256: sha256, size: size),

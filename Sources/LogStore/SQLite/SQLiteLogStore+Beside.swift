@@ -135,6 +135,7 @@ extension SQLiteLogStore {
     ) throws -> SignedMarks.Cosigning {
         let (row, stored) = try Self.fetch(db, log)
         if let reason = stored.frozen { throw StoreError.frozen(origin: stored.origin, reason: reason) }
+        try Self.checkOfOwner(head.size, stored)
         guard head.size <= stored.size else {
             throw StoreError.notContiguous(held: stored.size, start: head.size)
         }

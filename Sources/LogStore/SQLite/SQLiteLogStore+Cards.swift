@@ -55,19 +55,28 @@ extension SQLiteLogStore {
             let logs = try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT log.id, log.node, log.origin, ifnull(card_mark.size, 0) AS mark FROM log
+                    SELECT log.id, log.node, log.origin, ifnull(card_mark.size, 0) AS mark,
+                        ifnull(given_up.size, 9223372036854775807) AS given_up FROM log
+                    LEFT JOIN given_up ON given_up.log_id = log.log_id
                     LEFT JOIN card_mark ON card_mark.node = log.node AND card_mark.origin = log.origin
                     WHERE own = 0 ORDER BY log.origin
                     """)
             let later = try db.cachedStatement(
-                sql: "SELECT * FROM published_key WHERE log = ? AND role = ? AND entry >= ? ORDER BY entry LIMIT ?")
+                sql: """
+                    SELECT * FROM published_key
+                    WHERE log = ?1 AND role = ?2 AND entry >= ?3 AND entry < ?5 ORDER BY entry LIMIT ?4
+                    """)
             let earlier = try db.cachedStatement(
-                sql: "SELECT * FROM published_key WHERE log = ? AND role = ? AND entry < ? ORDER BY entry DESC LIMIT ?")
+                sql: """
+                    SELECT * FROM published_key
+                    WHERE log = ?1 AND role = ?2 AND entry < min(?3, ?5) ORDER BY entry DESC LIMIT ?4
+                    """)
             var keys: [PartnerKey] = []
             for log in logs {
                 let (node, origin) = (try log.text("node"), try log.text("origin"))
                 let arguments: StatementArguments = [
                     log["id"] as Int64, role.rawValue, log["mark"] as Int64, Self.maximumKeysOfLog,
+                    log["given_up"] as Int64,
                 ]
                 func add(_ rows: [Row], isBeforeCard: Bool) throws {
                     keys += try rows.compactMap { try Self.publishedKey(from: $0) }.map {

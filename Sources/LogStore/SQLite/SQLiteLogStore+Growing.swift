@@ -23,6 +23,7 @@ extension SQLiteLogStore {
                         origin: origin,
                         reason: "\(reason); go on in a successor log, `entente community successor \(log.community)`")
                 }
+                try Self.checkNotGivenUp(log)
                 try checkMark(of: log, in: db)
                 try Self.checkNotRecovering(log)
                 try options.doubles?.update(db, row: row, size: log.size)
@@ -118,6 +119,7 @@ extension SQLiteLogStore {
         guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
             throw StoreError.notContiguous(held: log.size, start: head.size)
         }
+        try Self.checkOfOwner(head.size, log)
         // Two roots for one size are a fork, and never a reason to forget the first.
         if let pending = log.pending, pending.size == head.size, pending.root != head.root {
             throw StoreError.notProved(origin: log.origin, start: log.size, end: head.size)
@@ -168,6 +170,7 @@ extension SQLiteLogStore {
         guard log.size == range.start else {
             throw StoreError.notContiguous(held: log.size, start: range.start)
         }
+        try Self.checkOfOwner(range.target.size, log)
         try Self.write(range.writes, row: row, size: range.end, db)
         for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
         if range.findings.contains(where: \.isLogKey) { try Self.checkTarget(range.target, db, range.log) }
@@ -261,8 +264,9 @@ extension SQLiteLogStore {
         _ finding: EntryFinding, row: Int64, log: StoredLog, blob: NewBlob?, _ db: Database
     ) throws {
         switch finding {
-        case .membership(let index, let membership):
+        case .membership(let index, let membership, _):
             try Self.store(membership, at: index, row: row, db)
+            if let givenUp = finding.givenUp(in: log) { try Self.store(givenUp, in: log, db) }
         case .key(let key): try Self.store(key, row: row, log: log, db)
         case .sealed(let index, let sha256, let size, let recipients, _):
             guard try !Self.isErased(db, log.id, at: index, sha256) else { return }

@@ -22,9 +22,13 @@ extension SQLiteLogStore {
             ])
     }
 
-    /// The keys that a log publishes, in its order.
+    /// The keys that a log publishes, in its order; of one that was given up those that its owner has published.
     public func publishedKeys(of log: SHA256Digest) throws -> [PublishedKey] {
-        try database.read { db in try Self.publishedKeys(db, row: Self.rowID(db, log)) }
+        try database.read { db in
+            let (row, log) = try Self.fetch(db, log)
+            let keys = try Self.publishedKeys(db, row: row)
+            return log.givenUpAt.map { size in keys.filter { $0.entry < size } } ?? keys
+        }
     }
 
     static func publishedKeys(_ db: Database, row: Int64) throws -> [PublishedKey] {
@@ -40,7 +44,9 @@ extension SQLiteLogStore {
                 db,
                 sql: """
                     SELECT log.node, log.origin, published_key.* FROM published_key
-                    JOIN log ON log.id = published_key.log WHERE role = ? ORDER BY origin, entry
+                    JOIN log ON log.id = published_key.log
+                    LEFT JOIN given_up ON given_up.log_id = log.log_id
+                    WHERE role = ? AND (given_up.size IS NULL OR entry < given_up.size) ORDER BY origin, entry
                     """, arguments: [role.rawValue]
             ).compactMap { row in
                 try Self.publishedKey(from: row).map { (try row.text("node"), try row.text("origin"), $0) }

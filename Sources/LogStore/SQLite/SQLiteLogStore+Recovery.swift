@@ -151,6 +151,18 @@ extension SQLiteLogStore {
             log: log, signed: max(mark, expected, answers.map(\.size).max() ?? 0), answers: answers)
     }
 
+    /// How many entries this node itself has written in an own log: by the mark, where that is what is held here. `nil`
+    /// where nobody knows, because the log or the mark is lost or made anew, and of a fork.
+    public func sizeWrittenHere(_ origin: String) throws -> UInt64? {
+        guard let log = try log(origin), log.isOwn, log.frozen == nil, try marks.remade() == nil,
+            let mark = try marks.mark(.own, log: log.id), mark.size > 0, mark.size <= log.size
+        else { return nil }
+        return try database.read { db in
+            let (row, log) = try Self.fetch(db, log.id)
+            return try Self.root(db, row: row, log: log, size: mark.size) == mark.root ? mark.size : nil
+        }
+    }
+
     /// Ends the recovery of an own log, which then takes this node's entries again: where all of these members have
     /// answered and all that is known to have been signed is held. Answers whether it did.
     ///

@@ -35,6 +35,7 @@ public final class SQLiteLogStore: Sendable {
         }
         try eraseAgain()
         try readSuccessors()
+        try readGivenUp()
     }
 
     /// For databases that are open already; nothing is compared and no mark is raised.
@@ -165,7 +166,8 @@ extension SQLiteLogStore: LogStorage {
             pending.size AS pending_size, pending.root AS pending_root, pending.note AS pending_note,
             (SELECT group_concat(entry || ' ' || previous_key || ' ' || public_key, char(10)) FROM published_key
                 WHERE log = log.id AND role = 'log') AS key_changes,
-            (SELECT time FROM restored WHERE log = log.id) AS restored
+            (SELECT time FROM restored WHERE log = log.id) AS restored,
+            (SELECT size FROM given_up WHERE given_up.log_id = log.log_id) AS given_up
         FROM log
         LEFT JOIN checkpoint AS head
             ON head.log = log.id AND head.size = (SELECT max(size) FROM checkpoint WHERE log = log.id)
@@ -218,15 +220,20 @@ extension SQLiteLogStore: LogStorage {
             return SignedHead(
                 size: row.size("\(name)_size"), root: try row.digest("\(name)_root"), note: note)
         }
+        let size = row.size("size")
+        let givenUpAt = Int64.fromDatabaseValue(row["given_up"]).map { UInt64(clamping: $0) }
+        // What is here of a log that was given up is all that ever comes of it.
+        let isRecovering = row.size("recovering") > 0 && !(givenUpAt.map { size >= $0 } ?? false)
         return StoredLog(
             id: try row.digest("log_id"), origin: try row.text("origin"), node: try row.text("node"),
             community: try row.text("community"), isOwn: row.size("own") != 0,
             verifierKey: try row.text("verifier_key"),
-            keyChanges: keyChanges(String.fromDatabaseValue(row["key_changes"])), size: row.size("size"),
+            keyChanges: keyChanges(String.fromDatabaseValue(row["key_changes"])), size: size,
             head: try head("head"),
             pending: try head("pending"), frozen: String.fromDatabaseValue(row["frozen"]),
-            recovering: row.size("recovering") > 0 ? row.size("recovering") - 1 : nil,
-            restored: Int64.fromDatabaseValue(row["restored"]).map { UInt64(clamping: $0) })
+            recovering: isRecovering ? row.size("recovering") - 1 : nil,
+            restored: Int64.fromDatabaseValue(row["restored"]).map { UInt64(clamping: $0) },
+            givenUpAt: givenUpAt)
     }
 
     @discardableResult

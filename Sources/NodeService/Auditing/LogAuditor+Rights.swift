@@ -1,5 +1,6 @@
 import Cryptography
 import LogStore
+import Records
 
 extension LogAuditor {
     /// Compares what is kept of grants and erasures with what the log says: a row too much would open a sealed part to
@@ -42,6 +43,7 @@ extension LogAuditor {
     /// Looks for the records of successors that what is kept of this log's sealed parts names. That nothing which they
     /// say is missing is seen when they are read themselves.
     private func checkSuccessors(of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws {
+        try checkGivenUp(log, in: store, &walk)
         for grant in try store.grants(of: log.id) where grant.record.log != log.id {
             if try store.says(grant) == false {
                 walk.problem(grant.index, "its sealed part is kept as opened, which no record of a successor says")
@@ -52,6 +54,22 @@ extension LogAuditor {
             if try store.says(erasure) == false && !store.isMarked(erasure) {
                 walk.problem(erasure.index, "its sealed part is kept as erased, which no record of a successor says")
             }
+        }
+    }
+
+    /// Where a log that was given up ends is what its successor says, and nothing else: less would hide what its owner
+    /// wrote, more would take a thief's word for the owner's.
+    private func checkGivenUp(_ log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws {
+        if let size = log.givenUpAt {
+            let said = try store.givenUpLogs().first { $0.log == log.id }
+                .flatMap { try store.log(id: $0.successor) }.flatMap { try store.givenUp(saidBy: $0) }
+            if said?.origin.text != log.origin || said?.size != size {
+                walk.problem(nil, "it is kept as given up at \(size) entries, which no successor says")
+            }
+        }
+        guard let said = try store.givenUp(saidBy: log), try store.keepsGivenUp() else { return }
+        if try !store.givenUpLogs().contains(where: { $0.successor == log.id && $0.size == said.size }) {
+            walk.problem(nil, "it says how far the log before it is its owner's, and that is not kept")
         }
     }
 

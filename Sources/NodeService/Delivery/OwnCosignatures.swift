@@ -1,6 +1,7 @@
 public import Cryptography
 public import LogStore
 import Reconciliation
+import Records
 
 // A node cosigns its own newest checkpoints too, when they change and once an hour. That dates them: partners tell a
 // quiet log from one whose owner is gone. It never counts as a holder.
@@ -20,7 +21,13 @@ extension SyncContext {
     /// was signed, or whose last cosignature lies more than five minutes ahead of the clock, is left as it is.
     public func dateOwnHeads() throws -> Dating {
         var dating = Dating()
-        for log in try store.logs() where log.isOwn && log.frozen == nil && log.recovering == nil {
+        let own = try store.logs().filter(\.isOwn)
+        let newest = own.compactMap { LogOrigin($0.origin) }.reduce(into: [CommunityName: UInt64]()) { newest, origin in
+            newest[origin.community] = max(newest[origin.community] ?? 0, origin.generation)
+        }
+        for log in own where log.frozen == nil && log.recovering == nil {
+            // One that was given up is dated no more: nobody waits for news of it.
+            guard let origin = LogOrigin(log.origin), origin.generation == newest[origin.community] else { continue }
             guard let head = log.head else { continue }
             let last = try store.newestCosignatures(of: log.id).first { $0.cosigner == log.node }
             if let last, last.size == head.size, last.time + SyncContext.datingInterval > now() { continue }

@@ -37,7 +37,9 @@ extension Node {
             let known = epochs.isEmpty ? "none" : epochs.map(String.init).joined(separator: ", ")
             throw HomeError(.noInput, "there is no sealing key of epoch \(epoch) here; there are \(known)")
         }
-        guard let newest = epochs.last, epoch < newest else {
+        let hasNext = try ownSealingKeys().next(after: epochs.last ?? 1) != nil
+        // One that nothing can take the place of is not this node's work.
+        guard let newest = epochs.last, epoch < newest || !(isHere || hasNext) else {
             throw HomeError(
                 .notPermitted,
                 "there is no newer sealing key here than that of epoch \(epoch), which partners seal to; run `entente key "
@@ -148,8 +150,8 @@ struct OwnSealingKeys {
     let published: [Key]
     /// Those that are destroyed or given up for lost, each with its epoch.
     let retired: [SHA256Digest: UInt32?]
-    /// The newest that any record names; 1 where none does, since the first key is on cards.
-    let newestEpoch: UInt32
+    /// All that any record names.
+    let epochs: Set<UInt32>
 
     init(_ records: [PublishedKey]) {
         let new = records.filter { $0.action != .retires }
@@ -161,9 +163,22 @@ struct OwnSealingKeys {
         retired = Dictionary(
             records.filter { $0.action == .retires }.map { ($0.keyID, $0.epoch) },
             uniquingKeysWith: { first, _ in first })
-        newestEpoch = max(1, records.compactMap(\.epoch).max() ?? 1)
+        epochs = Set(records.compactMap(\.epoch))
     }
 
     /// Those that partners may seal to.
     var inUse: [Key] { published.filter { !retired.keys.contains($0.keyID) } }
+    /// Of those the newest; 1 where there is none, since the first key is on cards.
+    var newestInUse: UInt32 { max(1, inUse.map(\.epoch).max() ?? 1) }
+
+    /// The number for a new key, where this is the newest that is here; `nil` where there is none left. No number is used
+    /// twice, whatever has become of its key: partners keep to the one that they know.
+    func next(after newest: UInt32) -> UInt32? {
+        var epoch = max(newest, newestInUse)
+        repeat {
+            guard epoch < UInt32.max else { return nil }
+            epoch += 1
+        } while epochs.contains(epoch)
+        return epoch
+    }
 }

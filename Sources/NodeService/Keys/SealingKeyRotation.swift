@@ -39,12 +39,16 @@ extension Node {
             published: logs.open.map(\.origin), waiting: logs.waiting)
     }
 
-    /// The number of an epoch is used once, whatever has become of its key: partners keep to the key that they know.
     private func makeNextSealingKey() throws -> UInt32 {
-        let newest = try max(keystore.sealingEpochs().last ?? 1, ownSealingKeys().newestEpoch)
-        guard newest < UInt32.max else { throw HomeError(.usage, "there are no further epochs") }
-        _ = try keystore.createSealingKey(epoch: newest + 1)
-        return newest + 1
+        let said = try ownSealingKeys()
+        guard let epoch = said.next(after: try keystore.sealingEpochs().last ?? 1) else {
+            throw HomeError(
+                .usage,
+                "the own logs name a sealing key of epoch \(said.newestInUse), and there is no later number; if this node did "
+                    + "not make it, retire it with `entente key destroy \(said.newestInUse)`")
+        }
+        _ = try keystore.createSealingKey(epoch: epoch)
+        return epoch
     }
 
     /// The newest sealing key that is here, if the own logs can tell of it: none of them names a later one, or another one
@@ -53,7 +57,7 @@ extension Node {
         guard let epoch = try keystore.sealingEpochs().last, epoch > 1 else { return nil }
         let keyID = SHA256.hash(try keystore.sealingPublicKey(epoch: epoch).bytes)
         let said = try ownSealingKeys()
-        guard said.newestEpoch <= epoch else { return nil }
+        guard said.newestInUse <= epoch else { return nil }
         return said.published.contains { $0.epoch == epoch && $0.keyID != keyID } ? nil : epoch
     }
 

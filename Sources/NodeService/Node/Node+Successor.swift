@@ -51,7 +51,7 @@ extension Node {
             node = try refreshed()
         }
         try node.createOwnLog(community)
-        try node.publishMembers(of: community, author: author, time: time)
+        try node.publishMembers(of: community, isStolen: stolen, author: author, time: time)
         try node.publishKeys(in: community, author: author, time: time)
         return node
     }
@@ -66,7 +66,10 @@ extension Node {
     }
 
     /// What the first record of a successor says of the log before it; `nil` for any other record.
-    func predecessor(of community: String) throws -> JSONValue? {
+    ///
+    /// It says how many entries this node had written in that where it knows. Of a log that is being recovered it knows that
+    /// only where its key `isStolen`: what partners have beyond is the thief's.
+    func predecessor(of community: String, isStolen: Bool) throws -> JSONValue? {
         let generation = generation(of: community)
         guard generation > 1, try store.log(origin(of: community))?.size ?? 0 == 0 else { return nil }
         let before = generation == 2 ? "\(name)/\(community)" : "\(name)/\(community)/\(generation - 1)"
@@ -76,6 +79,10 @@ extension Node {
             let notes = [evidence.smaller, evidence.larger].map { JSONValue.string(SHA256.hash($0.serialized).hex) }
             members.append(JSONMember("evidence", .array(notes)))
             if let finding = try? evidence.verify() { members.append(JSONMember("reason", .string(finding.text))) }
+        }
+        let isWhole = try store.log(before)?.recovering == nil
+        if isWhole || isStolen, let size = try store.sizeWrittenHere(before) {
+            members.append(JSONMember("size", .integer(Int64(clamping: size))))
         }
         return .object(members)
     }

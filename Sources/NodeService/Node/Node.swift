@@ -219,18 +219,26 @@ public final class Node: Sendable {
     }
 
     /// The `members` record that says who may hold this node's log of a community now.
-    public func membersRecord(of community: CommunityConfiguration, author: String, time: Timestamp) throws -> [UInt8] {
+    public func membersRecord(
+        of community: CommunityConfiguration, isStolen: Bool = false, author: String, time: Timestamp
+    ) throws -> [UInt8] {
         guard var draft = RecordDraft(type: .members, time: time, author: author, tlp: .green) else {
             throw HomeError(.configuration, "members records are not known")
         }
         try draft.set("members", to: .array(community.members.sorted().map { .string($0) }))
         try draft.set("carry_sealed", to: .string(community.carrySealed.rawValue))
-        if let predecessor = try predecessor(of: community.name) { try draft.set("predecessor", to: predecessor) }
+        if let predecessor = try predecessor(of: community.name, isStolen: isStolen) {
+            try draft.set("predecessor", to: predecessor)
+        }
         return try draft.body()
     }
 
     /// Publishes the members of a community in the own log, where they have changed.
-    public func publishMembers(of community: String, author: String, time: Timestamp) throws {
+    ///
+    /// - Parameter isStolen: the log is the successor of one whose key is stolen, where it is empty yet.
+    public func publishMembers(
+        of community: String, isStolen: Bool = false, author: String, time: Timestamp
+    ) throws {
         guard let configured = try home.configuration().community(community) else { return }
         let log = try store.log(origin(of: community))
         // While it is being recovered nothing is appended, and nobody knows what it says. A forked one says no more.
@@ -238,7 +246,7 @@ public final class Node: Sendable {
         let published = try log.flatMap { try store.membership(of: $0.id) }
         let carry = configured.carrySealed == .members
         if published == Membership(members: configured.members.sorted(), membersCarrySealed: carry) { return }
-        let body = try membersRecord(of: configured, author: author, time: time)
+        let body = try membersRecord(of: configured, isStolen: isStolen, author: author, time: time)
         _ = try append([NewEntry(body: body)], community: community, signer: signer(community: community))
     }
 

@@ -131,7 +131,8 @@ public final class SyncContext: Sendable {
         _ surroundings: LogSurroundings, visibleTo peer: String, _ federation: Federation
     ) throws -> LocalLog? {
         let log = surroundings.log
-        guard log.frozen == nil else { return nil }
+        // What may be a thief's is passed on to nobody.
+        guard log.frozen == nil, !log.reachesBeyondOwner else { return nil }
         guard federation.admits(peer, to: log, membership: surroundings.membership) else {
             return try lostLog(log, heardFrom: peer, federation)
         }
@@ -153,7 +154,7 @@ public final class SyncContext: Sendable {
             isRecovering: log.recovering != nil || isRestored,
             // Its owner may have had sealed parts of it erased in a successor.
             successors: isRestored
-                ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [])
+                ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [], limit: log.givenUpAt)
     }
 
     /// An own log that is being recovered, to a peer that its newest record here does not admit: it may have been

@@ -21,7 +21,8 @@ extension SyncContext {
     func log(_ id: LogID, readableBy peer: String) throws -> StoredLog? {
         let federation = federation.value
         guard let surroundings = try store.surroundings(in: federation.communities(admitting: peer), only: id).first,
-            federation.admits(peer, to: surroundings.log, membership: surroundings.membership)
+            federation.admits(peer, to: surroundings.log, membership: surroundings.membership),
+            !surroundings.log.reachesBeyondOwner
         else { return nil }
         return surroundings.log
     }

@@ -89,6 +89,9 @@ extension SessionFinding {
             "\(origin): a cosignature of \(cosigner) is refused: \(reason)"
         case .noSteppingStone(let origin):
             "\(origin): the partner knows an older key of it, and the checkpoint that leads on from that is not here"
+        case .beyondOwner(let origin, let size):
+            "\(origin): its owner gave it up at \(size) entries, and the partner offers more, which is not taken; a partner "
+                + "that has the owner's new card offers it no more"
         case .cannotResumeHere(let origin, let pinned):
             "\(origin): the partner's interrupted transfer needs a node that holds \(pinned) entries"
         }

@@ -26,6 +26,8 @@ public struct LocalLog: Sendable, Hashable {
     /// The logs that may come after this one in its place, where what the peer says of it counts only once this side holds
     /// as much of them.
     public let successors: [LogID]
+    /// How many entries its owner had written when it went on in another log: what is offered beyond is not taken.
+    public let limit: UInt64?
     /// The keys that sign this log's checkpoints, as far as they are known here.
     public let keys: LogKeyChain?
     /// The checkpoints held at which a key took the place of another, by size.
@@ -57,7 +59,8 @@ public struct LocalLog: Sendable, Hashable {
     public init(
         id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [SteppingStone] = [],
         head: Head?, held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
-        wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false, successors: [LogID] = []
+        wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false, successors: [LogID] = [],
+        limit: UInt64? = nil
     ) {
         self.id = id
         self.origin = origin
@@ -65,6 +68,7 @@ public struct LocalLog: Sendable, Hashable {
         self.isOwn = isOwn
         self.isRecovering = isRecovering
         self.successors = successors
+        self.limit = limit
         self.keys = keys
         self.stones = stones
         self.head = head

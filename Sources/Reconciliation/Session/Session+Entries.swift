@@ -37,6 +37,11 @@ extension Session {
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
             return
         }
+        if let limit = log.limit, head.size > limit {
+            try expectPush(offer, size: nil, isWanted: false)
+            leaveOut(log, .beyondOwner(origin: log.origin, size: limit), tell: "its owner has given it up", &actions)
+            return
+        }
         // What is here already may be the answer to an earlier question.
         if head.size > askedKeys[log.id]?.size ?? 0 { askedKeys[log.id]?.isAwaited = false }
         guard head.size >= offer.fromSize else {

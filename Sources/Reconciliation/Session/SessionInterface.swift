@@ -191,6 +191,8 @@ public enum SessionFinding: Sendable, Hashable {
     case noSteppingStone(origin: String)
     /// An interrupted transfer needs a peer that holds at least the pinned checkpoint.
     case cannotResumeHere(origin: String, pinnedSize: UInt64)
+    /// The peer offers more of a log than its owner had written when it gave that up.
+    case beyondOwner(origin: String, size: UInt64)
 }
 
 /// How a session ended.

@@ -140,6 +140,15 @@ extension EntryRecord {
         return nodes.count == names.count && names.count == value["members"]?.array?.count ? nodes : []
     }
 
+    /// The log that a members record, the first of a successor, says was given up, and how many entries its owner had
+    /// written by then; `nil` where it does not say how many.
+    public var givenUp: (origin: LogOrigin, size: UInt64)? {
+        guard let origin = value["predecessor"]?["origin"]?.string.flatMap({ LogOrigin($0) }),
+            let size = value["predecessor"]?["size"]?.integer.flatMap({ UInt64(exactly: $0) })
+        else { return nil }
+        return (origin, size)
+    }
+
     /// Whether members carry sealed blobs that they cannot open.
     public var membersCarrySealed: Bool { text("carry_sealed") == "members" }
 

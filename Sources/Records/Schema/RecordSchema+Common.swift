@@ -98,7 +98,10 @@ extension RecordSchema {
     ])
 
     static let predecessor = ObjectShape([
-        required("origin", .origin, "the log that forked"),
+        required("origin", .origin, "the log that was given up"),
+        optional(
+            "size", .integer(0...JSONScanner.maximumInteger),
+            "how many entries its owner had written; what stands behind them is somebody else's"),
         optional("evidence", .list(.sha256, 1...16), "SHA-256 of the checkpoints that prove the fork"),
         optional("reason", .text(2_000), "what happened"),
     ])

@@ -4,7 +4,8 @@ extension RecordSchema {
         [
             required("members", .list(.node, 1...1_024), "the nodes of the community", .never),
             optional("carry_sealed", .word(.carrySealed), "who carries sealed blobs; recipients where absent", .never),
-            optional("predecessor", .object(predecessor), "the forked log that this one continues", .never),
+            optional(
+                "predecessor", .object(predecessor), "the log that was given up, and that this one continues", .never),
         ])
 
     public static let actor = record(

@@ -294,6 +294,7 @@ final class Invariants {
             if diskFaults == 0, !isForked(log) { fail("\(session.node.name) fails by itself: \(finding)") }
         case .noSteppingStone:
             if !hasRotated(log) { fail("\(session.node.name) speaks of a key that was replaced") }
+        case .beyondOwner: fail("\(session.node.name) speaks of a log that nobody has given up")
         case .unknownToPeer, .cannotResumeHere, .refusedCosignature: break
         }
     }

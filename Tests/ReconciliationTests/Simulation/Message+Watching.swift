@@ -62,7 +62,8 @@ extension SessionFinding {
         switch self {
         case .conflict(let origin, _), .ownLogBehind(let origin, _), .refusedByPeer(let origin, _),
             .unknownToPeer(let origin), .badOffer(let origin, _), .failedHere(let origin, _),
-            .cannotResumeHere(let origin, _), .noSteppingStone(let origin), .refusedCosignature(let origin, _, _):
+            .cannotResumeHere(let origin, _), .noSteppingStone(let origin), .beyondOwner(let origin, _),
+            .refusedCosignature(let origin, _, _):
             origin
         }
     }

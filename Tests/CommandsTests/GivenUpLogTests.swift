@@ -1,0 +1,152 @@
+import Foundation
+import Testing
+
+/// A log whose key is stolen ends where its owner's successor says so, with the real program.
+@Suite(.serialized) struct GivenUpLogTests {
+    private static let log = "us.example/krus"
+
+    /// us with three records that kr and jp hold, a copy of all that it has in the hands of a thief, and a successor.
+    private struct Theft {
+        let place = try? Place()
+        let size: Int
+
+        init() throws {
+            let place = try #require(place)
+            try place.federate("us", "kr", "jp")
+            for label in ["one", "two", "three"] { try place.submit("us", label) }
+            try place.serve("us")
+            for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
+            place.stop("us")
+            try? FileManager.default.removeItem(atPath: "\(place.path)/us/node.sock")
+            try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: "\(place.path)/thief")
+            size = try place.size(of: GivenUpLogTests.log, at: "us")
+            try place.must("us", "key", "stolen", "log", "--yes")
+        }
+
+        func takeCard(_ node: String) throws {
+            let place = try #require(place)
+            let card = try place.file("us-new.yaml", try place.must("us", "identity").output)
+            try place.must(node, "peer", "add", card, "--replace")
+        }
+    }
+
+    private static let verifier = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../docs/examples/verify_log.py").standardized.path
+    private static let hasPython: Bool = {
+        let unpacks = "import shutil, importlib.util as u; assert u.find_spec('zstandard') or shutil.which('zstd')"
+        return Tool.run("python3", "-c", "import cryptography; \(unpacks)")?.status == 0
+    }()
+
+    private func log(_ place: Place, _ node: String) throws -> [String: Any] {
+        let logs = try place.must(node, "status", "--json").objects.first?["logs"] as? [[String: Any]]
+        return try #require(logs?.first { $0["origin"] as? String == Self.log })
+    }
+
+    @Test func whoKnowsTheSuccessorTakesNothingMoreOfAThief() throws {
+        let theft = try Theft()
+        let place = try #require(theft.place)
+        try theft.takeCard("kr")
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        let first = try place.must("kr", "show", "us.example/krus/2#0", "--raw").output
+        #expect(first.contains("\"predecessor\"") && first.contains("\"size\":\(theft.size)"), "\(first)")
+
+        // jp has the old card only, so it believes the thief.
+        try place.must("thief", "withdraw", "\(Self.log)#1", "--reason", "gone")
+        try place.must("thief", "key", "rotate", "sealing")
+        try place.must("thief", "key", "stolen", "mirror")
+        try place.serve("jp")
+        try place.must("thief", "sync", "jp.example")
+        #expect(try place.size(of: Self.log, at: "jp") > theft.size)
+        for node in ["kr", "us"] {
+            let told = try place.must(node, "sync", "jp.example", "--json").objects.first
+            let refused = try #require(told?["refused"] as? [String])
+            #expect(
+                refused.contains { $0.hasPrefix("\(Self.log): its owner gave it up at \(theft.size)") }, "\(refused)")
+            #expect(try place.size(of: Self.log, at: node) == theft.size)
+            #expect(
+                try place.must(node, "show", "\(Self.log)#1", "--json").objects.first?["state"] as? String == "current")
+            #expect(try log(place, node)["state"] as? String == "given_up")
+            try place.expectSound(node)
+        }
+        #expect(try !place.alarms("us").contains { $0.contains("recover") })
+        // Who may hold what us.example writes stands in the successor, and in the old log no more.
+        for node in ["us", "kr"] { try place.must(node, "peer", "remove", "jp.example") }
+        try place.must("kr", "sync", "us.example")
+        for node in ["us", "kr"] {
+            #expect(try !place.alarms(node).contains { $0.contains("members") && $0.contains("us.example") })
+        }
+        for node in ["us", "kr"] { try place.must(node, "peer", "add", "\(place.path)/jp.yaml") }
+        // The owner's keys are what the owner says, and it goes on with them.
+        let epochs = try place.must("us", "key", "list", "--json").objects.filter { $0["role"] as? String == "sealing" }
+        #expect(epochs.count == 1)
+        try place.must("us", "key", "rotate", "sealing")
+        let refused = try place.run("thief", "sync", "kr.example")
+        #expect(try place.size(of: Self.log, at: "kr") == theft.size, "\(refused.output)")
+    }
+
+    @Test func whoBelievedTheThiefIsWarnedAndPassesNothingOn() throws {
+        let theft = try Theft()
+        let place = try #require(theft.place)
+        try place.must("thief", "key", "stolen", "mirror")
+        try place.submit("thief", "a lie")
+        try place.serve("kr")
+        try place.must("thief", "sync", "kr.example")
+        let size = try place.size(of: Self.log, at: "kr")
+        #expect(size > theft.size)
+        try theft.takeCard("kr")
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        let alarm = try #require(try place.alarms("kr").first { $0.hasPrefix("\(Self.log) has ") })
+        #expect(alarm.contains("\(size - theft.size) entries here from #\(theft.size) on"), "\(alarm)")
+        // What the thief says of keys counts no more, so what the owner cosigns does.
+        try place.must("kr", "sync", "us.example")
+        #expect(try !place.alarms("kr").contains { $0.contains("mirror key") })
+        try place.expectSound("kr")
+        if Self.hasPython {
+            let keys = try place.must("us", "identity").output.split(separator: "\n")
+                .filter { $0.contains("vkey: ") || $0.contains("mirror_key: ") }
+                .compactMap { $0.split(separator: " ").last.map(String.init) }
+            let report = try #require(
+                Tool.run("python3", [Self.verifier, "\(place.path)/kr/node.sqlite"] + keys))
+            #expect(report.status == 0 && !report.output.contains("had been replaced"), "\(report.output)")
+            #expect(report.output.contains("; ENTRIES FROM \(theft.size) ON ARE NOT ITS OWNER'S"), "\(report.output)")
+        }
+        // jp gets the log from its owner, and nothing of it from kr.
+        try theft.takeCard("jp")
+        try place.must("jp", "sync")
+        #expect(try place.size(of: Self.log, at: "jp") == theft.size)
+        #expect(try place.size(of: "\(Self.log)/2", at: "jp") > 0)
+    }
+
+    @Test func whatIsKeptOfWhereALogEndsIsHeldAgainstTheSuccessor() throws {
+        let theft = try Theft()
+        let place = try #require(theft.place)
+        try place.expectSound("us")
+        for change in ["UPDATE given_up SET size = size - 1", "UPDATE given_up SET size = size + 1"] {
+            let copy = "\(place.path)/\(change.hash)"
+            try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: copy)
+            try DatabaseFile("\(copy)/node.sqlite").execute(change)
+            let outcome = try Entente.run(["--home", copy, "verify"])
+            #expect(outcome.status == 1 && outcome.output.contains("given up at"), "\(outcome.output)")
+        }
+        // A row that is lost is kept again.
+        try DatabaseFile("\(place.path)/us/node.sqlite").execute("DELETE FROM given_up")
+        try place.expectSound("us")
+        #expect(try log(place, "us")["state"] as? String == "given_up")
+    }
+
+    @Test func aLogThatWasLostIsNotCutOff() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.submit("us", "one")
+        try place.serve("kr")
+        try place.must("us", "sync")
+        try place.lose("us", keeping: ["keys", "peers", "certs", "node.yaml", "signed.sqlite"])
+        place.stop()
+        #expect(try place.run("us", "recover").status != 0)
+        try place.must("us", "community", "successor", "krus", "--abandon")
+        let first = try place.must("us", "show", "us.example/krus/2#0", "--raw").output
+        #expect(first.contains("\"predecessor\"") && !first.contains("\"size\""), "\(first)")
+    }
+}
