@@ -59,6 +59,7 @@ let package = Package(
         // Thin shells: database, sockets, files, processes.
         library("LogStore", ["TransparencyLog", "Cryptography", "Records", "CZstd", grdb]),
         library("MutualTLS", ["COpenSSL"] + nio),
+        // Reads the events of the YAML parser in Yams, CYaml.
         library("Interchange", ["Records", yams]),
         library("Home", ["Cryptography", "TransparencyLog", "Records", "Sealing", yams]),
         library(

@@ -1,13 +1,16 @@
 import Records
 
-/// GraphSense ActorPack: who is who.
+/// GraphSense ActorPack: who is who. What has no place in a record goes to its provenance, so that nothing is lost.
 struct ActorPack: RowSource {
     private let pack: YAMLPack
     private let defaults: ImportDefaults
+    private let headerProvenance: JSONValue?
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults, files: any FileAccess) throws {
         pack = try YAMLPack(file: file, list: "actors", files: files)
         self.defaults = defaults
+        headerProvenance =
+            pack.header.isEmpty ? nil : .object(pack.header.map { JSONMember($0.key, $0.node.json) })
     }
 
     var chunkCount: Int { pack.chunkCount }
@@ -15,26 +18,29 @@ struct ActorPack: RowSource {
     var heading: [UInt8] { pack.heading }
 
     func items(ofChunk chunk: Int) -> [ImportItem] {
-        pack.items(ofChunk: chunk).map { item in
-            guard item.problem == nil, let mapping = item.node?.map else {
-                return .reject(
-                    position: item.position, reason: item.problem ?? "no names and values", row: item.row())
+        pack.items(ofChunk: chunk) { item in
+            do {
+                if let problem = item.problem { throw Tag.Problem(description: problem) }
+                guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
+                return RowFinisher.finish(
+                    try record(mapping, at: item.position), type: .actor, defaults: defaults,
+                    position: item.position, row: item.row)
+            } catch {
+                return .reject(position: item.position, reason: "\(error)", row: item.row())
             }
-            return RowFinisher.finish(
-                record(mapping, at: item.position), type: .actor, defaults: defaults, position: item.position,
-                row: item.row)
         }
     }
 
-    private func record(_ mapping: [(key: String, value: YAMLTree)], at position: ImportPosition) -> JSONValue {
+    private func record(_ mapping: [(key: String, value: YAMLTree)], at position: ImportPosition) throws -> JSONValue {
         var members: [JSONMember] = []
         var unplaced: [JSONMember] = []
         for (key, node) in mapping {
             switch key {
-            case "id": members.append(JSONMember("slug", .string(node.string ?? "")))
-            case "label", "uri": members.append(JSONMember(key, .string((node.string ?? "").trimmed)))
+            case "id", "label", "uri":
+                guard let text = node.string else { throw Tag.Problem(description: "\(key): must be a text") }
+                members.append(JSONMember(key == "id" ? "slug" : key, .string(key == "id" ? text : text.trimmed)))
             case "aliases", "categories", "jurisdictions":
-                let words = (node.list?.compactMap { $0.string?.trimmed } ?? []).filter { !$0.isEmpty }
+                let words = try node.words(of: key).filter { !$0.isEmpty }
                 if !words.isEmpty { members.append(JSONMember(key, .array(words.map { .string($0) }))) }
             case "context":
                 let aliases = node["aliases"]?.list?.compactMap { $0.string?.trimmed } ?? []
@@ -44,7 +50,7 @@ struct ActorPack: RowSource {
                 members.append(JSONMember("context", .string(node.string ?? JSONWriter.text(node.json))))
             case "source", "method", "case_number", "note":
                 // Fields of a record that ActorPack has not: there they are sealed, and found, as any other.
-                if let text = node.string, !node.isNull, !text.isEmpty {
+                if let text = node.text, !text.isEmpty {
                     members.append(JSONMember(key, .string(text)))
                 } else {
                     unplaced.append(JSONMember(key, node.json))
@@ -56,6 +62,7 @@ struct ActorPack: RowSource {
             JSONMember("format", .string("actorpack")), JSONMember("file", .string(pack.name)),
             JSONMember("position", .string("actor \(position.item ?? 0)")),
         ]
+        if let headerProvenance { provenance.append(JSONMember("header", headerProvenance)) }
         if !unplaced.isEmpty { provenance.append(JSONMember("fields", .object(unplaced))) }
         members.append(JSONMember("provenance", .object(provenance)))
         return .object(members)

@@ -18,9 +18,7 @@ struct CSVFile: RowSource {
     private static let chunk = 2_048
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults) throws {
-        var bytes = file.bytes[...]
-        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
-        var rows = CSVFile.parse(bytes)
+        var rows = CSVFile.parse(TextBytes.withoutMark(file.bytes)[...])
         guard let first = rows.first, first.problem == nil else {
             throw ImportError(file: file.name, line: 1, reason: "the first row must name the fields")
         }
@@ -34,6 +32,11 @@ struct CSVFile: RowSource {
                     file: file.name, line: 1,
                     reason: "column \(column + 1) of the first row, which must name the fields, is none; see `entente "
                         + "submit attribution --help` for the names")
+            }
+            guard !field.hasPrefix("provenance") else {
+                throw ImportError(
+                    file: file.name, line: 1,
+                    reason: "column \(column + 1) is provenance, which the import writes itself; take it out")
             }
             return field
         }
@@ -98,6 +101,7 @@ struct CSVFile: RowSource {
             var cells: [String] = []
             var cell: [UInt8] = []
             var isQuoted = false
+            var isClosed = false
             var problem: String?
             scan: while true {
                 guard offset < bytes.endIndex else {
@@ -114,14 +118,17 @@ struct CSVFile: RowSource {
                         offset += 1
                     } else {
                         isQuoted = false
+                        isClosed = true
                     }
-                case (UInt8(ascii: "\""), false):
-                    if cell.isEmpty { isQuoted = true } else { problem = "a quotation mark inside a cell without any" }
                 case (UInt8(ascii: ","), false):
                     cells.append(String(decoding: cell, as: UTF8.self))
                     cell = []
+                    isClosed = false
                 case (0x0A, false): break scan
-                case (0x0D, false) where offset < bytes.endIndex && bytes[offset] == 0x0A: break
+                case (0x0D, false) where offset == bytes.endIndex || bytes[offset] == 0x0A: break
+                case (_, false) where isClosed: problem = "text behind a closed quotation mark"
+                case (UInt8(ascii: "\""), false):
+                    if cell.isEmpty { isQuoted = true } else { problem = "a quotation mark inside a cell without any" }
                 default: cell.append(byte)
                 }
             }

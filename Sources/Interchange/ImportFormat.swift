@@ -18,8 +18,9 @@ public enum ImportFormat: String, Sendable, CaseIterable {
         if name.hasSuffix(".jsonl") || name.hasSuffix(".ndjson") { return .jsonl }
         guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") else { return nil }
         if name.contains("actorpack") { return .actorpack }
-        let lines = String(decoding: head, as: UTF8.self).split(separator: "\n")
-        return lines.contains { $0.hasPrefix("actors:") } ? .actorpack : .tagpack
+        let lines = TextBytes.normalised(head).split(separator: 0x0A)
+        let list = lines.first { $0.starts(with: "tags:".utf8) || $0.starts(with: "actors:".utf8) }
+        return list?.first == UInt8(ascii: "a") ? .actorpack : .tagpack
     }
 }
 

@@ -11,8 +11,8 @@ struct JSONLines: RowSource {
     private static let maximumLine = 1 << 20
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults) {
-        bytes = file.bytes
-        lines = LineIndex(file.bytes)
+        bytes = TextBytes.withoutMark(file.bytes)
+        lines = LineIndex(bytes)
         self.defaults = defaults
     }
 

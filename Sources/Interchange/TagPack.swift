@@ -21,7 +21,7 @@ struct TagPack: RowSource {
         self.pack = pack
         self.defaults = defaults
         inherited = pack.header.filter { TagPack.tagFields.contains($0.key) }
-        let rest = pack.header.filter { !TagPack.tagFields.contains($0.key) && $0.key != "tags" }
+        let rest = pack.header.filter { !TagPack.tagFields.contains($0.key) }
         headerProvenance = rest.isEmpty ? nil : .object(rest.map { JSONMember($0.key, $0.node.json) })
     }
 
@@ -30,7 +30,7 @@ struct TagPack: RowSource {
     var heading: [UInt8] { pack.heading }
 
     func items(ofChunk chunk: Int) -> [ImportItem] {
-        pack.items(ofChunk: chunk).map { item in
+        pack.items(ofChunk: chunk) { item in
             do {
                 if let problem = item.problem { throw Tag.Problem(description: problem) }
                 guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
@@ -68,11 +68,7 @@ struct TagPack: RowSource {
     private func take(_ key: String, _ node: YAMLTree, _ tag: inout Tag, _ unplaced: inout [JSONMember]) throws {
         switch key {
         case "concepts", "category", "abuse":
-            if let list = node.list {
-                tag.add(concepts: list.compactMap { $0.string?.trimmed })
-            } else if let text = node.string {
-                tag.add(concepts: [text.trimmed])
-            }
+            tag.add(concepts: try node.words(of: key))
         case "lastmod":
             // A date is a moment of the source, not of the record.
             unplaced.append(JSONMember(key, node.json))
@@ -80,12 +76,12 @@ struct TagPack: RowSource {
             try tag.set(key, JSONWriter.text(node.json))
         case "context", "label", "source", "currency", "network", "confidence", "address", "tx_hash", "actor",
             "is_cluster_definer", "tag_type":
-            guard let text = node.string, !node.isNull else {
+            guard let text = node.text else {
                 throw Tag.Problem(description: "\(key): must be a text")
             }
             try tag.set(key, text)
         case "victim", "case_number", "method", "note":
-            guard let text = node.string, !node.isNull else {
+            guard let text = node.text else {
                 unplaced.append(JSONMember(key, node.json))
                 return
             }

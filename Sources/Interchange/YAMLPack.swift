@@ -1,9 +1,8 @@
 import Records
 import Synchronization
-import Yams
 
 /// A YAML file with a header and one long list, as GraphSense writes them. The list is cut into parts by its lines, so
-/// that they are read side by side and a broken item spoils no other; a file of unusual shape is read as a whole.
+/// that they are read side by side and a broken item spoils no other. What does not fit that shape is refused.
 struct YAMLPack: Sendable {
     struct Item: Sendable {
         let position: ImportPosition
@@ -19,8 +18,13 @@ struct YAMLPack: Sendable {
     let header: [(key: String, node: YAMLTree)]
     private let chunks: [Chunk]
     private static let itemsInChunk = 1_000
-    /// The longest included file, in bytes.
+    /// The most lines of a file, those of an old address list of the largest size.
+    private static let maximumLines = 16 << 20
+    /// The most values in a chunk, an item and a header: more than fit in what is made of them.
+    private static let maximumNodes = (chunk: 1 << 18, item: 1 << 14, header: 1 << 14)
+    /// The longest included file, in bytes, and the longest header with all that was included.
     private static let maximumInclude = 1 << 20
+    private static let maximumHeader = 1 << 20
 
     private struct Chunk: Sendable {
         let firstLine: Int
@@ -31,14 +35,22 @@ struct YAMLPack: Sendable {
     init(file: (name: String, bytes: [UInt8]), list: String, files: any FileAccess) throws {
         name = file.name
         self.list = list
-        guard let text = String(validating: file.bytes, as: UTF8.self) else {
+        let bytes = TextBytes.normalised(file.bytes)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ImportError(file: file.name, reason: "not UTF-8")
         }
-        guard !text.utf8.contains(0) else { throw ImportError(file: file.name, reason: "a NUL byte in it") }
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        try YAMLPack.refuseAliases(lines, file: file.name)
+        guard !bytes.contains(0) else { throw ImportError(file: file.name, reason: "a NUL byte in it") }
+        guard bytes.count(where: { $0 == 0x0A }) < YAMLPack.maximumLines else {
+            throw ImportError(file: file.name, reason: "over \(YAMLPack.maximumLines) lines; divide it")
+        }
+        let lines = YAMLPack.lines(text)
         guard let start = lines.firstIndex(where: { $0.hasPrefix(list + ":") }) else {
-            throw ImportError(file: file.name, reason: "no list `\(list):` in it")
+            throw ImportError(file: file.name, reason: YAMLPack.missing(list, in: lines))
+        }
+        guard YAMLPack.isBlank(lines[start].dropFirst(list.count + 1)) else {
+            throw ImportError(
+                file: file.name, line: start + 1,
+                reason: "the items of `\(list):` must stand below it, each behind a dash on a line of its own")
         }
         let body = lines[(start + 1)...]
         let end =
@@ -47,59 +59,76 @@ struct YAMLPack: Sendable {
                 return !first.isWhitespace && first != "-" && first != "#"
             } ?? lines.endIndex
         let outside = lines[..<start] + lines[end...]
-        header = try YAMLPack.header(Array(outside), file: file.name, files: files)
+        header = try YAMLPack.header(Array(outside), list: list, file: file.name, files: files) { line in
+            // The lines of the list were taken out.
+            line <= start ? line : line + (end - start)
+        }
         chunks = try YAMLPack.chunks(body[..<end], file: file.name, list: list)
+    }
+
+    private static func missing(_ list: String, in lines: [Substring]) -> String {
+        let other = list == "tags" ? (list: "actors", format: "actorpack") : (list: "tags", format: "tagpack")
+        return lines.contains { $0.hasPrefix(other.list + ":") }
+            ? "no list `\(list):` in it, but `\(other.list):`; import it with --format \(other.format)"
+            : "no list `\(list):` in it, as a line of its own (an ActorPack has `actors:`, a TagPack `tags:`)"
     }
 
     var chunkCount: Int { chunks.count }
 
-    /// The items of one chunk; where the chunk is not valid YAML, each item by itself.
-    func items(ofChunk number: Int) -> [Item] {
+    /// What the closure makes of each item of one chunk; where the chunk is not valid YAML, each item is read by itself.
+    func items<Result>(ofChunk number: Int, _ make: (Item) -> Result) -> [Result] {
         let chunk = chunks[number]
-        if let nodes = try? Yams.compose(yaml: chunk.text, .basic)?.sequence {
-            let count = nodes.count
+        if let document = try? YAMLReader.read(chunk.text, maximumNodes: YAMLPack.maximumNodes.chunk),
+            let trees = document.root?.list
+        {
+            let count = trees.count
             let texts = ItemTexts(chunk.text)
-            return nodes.enumerated().map { offset, node in
-                let tree = YAMLTree(node)
-                return Item(
-                    position: ImportPosition(
-                        line: chunk.firstLine + (node.mark?.line ?? 1) - 1, item: chunk.firstItem + offset),
-                    node: tree, problem: nil
-                ) { texts.text(offset, of: count) ?? Array("- ".utf8) + JSONWriter.write(tree.json) }
+            return zip(trees, document.lines).enumerated().map { offset, each in
+                let (tree, line) = each
+                return make(
+                    Item(
+                        position: ImportPosition(line: chunk.firstLine + line - 1, item: chunk.firstItem + offset),
+                        node: tree, problem: nil
+                    ) { texts.text(offset, of: count) ?? Array("- ".utf8) + JSONWriter.write(tree.json) })
             }
         }
         var line = chunk.firstLine
-        return YAMLPack.items(chunk.text.split(separator: "\n", omittingEmptySubsequences: false)[...])
-            .enumerated().map { offset, lines in
-                defer { line += lines.count }
-                let text = lines.joined(separator: "\n")
-                let row = Array(YAMLPack.shifted(lines).utf8)
-                let position = ImportPosition(line: line, item: chunk.firstItem + offset)
-                do {
-                    let node = try Yams.compose(yaml: text, .basic)?.sequence?.first.map(YAMLTree.init)
-                    return Item(position: position, node: node, problem: node == nil ? "no item" : nil) { row }
-                } catch {
-                    return Item(position: position, node: nil, problem: YAMLPack.reason(error)) { row }
+        return YAMLPack.items(YAMLPack.lines(chunk.text)[...]).enumerated().map { offset, lines in
+            defer { line += lines.count }
+            let row = Array(YAMLPack.shifted(lines).utf8)
+            let position = ImportPosition(line: line, item: chunk.firstItem + offset)
+            do {
+                let document = try YAMLReader.read(
+                    lines.joined(separator: "\n"), maximumNodes: YAMLPack.maximumNodes.item)
+                guard let items = document.root?.list, let node = items.first, items.count == 1 else {
+                    return make(Item(position: position, node: nil, problem: "not one item") { row })
                 }
+                return make(Item(position: position, node: node, problem: nil) { row })
+            } catch {
+                return make(
+                    Item(position: position, node: nil, problem: YAMLPack.reason(error, in: lines)) { row })
             }
+        }
     }
 
     // MARK: Cutting
 
-    /// Anchors and aliases can make a small file stand for a huge one.
-    private static func refuseAliases(_ lines: [Substring], file: String) throws {
-        for (number, line) in lines.enumerated() {
-            guard let colon = line.firstIndex(where: { $0 == ":" || $0 == "-" }) else { continue }
-            let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "-" }
-            if value.hasPrefix("&") || value.hasPrefix("*") {
-                throw ImportError(
-                    file: file, line: number + 1, reason: "YAML anchors and aliases are not read; write it out")
-            }
-        }
+    /// Of text whose line breaks are line feeds.
+    private static func lines(_ text: String) -> [Substring] {
+        text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false).map { Substring($0) }
+    }
+
+    /// Whether nothing is there, or only a comment.
+    private static func isBlank(_ text: Substring) -> Bool {
+        guard let first = text.first(where: { $0 != " " && $0 != "\t" }) else { return true }
+        return first == "#"
     }
 
     private static func chunks(_ body: ArraySlice<Substring>, file: String, list: String) throws -> [Chunk] {
         let items = items(body)
+        if let line = body[..<(items.first?.startIndex ?? body.startIndex)].firstIndex(where: { !isBlank($0) }) {
+            throw ImportError(file: file, line: line + 1, reason: "no item of `\(list):`, which begin with a dash")
+        }
         guard !items.isEmpty else {
             throw ImportError(
                 file: file, line: body.startIndex, reason: "nothing in `\(list):`, or not one item a line")
@@ -147,8 +176,7 @@ struct YAMLPack: Sendable {
             let texts = made.withLock { made in
                 let texts =
                     made
-                    ?? YAMLPack.items(chunk.split(separator: "\n", omittingEmptySubsequences: false)[...])
-                    .map(YAMLPack.shifted)
+                    ?? YAMLPack.items(YAMLPack.lines(chunk)[...]).map(YAMLPack.shifted)
                 made = texts
                 return texts
             }
@@ -167,8 +195,7 @@ struct YAMLPack: Sendable {
     /// What holds for all items, and what was included, in front of the list.
     var heading: [UInt8] {
         var lines: [String] = []
-        for (position, member) in header.enumerated()
-        where !header[(position + 1)...].contains(where: { $0.key == member.key }) {
+        for member in header {
             let isPlain = member.key.utf8.allSatisfy {
                 $0 == UInt8(ascii: "_") || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0
             }
@@ -178,55 +205,80 @@ struct YAMLPack: Sendable {
         return Array((lines + ["\(list):\n"]).joined().utf8)
     }
 
+    /// `line` says where a line of the header stands in the file.
     private static func header(
-        _ lines: [Substring], file: String, files: any FileAccess
+        _ lines: [Substring], list: String, file: String, files: any FileAccess, line: (Int) -> Int
     ) throws -> [(key: String, node: YAMLTree)] {
+        let text = lines.joined(separator: "\n")
+        let own = try mapping(text, list: list, file: file, includes: true, line: line)
+        var size = text.utf8.count
         var members: [(key: String, node: YAMLTree)] = []
         // `header: !include FILE` brings a header in from a file beside the pack.
-        var rest: [Substring] = []
-        for line in lines {
-            guard let range = line.firstRange(of: "!include ") else {
-                rest.append(line)
-                continue
-            }
-            let path = String(line[range.upperBound...]).trimmed
+        for (path, line) in own.includes {
             guard !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
-                throw ImportError(file: file, reason: "an !include leads out of the pack's folder")
+                throw ImportError(file: file, line: line, reason: "an !include leads out of the pack's folder")
             }
-            let bytes = try files.read(path, limit: maximumInclude)
+            let bytes = TextBytes.normalised(try files.read(path, limit: maximumInclude))
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw ImportError(file: path, reason: "not UTF-8")
             }
-            members += try mapping(text, file: path)
+            size += bytes.count
+            guard size <= maximumHeader else { break }
+            members += try mapping(text, list: list, file: path, includes: false) { $0 }.members
         }
-        return members + (try mapping(rest.joined(separator: "\n"), file: file))
+        guard size <= maximumHeader else {
+            throw ImportError(file: file, reason: "over \(maximumHeader) bytes beside the list, with what it includes")
+        }
+        members += own.members
+        // What the pack says itself counts, whatever it includes.
+        var seen: Set<String> = []
+        return Array(members.reversed().filter { seen.insert($0.key).inserted }.reversed())
     }
 
-    private static func mapping(_ text: String, file: String) throws -> [(key: String, node: YAMLTree)] {
+    private static func mapping(
+        _ text: String, list: String, file: String, includes: Bool, line: (Int) -> Int
+    ) throws -> (members: [(key: String, node: YAMLTree)], includes: [(path: String, line: Int)]) {
+        guard lines(text).count(where: { $0.hasPrefix("%") }) <= 16 else {
+            throw ImportError(file: file, reason: "too many lines that begin with %")
+        }
+        let document: YAMLDocument
         do {
-            guard let tree = try Yams.compose(yaml: text, .basic).map(YAMLTree.init) else { return [] }
-            guard let members = tree.map else {
-                throw ImportError(file: file, line: 1, reason: "no mapping of names to values")
-            }
-            return members.flatMap { key, value -> [(key: String, node: YAMLTree)] in
-                if key == "header", let inner = value.map { return inner.map { ($0.key, $0.value) } }
-                return [(key, value)]
-            }
-        } catch let error as ImportError {
-            throw error
-        } catch {
-            throw ImportError(file: file, reason: "not YAML: \(reason(error))")
+            document = try YAMLReader.read(text, maximumNodes: maximumNodes.header, includes: includes)
+        } catch let problem as YAMLProblem {
+            throw ImportError(
+                file: file, line: line(problem.line), reason: "not YAML as packs have it: \(problem.reason)")
         }
+        guard let root = document.root else { return ([], []) }
+        guard let members = root.map else {
+            throw ImportError(file: file, line: line(1), reason: "no mapping of names to values")
+        }
+        var seen: Set<String> = []
+        var result: [(key: String, node: YAMLTree)] = []
+        func add(_ key: String, _ node: YAMLTree, _ number: Int) throws {
+            guard key != list else {
+                throw ImportError(file: file, line: line(number), reason: "a second list `\(list):`; make one of them")
+            }
+            guard seen.insert(key).inserted else {
+                throw ImportError(file: file, line: line(number), reason: "a name stands there twice")
+            }
+            result.append((key, node))
+        }
+        for (member, number) in zip(members, document.lines) {
+            if member.key == "header", let inner = member.value.map {
+                for each in inner { try add(each.key, each.value, number) }
+            } else {
+                try add(member.key, member.value, number)
+            }
+        }
+        return (result, document.includes.map { ($0.path, line($0.line)) })
     }
 
-    /// What is wrong, without the text around it, which may hold what is to be sealed.
-    static func reason(_ error: any Error) -> String {
-        switch error as? YamlError {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            "\(problem) (line \(mark.line))"
-        case .duplicatedKeysInMapping: "a name stands there twice"
-        default: "it cannot be read"
-        }
+    /// What is wrong, and where in an item: said so that it holds wherever the item stands. What is missing at the end
+    /// is missing in the last line that has anything in it.
+    private static func reason(_ error: any Error, in lines: ArraySlice<Substring>) -> String {
+        guard let problem = error as? YAMLProblem else { return "it cannot be read" }
+        let last = lines.lastIndex { !isBlank($0) } ?? lines.startIndex
+        let line = min(problem.line, last - lines.startIndex + 1)
+        return line > 1 ? "\(problem.reason) (in line \(line) of this item)" : problem.reason
     }
 }

@@ -1,20 +1,10 @@
 import Records
-import Yams
 
-/// YAML as far as packs use it, copied out of the parser's own nodes, which are not for several threads.
+/// YAML as far as packs use it, made of the parser's events by ``YAMLReader``.
 enum YAMLTree: Sendable {
     case scalar(String, isPlain: Bool)
     case list([YAMLTree])
     case map([(key: String, value: YAMLTree)])
-
-    init(_ node: Node) {
-        switch node {
-        case .scalar(let scalar): self = .scalar(scalar.string, isPlain: scalar.style == .plain || scalar.style == .any)
-        case .sequence(let sequence): self = .list(sequence.map(YAMLTree.init))
-        case .mapping(let mapping): self = .map(mapping.map { ($0.key.string ?? "", YAMLTree($0.value)) })
-        case .alias: self = .scalar("", isPlain: true)
-        }
-    }
 
     var string: String? {
         if case .scalar(let text, _) = self { text } else { nil }
@@ -36,8 +26,22 @@ enum YAMLTree: Sendable {
         if case .scalar(let text, true) = self { ["", "~", "null", "Null", "NULL"].contains(text) } else { false }
     }
 
-    /// As JSON, for what is kept as the source gives it. Nesting cannot grow beyond what the file spells out, since
-    /// aliases are refused.
+    /// A text; `nil` for anything else, and for nothing.
+    var text: String? { isNull ? nil : string }
+
+    /// The words of a list of texts, or the one text. Throws where anything else is in it: it would be lost.
+    func words(of field: String) throws -> [String] {
+        if isNull { return [] }
+        if let string { return [string.trimmed] }
+        let words = list?.map(\.text) ?? [nil]
+        return try words.map { word in
+            guard let word else { throw Tag.Problem(description: "\(field): must be a text or a list of texts") }
+            return word.trimmed
+        }
+    }
+
+    /// As JSON, for what is kept as the source gives it. It nests as deep as ``YAMLReader`` lets it, and has no more in
+    /// it than the file spells out, since aliases are refused.
     var json: JSONValue {
         switch self {
         case .list(let items): return .array(items.map(\.json))
@@ -46,7 +50,9 @@ enum YAMLTree: Sendable {
             guard isPlain else { return .string(text) }
             if isNull { return .null }
             if let bool = ["true": true, "false": false][text] { return .bool(bool) }
-            if let integer = Int64(text), String(integer) == text, abs(integer) <= JSONScanner.maximumInteger {
+            if let integer = Int64(text), String(integer) == text,
+                integer.magnitude <= JSONScanner.maximumInteger.magnitude
+            {
                 return .integer(integer)
             }
             return .string(text)
