@@ -162,6 +162,7 @@ struct SubmitCommand: AsyncParsableCommand {
         for name in inClear where draft.schema.field(at: name) == nil {
             throw CommandFailure(.usage, "--in-clear \(name) is no field of \(draft.schema.type)")
         }
+        var typed: [String] = []
         for assignment in field {
             let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
@@ -173,6 +174,8 @@ struct SubmitCommand: AsyncParsableCommand {
                     text = try InputFile.text(String(text.dropFirst()))
                 } else if isSealed {
                     Output.noteTypedSecret(name)
+                } else {
+                    typed.append(name)
                 }
             } else {
                 guard isSealed, let typed = HiddenPrompt.read("\(name): ") else {
@@ -181,6 +184,10 @@ struct SubmitCommand: AsyncParsableCommand {
                 text = typed
             }
             try draft.set(name, text: text)
+        }
+        // A victim may stand in a context that is JSON.
+        for name in typed where policy.seals(draft.path(for: name), byNameIn: draft, wishes: wishes) {
+            Output.noteTypedSecret(name)
         }
         return draft
     }

@@ -234,4 +234,40 @@ import Testing
     private func index(_ hit: [String: Any]) -> Int {
         (hit["ref"] as? String)?.split(separator: "#").last.flatMap { Int($0) } ?? -1
     }
+
+    /// No command has a way around it: not with a reason, which an erasure cannot seal, nor within a text.
+    @Test func erasuresObeyItAndSayThatNothingOfThemIsSealed() throws {
+        let place = try Place()
+        try place.found("us")
+        let victim = try place.file("victim.txt", "Sky Mavis")
+        let made = try run(place, Self.base + ["--field", "victim=@\(victim)", "--json"])
+        let reference = try #require(made.objects.first?["ref"] as? String)
+        try change(place, "  never_in_clear:\n", "  never_in_clear:\n    - reason\n")
+        let refused = try run(place, ["erase", reference, "--reason", "for Sky Mavis", "--yes"])
+        #expect(refused.status == 77)
+        refused.expectOneLine()
+        #expect(refused.errors.contains("reason would stand in clear, which sealing.never_in_clear"))
+        #expect(refused.errors.contains("nothing of a record of type erasure can be sealed, so leave it out"))
+        #expect(!refused.errors.contains("Sky Mavis"))
+        for command in [["assess", reference, "dispute"], ["withdraw", reference]] {
+            let other = try run(place, command + ["--reason", "for Sky Mavis"])
+            #expect(other.status == 77 && other.errors.contains("sealing.never_in_clear"), "\(other.errors)")
+        }
+        #expect(try run(place, ["show", reference]).output.contains("Sky Mavis"))
+        #expect(try run(place, ["erase", reference, "--yes"]).status == 0)
+    }
+
+    @Test func whoTypesAVictimIntoAContextIsToldSo() throws {
+        let place = try Place()
+        try place.found("us")
+        let typed = try run(place, Self.base + ["--field", #"context={'victim'='Sky Mavis'}"#])
+        #expect(typed.status == 0 && typed.errors.contains("context is sealed, but as an argument others"))
+        typed.expectOneLine()
+        let reference = try #require(typed.output.split(separator: " ").first.map(String.init))
+        #expect(!(try run(place, ["show", reference, "--raw"]).output.contains("Sky Mavis")))
+        let file = try place.file("context.json", #"{"victim":"Sky Mavis"}"#)
+        for other in ["@\(file)", #"{"a":1}"#] {
+            #expect(try run(place, Self.base + ["--field", "context=\(other)"]).errors.isEmpty)
+        }
+    }
 }

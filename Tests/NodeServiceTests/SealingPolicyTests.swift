@@ -158,6 +158,25 @@ import Testing
         #expect(try policy(defaults).decision(on: context).fields == (isSealed ? ["context"] : []))
     }
 
+    /// What is meant as JSON and is none is searched as far as it can be read; where in doubt it is sealed.
+    @Test(arguments: [
+        (#"{"vic\u0074im":"S","n":12345678901234567890}"#, true), (#"{"a":"b" "victim":"S"}"#, true),
+        (#"{'victim'='S'}"#, true), (#"{["victim"]:"S"}"#, true), (#"{[victim, x]: "S"}"#, true),
+        (#"{victim : S}"#, true), (#"{"a":1,, "Case Number" = 3}"#, true), (#"{a: {b: [{case_number: 3}]}}"#, true),
+        (#"[["victim","S"],]"#, true), (#"{"\x76ictim":"S",}"#, true), (#"{"\u{76}ictim":"S",}"#, true),
+        (#"{"a":"{\"vic\\u0074im\":1}",}"#, true), (#"{"victim":1,"victim":2}"#, true),
+        (#"{"victim":"S"} and more"#, true), (#""victim": "S""#, true), (#"'victim': 'S'"#, true),
+        (#"{"source":"an informant","n":12345678901234567890}"#, true), (#"{"victim" 5}"#, true),
+        (#"{"victims":1,}"#, false), (#"{"a":"the victim",}"#, false), ("[1] Method and victim {note}", false),
+        ("\"The victim\": so he said", false), ("{note}", false), ("victim: S", false),
+        (#"{"n":12345678901234567890,"a":"x\u0041"}"#, false),
+    ])
+    func aContextThatIsNearlyJSONIsSearched(_ context: String, isSealed: Bool) throws {
+        let draft = try draft(#","context":"# + JSONWriter.text(.string(context)))
+        #expect(try policy().decision(on: draft).fields == (isSealed ? ["context"] : []))
+        #expect(policy().seals("context", byNameIn: draft, wishes: .init()) == isSealed)
+    }
+
     @Test func aCommandOpensOnlyWhatIsSealedByDefaultInProvenance() throws {
         for (name, open, isSealed) in [
             ("note", "note", false), ("note", "provenance", false), ("note", "method", true),

@@ -63,6 +63,13 @@ extension Node {
         try draft.set("target", to: target.value)
         try sealed.opener.note(.grant, sealed)
         for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
+        return try bodyInClear(of: draft, in: community)
+    }
+
+    /// The body of a record of which nothing can be sealed. Throws ``SealingRefusal`` where node.yaml forbids something
+    /// in it in the open.
+    private func bodyInClear(of draft: RecordDraft, in community: CommunityConfiguration) throws -> [UInt8] {
+        _ = try writer(community: community.name).policy.decision(on: draft)
         return try draft.body()
     }
 
@@ -126,7 +133,7 @@ extension Node {
         try draft.set("target", to: target.value)
         try draft.set("sha256", to: .string(sealed.header.sha256.hex))
         if let reason { try draft.set("reason", to: .string(reason)) }
-        return try draft.body()
+        return try bodyInClear(of: draft, in: community)
     }
 
     /// Takes what was erased out of the index of sealed values too, where there is one; the next search would.

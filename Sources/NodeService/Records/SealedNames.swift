@@ -55,6 +55,18 @@ struct SealedNames: Sendable {
     private struct Search {
         let names: Set<[UInt8]>
         let source: SealingDefaults.SourceSealing
+        private let loose: LooseNames
+        /// With the name of a source, whose value is not looked at.
+        private let looseWithSource: LooseNames
+
+        init(names: Set<[UInt8]>, source: SealingDefaults.SourceSealing) {
+            self.names = names
+            self.source = source
+            loose = LooseNames(names: names, folded: SealedNames.folded)
+            looseWithSource =
+                source == .never
+                ? loose : LooseNames(names: names.union([Array("source".utf8)]), folded: SealedNames.folded)
+        }
 
         /// `parent` is the name of the object that this stands in: `confidence: {level: …}` is `confidence.level`.
         func isIn(_ value: JSONValue, below parent: [UInt8] = []) -> Bool {
@@ -71,8 +83,8 @@ struct SealedNames: Sendable {
             }
         }
 
-        /// Packs have objects and lists as texts, too, and such texts in texts. What only looks like one is searched for
-        /// names before a colon.
+        /// Packs have objects and lists as texts, too, and such texts in texts. What only looks like one is searched as
+        /// far as it can be read.
         private func isIn(_ text: String) -> Bool {
             var text = text[...]
             // What editors and notes put in front: a byte order mark, the fence of a code block.
@@ -81,27 +93,10 @@ struct SealedNames: Sendable {
                 text = text.drop { !$0.isNewline }.drop(while: \.isWhitespace)
                 while let last = text.last, last == "`" || last.isWhitespace { text.removeLast() }
             }
-            guard let first = text.first, "{[\"".contains(first) else { return false }
-            if let value = try? JSONScanner.scan(text: String(text)) { return isIn(value) }
-            return first != "\"" && hasName(in: text.utf8)
-        }
-
-        /// Whether a name stands before a colon, in quotes or not.
-        private func hasName(in text: Substring.UTF8View) -> Bool {
-            var name: [UInt8] = []
-            for byte in text {
-                switch byte {
-                case UInt8(ascii: ":"):
-                    if names.contains(name) { return true }
-                    name = []
-                case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: ","), UInt8(ascii: ";"),
-                    UInt8(ascii: "\n"):
-                    name = []
-                default:
-                    if let letter = SealedNames.folded(byte) { name.append(letter) }
-                }
-            }
-            return false
+            guard let first = text.first, "{[\"'".contains(first) else { return false }
+            if first != "'", let value = try? JSONScanner.scan(text: String(text)) { return isIn(value) }
+            // Of a sentence that begins with a quotation only names in quotation marks count.
+            return (first == "{" ? looseWithSource : loose).isIn(text, onlyQuoted: first == "\"" || first == "'")
         }
 
         private func isSealedSource(_ value: JSONValue, _ name: [UInt8]) -> Bool {

@@ -69,9 +69,11 @@ public struct SealingPolicy: Sendable {
         where draft[field] != nil && !fields.contains(where: { covers($0, field) }) {
             let option = open.first { covers($0, field) || covers(field, $0) }
             let key = defaults.key(sealing: field, of: type)
+            let sealing: SealingRefusal.Remedy =
+                draft.schema.isSealable(field)
+                ? .sealing(key: key, offersSeal: wishes.offersSeal) : .leavingOut(type: type)
             throw SealingRefusal.neverInClear(
-                field: field, rule: rule,
-                remedy: option.map { .withoutInClear($0) } ?? .sealing(key: key, offersSeal: wishes.offersSeal))
+                field: field, rule: rule, remedy: option.map { .withoutInClear($0) } ?? sealing)
         }
         let readers =
             wishes.readers.isEmpty ? defaults.readers(of: type).filter(members.contains) : wishes.readers
@@ -112,6 +114,11 @@ public struct SealingPolicy: Sendable {
         if wishes.inClear.contains(where: { covers($0, path) }) { return false }
         return defaults.fields(of: type).contains { covers($0, path) }
             || (path == SealingPolicy.source && defaults.source(of: type) == .always)
+    }
+
+    /// Whether a name in a part of a draft, such as a `context` that is JSON, has that part sealed.
+    public func seals(_ part: String, byNameIn draft: RecordDraft, wishes: Wishes) -> Bool {
+        names.parts(of: draft, inClear: wishes.inClear).contains(part)
     }
 
     /// Refuses a name that stands for nothing: what it was to leave in the open would be sealed.
@@ -161,6 +168,8 @@ public enum SealingRefusal: Error, Sendable, Hashable, CustomStringConvertible {
         case withoutInClear(String)
         /// This key in node.yaml does not seal it; nor does the command, which may have `--seal`.
         case sealing(key: String, offersSeal: Bool)
+        /// Nothing of this type of record is sealed: all who hold the log must be able to act on it.
+        case leavingOut(type: RecordType)
     }
 
     /// node.yaml forbids it in clear, under this key.
@@ -187,6 +196,7 @@ extension SealingRefusal.Remedy {
             // The list of fields takes no source: that has a key of its own.
             (key.hasSuffix(".source") ? "set \(key) to always there" : "add it to \(key) there")
                 + (offersSeal ? ", seal it with --seal \(field)," : "") + " or leave it out"
+        case .leavingOut(let type): "nothing of a record of type \(type) can be sealed, so leave it out"
         }
     }
 }
