@@ -25,7 +25,7 @@ struct ImportCommand: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: "Files.")
+    @Argument(help: "Files; - for standard input, with --format.")
     var files: [String]
 
     @Option(help: "tagpack, actorpack, csv or jsonl; by name and content unless given.")
@@ -97,7 +97,7 @@ struct ImportCommand: ParsableCommand {
     }
 
     private func add(_ path: String, to run: ImportRun, _ defaults: ImportDefaults) throws {
-        let bytes = try InputFile.read(path)
+        let bytes = try InputFile.read(path, isPlain: true)
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let format = try kind(of: path, bytes)
         let importer = Importer(format: format, defaults: defaults, files: FolderAccess(besides: path))
@@ -114,7 +114,7 @@ struct ImportCommand: ParsableCommand {
             }
             return kind
         }
-        guard let kind = ImportFormat.detect(fileName: path, head: Array(bytes.prefix(4_096))) else {
+        guard let kind = ImportFormat.detect(fileName: path, head: Array(bytes.prefix(1 << 20))) else {
             throw CommandFailure(.usage, "\(path): the format cannot be told from the name; give it with --format")
         }
         return kind
@@ -200,6 +200,6 @@ private struct FolderAccess: FileAccess {
         guard String(cString: real).hasPrefix(String(cString: base) + "/") else {
             throw CommandFailure(.notPermitted, "\(path) leaves the folder of the pack")
         }
-        return try InputFile.read(path, limit: limit)
+        return try InputFile.read(path, limit: limit, isPlain: true)
     }
 }

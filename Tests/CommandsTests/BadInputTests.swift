@@ -221,4 +221,19 @@ import Testing
         _ = try place.file("us/node.sqlite", before)
         #expect(try place.run("us", "status").status == 0)
     }
+
+    @Test func anImportDoesNotWaitForWhatIsNoFile() throws {
+        let place = try Place()
+        try place.found("us")
+        let pipe = "\(place.path)/pipe.csv"
+        #expect(mkfifo(pipe, 0o600) == 0)
+        for path in [pipe, "/dev/zero", place.path] {
+            let refused = try place.run("us", "import", path, "--format", "csv")
+            #expect(refused.status == 66 && refused.errors.contains("is no plain file; - reads standard input"))
+            refused.expectOneLine()
+        }
+        let row = "chain,address,label\nBTC,1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa,one\n"
+        let piped = try Entente.run(["--home", "\(place.path)/us", "import", "-", "--format", "csv"], input: row)
+        #expect(piped.status == 0 && piped.output.contains("imported 1 of 1"))
+    }
 }

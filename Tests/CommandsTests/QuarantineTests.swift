@@ -312,4 +312,58 @@ import Testing
         let lost = try place.run("us", "quarantine", "show", "\(batch)#2")
         #expect(lost.status == 1 && lost.errors.contains("destroyed"))
     }
+
+    @Test func whatIsNoFileOfRowsIsLeftOut() throws {
+        let place = try Place()
+        try place.found("us")
+        try imported(place, Self.sources[0])
+        let folder = "\(place.path)/us/quarantine"
+        #expect(mkfifo("\(folder)/pipe.jsonl", 0o600) == 0)
+        #expect(symlink("/etc/passwd", "\(folder)/link.jsonl") == 0)
+        let list = try place.must("us", "quarantine", "list", "--json")
+        #expect(list.objects.count == 2)
+        for name in ["pipe", "link"] { #expect(list.errors.contains("/\(name).jsonl is no plain file")) }
+        try place.must("us", "quarantine", "remove", "--all", "--yes")
+        #expect(try place.must("us", "key", "rotate", "sealing").status == 0)
+        try place.must("us", "key", "destroy", "1", "--yes")
+        #expect(try files(place).count == 2)
+    }
+
+    /// An import may end while the question stands there.
+    @Test func onlyWhatWasAskedAboutIsRemoved() throws {
+        let place = try Place()
+        try place.found("us")
+        try imported(place, Self.sources[0])
+        // A terminal of its own: TIOCSPTLCK and TIOCGPTN of ioctl_tty(2).
+        let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+        defer { close(terminal) }
+        var lock: Int32 = 0
+        var number: UInt32 = 0
+        let isUnlocked = ioctl(terminal, 0x4004_5431, &lock) == 0 && ioctl(terminal, 0x8004_5430, &number) == 0
+        #expect(isUnlocked)
+        let name = "/dev/pts/\(number)"
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Entente.path)
+        process.arguments = ["--home", "\(place.path)/us", "quarantine", "remove", "--all"]
+        process.standardInput = FileHandle(forUpdatingAtPath: name)
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        var asked = ""
+        while !asked.contains("[y/N]") {
+            let data = errors.fileHandleForReading.availableData
+            try #require(!data.isEmpty, "\(asked)")
+            asked += String(decoding: data, as: UTF8.self)
+        }
+        #expect(asked.contains("2 refused rows go for good"))
+        try imported(place, Self.sources[4])
+        #expect(write(terminal, "y\n", 2) == 2)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        #expect(
+            String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) == "removed 2 rows\n")
+        let left = try place.must("us", "quarantine", "list", "--json").objects
+        #expect(left.map { $0["file"] as? String } == [Self.sources[4].name, Self.sources[4].name])
+    }
 }

@@ -68,8 +68,11 @@ struct QuarantineSelection {
             .noInput, "\(printable(word)) is no quarantined row, import or file; see `entente quarantine list`")
     }
 
-    /// One line for each file that was damaged.
+    /// One line for each file that was damaged, or is none.
     func noteDamage(_ folder: QuarantineFolder) {
+        for path in (try? folder.strays()) ?? [] {
+            Output.note("entente: \(printable(path)) is no plain file, and is left out")
+        }
         for (batch, count) in damaged.sorted(by: { $0.key < $1.key }) {
             let lines = groupedCount(count, "line that cannot be read, and is", "lines that cannot be read, and are")
             Output.note("entente: \(folder.path(of: batch)) has \(lines) left out")

@@ -36,22 +36,19 @@ struct QuarantineRemoveCommand: ParsableCommand {
     func run() throws {
         let folder = QuarantineFolder(try global.open())
         var selection = QuarantineSelection(words)
-        var counts: [String: Int] = [:]
-        try selection.read(folder) { counts[$0.batch, default: 0] += 1 }
+        // What was there when it was asked, and no more: an import may add rows until the answer comes.
+        var numbers: [String: Set<Int64>] = [:]
+        for batch in try folder.batches() where all || selection.names(batch: batch) { numbers[batch] = [] }
+        let whole = Set(numbers.keys)
+        try selection.read(folder) { numbers[$0.batch, default: []].insert($0.number) }
         try selection.requireAll()
-        let count = counts.values.reduce(0, +)
+        let count = numbers.values.reduce(0) { $0 + $1.count }
         if !yes {
             try Confirmation.ask("\(groupedCount(count, "refused row goes", "refused rows go")) for good", "Remove?")
         }
         var removed = 0
-        for batch in try folder.batches() {
-            // Of what is named as a whole goes what cannot be read, too.
-            if all || selection.names(batch: batch) {
-                removed += try folder.remove(from: batch, where: nil)
-            } else if counts[batch] != nil {
-                var chosen = selection
-                removed += try folder.remove(from: batch) { chosen.names($0) }
-            }
+        for (batch, numbers) in numbers.sorted(by: { $0.key < $1.key }) {
+            removed += try folder.remove(numbers, from: batch, asWhole: whole.contains(batch))
         }
         if global.json { return Output.json([JSONMember("removed", .integer(Int64(removed)))]) }
         Output.line("removed \(groupedCount(removed, "row", "rows"))")

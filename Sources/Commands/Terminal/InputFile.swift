@@ -5,13 +5,20 @@ enum InputFile {
     static let maximumByteCount = 256 << 20
 
     /// The bytes of a file, or of standard input for `-`.
-    static func read(_ path: String, limit: Int = maximumByteCount) throws -> [UInt8] {
-        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    ///
+    /// - Parameter isPlain: refuses what is no plain file, such as a pipe that nobody may ever write to.
+    static func read(_ path: String, limit: Int = maximumByteCount, isPlain: Bool = false) throws -> [UInt8] {
+        let flags = O_RDONLY | O_CLOEXEC | (isPlain ? O_NONBLOCK : 0)
+        let descriptor = path == "-" ? STDIN_FILENO : open(path, flags)
         guard descriptor >= 0 else {
             throw CommandFailure(
                 errno == ENOENT ? .noInput : .io, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        var status = stat()
+        if isPlain, path != "-", fstat(descriptor, &status) != 0 || status.st_mode & S_IFMT != S_IFREG {
+            throw CommandFailure(.noInput, "\(path) is no plain file; - reads standard input")
+        }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {

@@ -83,6 +83,12 @@ package enum LineFile {
             .map { String($0.dropLast(suffix.count)) }
     }
 
+    /// Whether a file stands at the path itself: no link, no pipe, no folder.
+    package static func isPlain(_ path: String) -> Bool {
+        guard let status = try? SystemCall.linkStatus(path) else { return false }
+        return status.st_mode & S_IFMT == S_IFREG
+    }
+
     private static func locked(_ path: String) throws -> OpenFile {
         let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
         // Whoever was faster has put another file in its place.

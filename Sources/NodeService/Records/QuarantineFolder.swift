@@ -71,6 +71,13 @@ public struct QuarantineFolder: Sendable {
     /// The imports that rows are kept of, the oldest first.
     public func batches() throws -> [String] {
         try LineFile.names(in: node.home.quarantineFolder, ending: QuarantineFolder.suffix)
+            .filter { LineFile.isPlain(path(of: $0)) }
+    }
+
+    /// What is called like an import and is no file of rows: links, pipes and folders, which no import makes.
+    public func strays() throws -> [String] {
+        try LineFile.names(in: node.home.quarantineFolder, ending: QuarantineFolder.suffix)
+            .map { path(of: $0) }.filter { !LineFile.isPlain($0) }
     }
 
     public func path(of batch: String) -> String { QuarantineFolder.path(of: batch, in: node.home) }
@@ -181,19 +188,21 @@ public struct QuarantineFolder: Sendable {
 
     // MARK: Removing
 
-    /// Removes rows for good: a whole import, or those of it for which the closure holds. A heading goes with the last
-    /// row below it. How many rows there were.
-    public func remove(from batch: String, where isMeant: ((QuarantinedRow) -> Bool)?) throws -> Int {
+    /// Removes rows of an import for good, by their numbers. A heading goes with the last row below it; what cannot be
+    /// read goes with the last row of all, where the import is meant as a whole. How many rows there were.
+    public func remove(_ numbers: Set<Int64>, from batch: String, asWhole: Bool) throws -> Int {
+        // Somebody else may have removed it since.
+        guard LineFile.isPlain(path(of: batch)) else { return 0 }
         var removed = 0
         var isLeft = false
         var headings: Set<Int64> = []
         try read(batch) { line in
             switch line {
-            case .row(let row) where isMeant?(row) ?? true: removed += 1
+            case .row(let row) where numbers.contains(row.number): removed += 1
             case .row(let row):
                 isLeft = true
                 if let heading = row.heading { headings.insert(heading) }
-            case .damaged: isLeft = isLeft || isMeant != nil
+            case .damaged: isLeft = isLeft || !asWhole
             case .heading: break
             }
         }
@@ -207,8 +216,7 @@ public struct QuarantineFolder: Sendable {
             number += 1
             switch QuarantineFolder.parse(line, batch: batch, number: number) {
             case .row(let row):
-                if isMeant?(row) ?? true { return nil }
-                return QuarantineFolder.numbered(line, row.number)
+                return numbers.contains(row.number) ? nil : QuarantineFolder.numbered(line, row.number)
             case .heading(let heading): return headings.contains(heading) ? line : nil
             case .damaged: return line
             }
