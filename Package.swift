@@ -102,7 +102,8 @@ let package = Package(
             "WebServiceTests",
             ["WebService", "TransparencyLog", "Cryptography", "LogStore", "MutualTLS", "NodeService", logging] + nio),
         tests(
-            "CommandsTests", ["entente", "NodeService", "LogStore", "Home", "TransparencyLog", "Cryptography"],
+            "CommandsTests",
+            ["entente", "NodeService", "LogStore", "Home", "Records", "TransparencyLog", "Cryptography"],
             exclude: ["Independent"]),
     ]
 )

@@ -50,7 +50,7 @@ extension ExitStatus {
     init(_ error: StoreError) {
         switch error {
         case .busy, .keyReplaced: self = .busy
-        case .full, .readOnly, .io, .damaged, .damagedEntries: self = .io
+        case .full, .readOnly, .io, .damaged, .damagedEntries, .damagedEntry: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
         case .rolledBack, .recovering, .contradictsSigned, .frozen, .givenUp, .cosignedBeyond: self = .notPermitted
         case .unknownLog: self = .noInput

@@ -13,14 +13,7 @@ extension Delivery.OfRecord {
             JSONMember("sealed_held_by", .array(sealedHolders.map { .string($0.node) })),
             JSONMember("sealed_holders", .array(sealedHolders.map(\.value))),
             JSONMember("pending", .array(missing.map(\.value))),
-            JSONMember(
-                "granted",
-                .array(
-                    granted.map {
-                        .object([
-                            JSONMember("node", .string($0.node)), JSONMember("by", .string($0.record)),
-                        ])
-                    })),
+            JSONMember("granted", list(granted)), JSONMember("void_grants", list(void)),
             JSONMember(
                 "erased",
                 erasure.map { erasure in
@@ -32,10 +25,18 @@ extension Delivery.OfRecord {
         ]
     }
 
+    private func list(_ grants: [(node: String, record: String)]) -> JSONValue {
+        .array(
+            grants.map {
+                .object([JSONMember("node", .string($0.node)), JSONMember("by", .string($0.record))])
+            })
+    }
+
     var lines: [String] {
         var lines = holders.map { "held by \($0.node) since \(moment($0.time))" }
         if holders.isEmpty { lines.append("held by this node alone, as far as it knows") }
         lines += granted.map { "sealed part opened to \($0.node) by \($0.record)" }
+        lines += void.map { "grant to \($0.node) by \($0.record) has no effect: it names another record than this one" }
         if let erasure {
             lines.append("sealed part erased by \(erasure.record)")
             lines += erasure.confirmed.map { "erasure confirmed by \($0.node) since \(moment($0.time))" }

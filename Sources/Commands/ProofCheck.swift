@@ -61,7 +61,7 @@ struct ProofCheck {
             let failure = CommandFailure(error)
             throw CommandFailure(failure.status, "\(failure.description); or give the record's body with --body")
         }
-        guard let log = try node.store.log(origin), let body = try node.store.body(of: log.id, at: index) else {
+        guard let log = try node.store.log(origin), let body = try node.store.soundBody(of: log, at: index) else {
             throw CommandFailure(.noInput, "no record \(printable(origin))#\(index) here; give its body with --body")
         }
         return body

@@ -16,14 +16,26 @@ struct RecoveryOutcome {
     var isComplete: Bool { recoveries.allSatisfy { $0.state == nil } }
 
     var status: ExitStatus {
-        let contradicts = reports.contains { $0.error?.kind == .fork } || recoveries.contains { $0.log.frozen != nil }
-        if contradicts || recoveries.contains(where: \.hasLostEntries) { return .answerIsNo }
+        let isForked = recoveries.contains { $0.log.frozen != nil && successor(of: $0) == nil }
+        if isForked || reports.contains(where: { $0.error?.kind == .fork })
+            || recoveries.contains(where: \.hasLostEntries)
+        {
+            return .answerIsNo
+        }
         if !isComplete { return .unreachable }
         // Whoever could not be reached now has answered before.
         if before.contains(where: { $0.state != nil }) { return .done }
         return reports.reduce(.done) { worst, report in
             report.error.map { worst.worse(ExitStatus($0.kind)) } ?? worst
         }
+    }
+
+    /// The own log that goes on in the place of one that takes no more entries.
+    private func successor(of recovery: LogRecovery) -> String? {
+        guard let origin = LogOrigin(recovery.log.origin) else { return nil }
+        return recoveries.compactMap { LogOrigin($0.log.origin) }
+            .filter { $0.community == origin.community && $0.generation > origin.generation }
+            .max { $0.generation < $1.generation }?.text
     }
 
     var members: [JSONMember] {
@@ -66,8 +78,10 @@ struct RecoveryOutcome {
     private func advise(_ recovery: LogRecovery) {
         let origin = recovery.log.origin
         if let reason = recovery.log.frozen {
-            Output.note(
-                "\(origin) takes no more entries: \(reason); go on in a successor log, `entente community successor`")
+            let next =
+                successor(of: recovery).map { "\($0) goes on in its place" }
+                ?? "go on in a successor log, `entente community successor`"
+            Output.note("\(origin) takes no more entries: \(reason); \(next)")
         }
         if let state = recovery.state {
             if !recovery.missing.isEmpty {

@@ -80,8 +80,10 @@ struct SearchCommand: ParsableCommand {
             bar.finish()
         }
         let bar = ProgressBar("indexing", isQuiet: global.json)
-        let (found, hidden) = try node.index().search(query) { bar.update($0, of: $1) }
+        let index = try node.index()
+        let (found, hidden, damaged) = try index.search(query) { bar.update($0, of: $1) }
         bar.finish()
+        noteDamage(damaged, try index.unread())
         if !conditions.isEmpty {
             // That a record was found says what is sealed in it.
             let fields = Set(conditions.map(\.field)).sorted()
@@ -101,6 +103,29 @@ struct SearchCommand: ParsableCommand {
         }
         if table.isEmpty { Output.note("nothing found") } else { table.print() }
         if hidden > 0 { Output.note("\(hidden) withdrawn or superseded left out; --all shows them") }
+    }
+
+    private func noteDamage(_ hits: [String], _ unread: [UnreadEntries]) {
+        if !hits.isEmpty {
+            let more = hits.count > 5 ? " and \(hits.count - 5) more" : ""
+            Output.note(
+                "entente: left out, since damaged here: \(hits.prefix(5).joined(separator: ", "))\(more); run "
+                    + "`entente scrub --repair`")
+        }
+        unread.noteUnsearched()
+    }
+}
+
+extension [UnreadEntries] {
+    /// Says that an answer is without these.
+    func noteUnsearched() {
+        for each in self {
+            let (first, last) = (each.entries.lowerBound, each.entries.upperBound - 1)
+            let (what, are) = first == last ? ("#\(first)", "is") : ("#\(first) to #\(last)", "are")
+            Output.note(
+                "entente: \(each.origin)\(what) \(are) damaged here, and this answer is without what they say; run "
+                    + "`entente scrub --repair`")
+        }
     }
 }
 

@@ -36,6 +36,8 @@ struct ShowCommand: ParsableCommand {
             throw CommandFailure(.answerIsNo, "no record \(reference.text) here")
         }
         if raw { return Output.bytes(view.found.body) }
+        // Those may say something of this one.
+        try node.index().unread().noteUnsearched()
         // Its author may have had it erased since, and this node would not know.
         let restored = view.sealedPart == .opened ? try node.store.log(view.found.origin)?.restoredText : nil
         let proofText = proof ? try node.proof(of: reference).serialized : nil

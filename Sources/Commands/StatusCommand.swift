@@ -117,6 +117,7 @@ struct StatusCommand: ParsableCommand {
                 alarms.append("\(log.node) and this node list different members of \(log.community): \(difference)")
             }
         }
+        alarms += node.indexAlarms()
         alarms += try node.keyAlarms(logs)
         if let identity = try? node.certificate(), identity.notAfter < Int64(clamping: now) {
             let day = Timestamp(seconds: identity.notAfter)?.text.prefix(10) ?? "an unreadable date"

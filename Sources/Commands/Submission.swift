@@ -89,7 +89,7 @@ extension Node {
             throw CommandFailure(.usage, "\(text) is no reference; write NODE/COMMUNITY#INDEX")
         }
         guard let log = try store.log(reference.origin.text),
-            let body = try store.body(of: log.id, at: reference.index)
+            let body = try store.soundBody(of: log, at: reference.index)
         else { throw CommandFailure(.answerIsNo, "no record \(reference.text) here") }
         return RecordTarget(reference: reference, hash: MerkleHasher().leaf(body))
     }

@@ -87,6 +87,8 @@ enum EntryFinding: Sendable {
     /// Whether a record asks for a blob to be deleted.
     var isErasure: Bool { if case .erasure = self { true } else { false } }
 
+    var isMembership: Bool { if case .membership = self { true } else { false } }
+
     var isLogKey: Bool {
         if case .key(let key) = self { key.role == .log } else { false }
     }

@@ -153,6 +153,9 @@ public struct Membership: Sendable, Hashable {
         self.members = members
         self.membersCarrySealed = membersCarrySealed
     }
+
+    /// Whether a node is to hold sealed parts that are not for it.
+    func makesCarrier(_ node: String) -> Bool { membersCarrySealed && members.contains(node) }
 }
 
 /// Where a node keeps its logs, the replicas of its partners' and the blobs beside them.

@@ -46,6 +46,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case erasedBlob(index: UInt64)
     /// These entries are known to be damaged here.
     case damagedEntries(origin: String, start: UInt64, end: UInt64)
+    /// This entry is not the one whose hash was kept, or cannot be read.
+    case damagedEntry(reference: String)
     /// A cosignature would go back behind one already given.
     case cosignedBeyond(origin: String, size: UInt64)
 }
@@ -139,6 +141,8 @@ extension StoreError: CustomStringConvertible {
         case .erasedBlob(let index): "the sealed part of entry \(index) was erased by its author"
         case .damagedEntries(let origin, let start, let end):
             "\(origin) is damaged here at entries \(start)..<\(end); run `entente scrub --repair`"
+        case .damagedEntry(let reference):
+            "\(reference) is damaged here, and is neither shown nor referred to; run `entente scrub --repair`"
         case .cosignedBeyond(let origin, let size): "\(origin) is already cosigned at \(size), or with another root"
         }
     }

@@ -35,6 +35,18 @@ final class DatabaseFile {
         if let symbol = dlsym(library, "sqlite3_close") { _ = unsafeBitCast(symbol, to: Close.self)(handle) }
     }
 
+    /// Changes bytes within the last bundle of a log, which is stored as it is, as somebody would who edits the file.
+    func alter(_ text: String, to other: String) throws {
+        func hex(_ text: String) -> String { text.utf8.map { String(format: "%02x", $0) }.joined() }
+        let found = "instr(data, x'\(hex(text))')"
+        try execute(
+            """
+            UPDATE bundle SET data = CAST(substr(data, 1, \(found) - 1) || x'\(hex(other))'
+                || substr(data, \(found) + \(text.utf8.count)) AS BLOB)
+            WHERE compressed = 0 AND \(found) > 0
+            """)
+    }
+
     func execute(_ statement: String) throws {
         guard let symbol = dlsym(library, "sqlite3_exec") else { throw Failure(description: "no sqlite3_exec") }
         let result = unsafeBitCast(symbol, to: Execute.self)(handle, statement, nil, nil, nil)

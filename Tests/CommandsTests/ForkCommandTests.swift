@@ -88,5 +88,12 @@ import Testing
         let found = try place.must("kr", "search", "afterwards", "--json").objects
         #expect(found.map { $0["ref"] as? String } == ["us.example/krus/2#1"])
         #expect(try place.run("kr", "verify", "--log", "us.example/krus/2").status == 0)
+
+        // A recovery has nothing to say against a log that forked and has a successor.
+        place.stop("us")
+        place.serveAll("kr", "jp")
+        let recovered = try place.must("us", "recover")
+        #expect(recovered.errors.contains("us.example/krus/2 goes on in its place"), "\(recovered.errors)")
+        #expect(!recovered.errors.contains("community successor"))
     }
 }

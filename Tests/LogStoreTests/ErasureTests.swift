@@ -1,4 +1,6 @@
 import Cryptography
+import Foundation
+import GRDB
 import Glibc
 import LogStore
 import Testing
@@ -81,11 +83,43 @@ struct ErasureTests {
             #expect(
                 try us.blobReaders(of: logID, at: 0, sha256: reference.sha256)?.admits("jp.example") == false, "\(what)"
             )
+            let void = try us.blobReaders(of: logID, at: 0, sha256: reference.sha256)?.void.flatMap(\.nodes) ?? []
+            #expect(void == (what.hasPrefix("another leaf") || what.hasPrefix("another comm") ? ["jp.example"] : []))
             let there = try StoreFolder(node: "jp.example")
             let jp = try there.open()
             try jp.createReplica()
             try jp.receive(head, from: us)
             #expect(try jp.wantedBlobs(of: logID).isEmpty, "\(what)")
+        }
+    }
+
+    @Test("Who becomes a carrier wants what was sealed before, also after a crash, but nothing that was erased")
+    func laterCarrier() throws {
+        let folder = try StoreFolder()
+        let us = try author(folder)
+        let second = [UInt8]("another sealed part".utf8)
+        let other = BlobReference(log: logID, index: 1, sha256: SHA256.hash(second), size: second.count)
+        try us.append([RecordBodies.sealed(second, to: ["us.example"]), erasure()])
+        try us.append(makeBodies(0..<300))
+        let head = try us.append([RecordBodies.members(["us.example", "jp.example"], carry: true)])
+        for step in [1, 1_024] as [UInt64] {
+            let there = try StoreFolder(node: "jp.example")
+            do {
+                let jp = try there.open()
+                try jp.createReplica()
+                try jp.receive(head, from: us, step: step)
+                #expect(try jp.wantedBlobs(of: logID) == [other])
+                // As after a crash behind the commit.
+                try jp.execute("DELETE FROM blob; INSERT INTO unread_successor SELECT id FROM log")
+            }
+            let again = try there.open()
+            #expect(try again.wantedBlobs(of: logID) == [other])
+            // Nothing is left to be done, and a row that is lost afterwards is missed by a scrub.
+            try again.lose(.blob(entry: 1), of: logID)
+            #expect(try there.open().wantedBlobs(of: logID).isEmpty)
+            let bundle = try #require(try again.bundles(of: logID, entries: 0..<1).first)
+            let log = try #require(try again.log(origin))
+            #expect(try again.missingBlobRows(among: again.expectedBlobs(in: bundle, of: log)) == [other])
         }
     }
 
@@ -251,6 +285,70 @@ struct ErasureTests {
         let source = try author(other)
         try anew.receive(#require(try source.log(origin)?.head), from: source)
         #expect(try anew.wantedBlobs(of: logID).isEmpty)
+    }
+
+    @Test("Marks that were lost and made anew hold every erasure of the database again, settled or not")
+    func remadeMarks() throws {
+        let folder = try StoreFolder()
+        let copy = try StoreFolder()
+        let second = [UInt8]("another sealed part".utf8)
+        let other = BlobReference(log: logID, index: 2, sha256: SHA256.hash(second), size: second.count)
+        do {
+            let us = try author(folder)
+            try us.append([erasure()])
+            _ = try us.append(
+                [
+                    NewEntry(
+                        body: RecordBodies.sealed(second, to: ["us.example"]),
+                        blob: NewBlob(sha256: other.sha256, bytes: second))
+                ], to: origin, options: plainOptions)
+        }
+        let marks = ["signed.sqlite", "signed.sqlite-wal"]
+        for name in marks + ["signed.sqlite-shm"] { unlink("\(folder.path)/\(name)") }
+        do {
+            let us = try folder.open()
+            #expect(try us.erasures(of: logID).allSatisfy { try us.isMarked($0) })
+            _ = try us.pragmas("wal_checkpoint(TRUNCATE)")
+        }
+        // As many more are erased as were before; then the older database comes back without its erasures.
+        folder.copy(["node.sqlite", "node.sqlite-wal"], to: copy)
+        do { try folder.open().append([RecordBodies.erasure(of: "us.example/krus#2", sha256: other.sha256)]) }
+        copy.copy(["node.sqlite", "node.sqlite-wal"], to: folder)
+        unlink("\(folder.path)/node.sqlite-shm")
+        let restored = try folder.open()
+        #expect(try restored.blob(other) == nil)
+        #expect(try restored.erasures(of: logID).map(\.index) == [0, 2])
+        #expect(try files(folder).allSatisfy { !contains($0, second) })
+    }
+
+    @Test("As many erasures on both sides are not the same ones")
+    func equalCounts() throws {
+        let folder = try StoreFolder()
+        let us = try author(folder)
+        try us.append([erasure()])
+        let other = SHA256.hash("other")
+        // The marks of an older copy, with one that the database does not have.
+        try DatabaseQueue(path: folder.marks).write {
+            try $0.execute(sql: "UPDATE erased_blob SET sha256 = ?", arguments: [Data(other.bytes)])
+        }
+        let again = try folder.open()
+        #expect(Set(try again.erasures(of: logID).map(\.sha256)) == [reference.sha256, other])
+        #expect(try again.erasures(of: logID).allSatisfy { try again.isMarked($0) })
+    }
+
+    @Test("An erasure that its own record does not say is not made to last by the marks")
+    func forgedErasure() throws {
+        let folder = try StoreFolder()
+        let us = try author(folder)
+        try us.append([[UInt8]("{}".utf8)])
+        let forged = Erasure(
+            log: logID, index: 0, sha256: reference.sha256, record: RecordPosition(log: logID, index: 1))
+        try us.execute(
+            """
+            INSERT INTO blob_erasure (log_id, entry, sha256, record_log, record, wiped)
+            VALUES (x'\(logID.hex)', 0, x'\(reference.sha256.hex)', x'\(logID.hex)', 1, 1)
+            """)
+        #expect(try !folder.open().isMarked(forged))
     }
 
     @Test("Rows of grants and erasures that are gone are made again from the log")

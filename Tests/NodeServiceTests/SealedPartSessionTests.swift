@@ -61,6 +61,31 @@ import TransparencyLog
         #expect(try jp.store.blob(blob) == bytes)
     }
 
+    @Test(arguments: [true, false])
+    func whoBecomesACarrierLaterGetsWhatWasSealedBefore(isMember: Bool) async throws {
+        let (us, kr, jp) = try three()
+        let names = ["us.example", "kr.example", "jp.example"]
+        // Either jp is new, or what members carry has changed.
+        try us.append([membersRecord(isMember ? names : ["us.example", "kr.example"], carrySealed: !isMember)])
+        let blob = try us.appendSealed("for kr", to: ["us.example"])
+        try us.append(600)
+        let erased = try us.appendSealed("not for long", to: ["us.example"])
+        if isMember {
+            try await synchronised(jp, us)
+            #expect(try jp.store.blob(blob) == nil && jp.store.wantedBlobs(of: us.log.id).isEmpty)
+        }
+        try us.erase(erased)
+        try us.append([membersRecord(names, carrySealed: true)])
+        try await synchronised(jp, us)
+        #expect(try jp.store.blob(blob) == bytes)
+        #expect(try jp.store.wantedBlobs(of: us.log.id).isEmpty)
+        #expect(try jp.store.blobRows(at: RecordPosition(log: us.log.id, index: erased.index)).isEmpty)
+        try await synchronised(jp, us)
+        #expect(try us.store.receipts(of: us.log.id, entries: 0..<10).map(\.holder) == ["jp.example"])
+        try us.expectSound(knowing: kr, jp)
+        try jp.expectSound(knowing: us, kr)
+    }
+
     @Test func whoHasNotHeardOfTheGrantGivesNothingAndTheReaderAsksAgainElsewhere() async throws {
         let (us, kr, jp) = try three()
         let blob = try us.appendSealed("for kr", to: ["us.example", "kr.example"])

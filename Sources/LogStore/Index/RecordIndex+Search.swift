@@ -65,20 +65,27 @@ public struct RecordOpinion: Sendable, Hashable {
 }
 
 extension RecordIndex {
-    /// Records, newest first, with how many withdrawn ones were left out. Fills the index first.
+    /// Records, newest first, with how many withdrawn ones were left out, and those that would be found and are damaged,
+    /// by reference. Fills the index first.
     public func search(
         _ query: RecordQuery, progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
-    ) throws -> (found: [FoundRecord], hidden: Int) {
+    ) throws -> (found: [FoundRecord], hidden: Int, damaged: [String]) {
         try update(progress: progress)
         let (hits, hidden) = try database.read { db in try Self.hits(db, query) }
         var found: [FoundRecord] = []
+        var damaged: [String] = []
+        let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var reader = BodyReader(store)
         for hit in hits {
-            guard let body = try reader.body(of: hit.log, at: hit.index) else { continue }
-            found.append(
-                FoundRecord(log: hit.log, origin: hit.origin, index: hit.index, state: hit.state, body: body))
+            do {
+                guard let log = logs[hit.log], let body = try reader.soundBody(of: log, at: hit.index) else { continue }
+                found.append(
+                    FoundRecord(log: hit.log, origin: hit.origin, index: hit.index, state: hit.state, body: body))
+            } catch StoreError.damagedEntry(let reference) {
+                damaged.append(reference)
+            }
         }
-        return (found, hidden)
+        return (found, hidden, damaged)
     }
 
     /// How one record stands, and what others say of it. Fills the index first.

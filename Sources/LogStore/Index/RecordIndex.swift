@@ -32,9 +32,19 @@ public final class RecordIndex: Sendable {
         self.store = store
     }
 
+    /// Reads a row of every table, which an index that was destroyed does not let.
+    public func check() throws {
+        try database.read { db in
+            for table in NodeDatabase.Kind.index.tables(of: NodeDatabase.Kind.index.version) {
+                _ = try Row.fetchOne(db, sql: "SELECT * FROM \(table) LIMIT 1")
+            }
+        }
+    }
+
     /// Fills the index up to what the logs hold now. `progress` is told how many entries are done of how many.
     public func update(progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil) throws {
         let logs = try store.logs()
+        try beginAnewIfMended(logs)
         var marks = try database.read { db in try Self.watermarks(db) }
         let total = logs.reduce(0) { $0 + $1.size - min($1.size, marks[$1.id]?.entries ?? 0) }
         guard total > 0 else { return }
@@ -45,6 +55,7 @@ public final class RecordIndex: Sendable {
                 let end = min(log.size, (mark.entries / Self.batch + 1) * Self.batch)
                 guard mark.entries < end else { break }
                 let pieces = try read(log, row: mark.row, entries: mark.entries..<end)
+                markUnreadable(pieces, of: log)
                 let reached = try insert(pieces, log: log, row: mark.row, range: mark.entries..<end)
                 done += reached - min(reached, mark.entries)
                 marks[log.id] = (mark.row, reached)
@@ -73,13 +84,16 @@ public final class RecordIndex: Sendable {
 
     /// Reads and parses the entries, on all cores.
     func read(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> [RecordTerms] {
+        let damaged = try store.damage(of: log.id).reduce(into: Set<UInt64>()) { numbers, damage in
+            if case .bundle(let number) = damage.place { numbers.insert(number) }
+        }
         let starts = Array(
             stride(from: range.lowerBound / Self.slice, through: (range.upperBound - 1) / Self.slice, by: 1))
         let results = Mutex<[Int: Result<RecordTerms, any Error>]>([:])
         DispatchQueue.concurrentPerform(iterations: starts.count) { piece in
             let slice = (starts[piece] * Self.slice)..<((starts[piece] + 1) * Self.slice)
             let result = Result {
-                try parse(log, row: row, entries: slice.clamped(to: range))
+                try parse(log, row: row, entries: slice.clamped(to: range), damaged: damaged)
             }
             results.withLock { $0[piece] = result }
         }
@@ -87,25 +101,46 @@ public final class RecordIndex: Sendable {
         return try starts.indices.compactMap { try pieces[$0]?.get() }
     }
 
-    private func parse(_ log: StoredLog, row: Int64, entries range: Range<UInt64>) throws -> RecordTerms {
-        let codec = BundleCodec()
+    /// What is damaged, or not what was kept when it came, is passed over.
+    private func parse(
+        _ log: StoredLog, row: Int64, entries range: Range<UInt64>, damaged: Set<UInt64>
+    ) throws -> RecordTerms {
+        let unpacker = BundleUnpacker()
+        let hasher = MerkleHasher()
         let width = UInt64(EntryBundle.maximumEntries)
         var terms = RecordTerms(origin: log.origin, log: row)
         var next = range.lowerBound
         while next < range.upperBound {
             // A few bundles at a time, so that a log of large bodies takes no more memory than one of small ones.
             let end = min(range.upperBound, (next / width + 8) * width)
-            for bundle in try store.bundles(of: log.id, entries: next..<end) {
-                let raw = bundle.isCompressed ? try codec.decompress(bundle.data, number: bundle.number) : bundle.data
-                for (offset, body) in try EntryBundle.bodies(in: raw).enumerated() {
-                    let index = bundle.number * width + UInt64(offset)
-                    if range.contains(index) { terms.add(Array(raw[body]), index: index) }
+            let rows = try store.rows(of: log.id, bundles: (next / width)..<((end - 1) / width + 1))
+            for number in (next / width)..<((end - 1) / width + 1) {
+                var (raw, places): ([UInt8], [Range<Int>]) = ([], [])
+                do {
+                    guard let bundle = rows.bundles[number] else {
+                        throw StoreError.badBundle(number: number, reason: "its row is gone")
+                    }
+                    raw = try unpacker.raw(bundle)
+                    places = try EntryBundle.bodies(in: raw)
+                } catch {
+                    terms.unreadable[number] = "\(error)"
+                }
+                let leaves = damaged.contains(number) ? [] : rows.leaves[number] ?? []
+                for index in (number * width..<(number + 1) * width).clamped(to: range) {
+                    let offset = Int(index % width)
+                    guard offset < places.count, offset < leaves.count else {
+                        terms.passOver(index)
+                        continue
+                    }
+                    let body = Array(raw[places[offset]])
+                    if hasher.leaf(body) == leaves[offset] {
+                        terms.add(body, index: index)
+                    } else {
+                        terms.passOver(index)
+                    }
                 }
             }
             next = end
-        }
-        guard terms.times.count == Int(range.upperBound - range.lowerBound) else {
-            throw StoreError.damaged(path: log.origin, reason: "entries \(range) cannot all be read")
         }
         terms.finish()
         return terms
@@ -127,6 +162,10 @@ public final class RecordIndex: Sendable {
             guard mark == range.lowerBound else { return mark }
             try TermRun.write(entries, db)
             try Self.write(pieces.flatMap(\.times), log: row, from: range.lowerBound, db)
+            for entries in pieces.flatMap(\.unread) {
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO unread (log, first, end) VALUES (?, ?, ?)")
+                    .execute(arguments: [row, Int64(entries.lowerBound), Int64(entries.upperBound)])
+            }
             for mark in pieces.flatMap(\.effects) {
                 try db.cachedStatement(
                     sql: """
@@ -172,7 +211,7 @@ extension NodeDatabase.Kind {
     /// Everything derived.
     static let index = NodeDatabase.Kind(
         applicationID: 0x456e_7433,  // "Ent3"
-        version: 3,
+        version: 4,
         steps: [
             """
             CREATE TABLE log (
@@ -206,6 +245,13 @@ extension NodeDatabase.Kind {
                 record INTEGER NOT NULL,
                 replacement TEXT,
                 PRIMARY KEY (target_origin, target_index, record)
+            ) STRICT, WITHOUT ROWID;
+            -- Entries that were damaged when they were looked at, each range within one bundle.
+            CREATE TABLE unread (
+                log INTEGER NOT NULL,
+                first INTEGER NOT NULL,
+                end INTEGER NOT NULL,
+                PRIMARY KEY (log, first)
             ) STRICT, WITHOUT ROWID;
             -- Which records have which keyed, truncated digests of sealed values.
             CREATE TABLE sealed_term (

@@ -1,4 +1,5 @@
 import Records
+import TransparencyLog
 
 /// What the index keeps of some entries of one log, collected before it is written.
 struct RecordTerms {
@@ -8,12 +9,26 @@ struct RecordTerms {
     /// Unix seconds of each entry, in order; 0 where it has no time that can be read.
     private(set) var times: [Int64] = []
     private(set) var effects: [RecordMark] = []
+    /// Entries that were passed over, each range within one bundle.
+    private(set) var unread: [Range<UInt64>] = []
+    /// By bundle: why it cannot be read.
+    var unreadable: [UInt64: String] = [:]
     private let origin: String
     private let log: Int64
 
     init(origin: String, log: Int64) {
         self.origin = origin
         self.log = log
+    }
+
+    /// Leaves an entry without terms, since it is damaged.
+    mutating func passOver(_ index: UInt64) {
+        times.append(0)
+        if let last = unread.last, last.upperBound == index, !index.isMultiple(of: UInt64(EntryBundle.maximumEntries)) {
+            unread[unread.count - 1] = last.lowerBound..<(index + 1)
+        } else {
+            unread.append(index..<(index + 1))
+        }
     }
 
     mutating func add(_ body: [UInt8], index: UInt64) {

@@ -279,7 +279,8 @@ extension NodeDatabase.Kind {
                 SELECT number, log_id, entry, sha256, log_id, record, wiped, blob_row
                 FROM erasure JOIN log ON log.id = erasure.log;
             DROP TABLE erasure;
-            -- Successors that an earlier release has taken in, until what they say of the logs before them is kept.
+            -- Logs to be read again: successors that an earlier release has taken in, until what they say of the logs
+            -- before them is kept, and logs whose sealed parts this node is to carry since.
             CREATE TABLE unread_successor (
                 log INTEGER PRIMARY KEY
             ) STRICT;

@@ -22,6 +22,16 @@ extension Row {
         return digest
     }
 
+    /// The same by the column's place, for where there are many rows.
+    func digest(at column: Int) throws -> SHA256Digest {
+        try withUnsafeData(atIndex: column) { bytes in
+            guard let bytes, bytes.count == SHA256Digest.byteCount else {
+                throw StoreError.damaged(path: "the database", reason: "column \(column) is not a hash")
+            }
+            return SHA256Digest { target in bytes.withUnsafeBytes { target.copyMemory(from: $0) } }
+        }
+    }
+
     /// A column that holds text.
     func text(_ column: String) throws -> String {
         guard let text = String.fromDatabaseValue(self[column]) else {

@@ -35,6 +35,11 @@ public struct SealedGrant: Sendable, Hashable {
     func opens(_ index: UInt64, body: UnsafeRawBufferPointer, commitment: [UInt8]) -> Bool {
         self.index == index && self.commitment == commitment && MerkleHasher().leaf(Array(body)) == hash
     }
+
+    /// The same of a record with this leaf hash.
+    package func opens(_ index: UInt64, leafHash: SHA256Digest, commitment: [UInt8]) -> Bool {
+        self.index == index && self.commitment == commitment && hash == leafHash
+    }
 }
 
 /// Who may have the blob that a record names.
@@ -43,6 +48,8 @@ public struct BlobReaders: Sendable, Hashable {
     public let recipients: [String]
     /// Those that grants name.
     public let granted: [String]
+    /// Grants that say something else of the record than it is, and open nothing.
+    public let void: [SealedGrant]
     public let members: [String]
     public let membersCarry: Bool
     /// Nobody gets it any more.
@@ -64,9 +71,7 @@ extension SQLiteLogStore {
     /// Who may have the blob with this hash, if the record at this index names it. The right comes from that record and
     /// from grants to it alone: the same bytes named elsewhere give none.
     public func blobReaders(of log: SHA256Digest, at index: UInt64, sha256: SHA256Digest) throws -> BlobReaders? {
-        // A damaged record gives nobody a right.
-        guard try !isDamaged(.bundle(index / UInt64(EntryBundle.maximumEntries)), of: log) else { return nil }
-        return try blobReaders(of: log, blobs: [(index, sha256)])[0]
+        try blobReaders(of: log, blobs: [(index, sha256)])[0]
     }
 
     /// Who may have each of these blobs, as ``blobReaders(of:at:sha256:)`` says; `nil` where no record here names it.
@@ -75,25 +80,37 @@ extension SQLiteLogStore {
         of log: SHA256Digest, blobs: [(index: UInt64, sha256: SHA256Digest)]
     ) throws -> [BlobReaders?] {
         let membership = try membership(of: log)
+        guard let stored = try self.log(id: log) else { throw StoreError.unknownLog(log.hex) }
         let hasRights = try database.read { db in try Self.hasRights(db, log) }
         var reader = BodyReader(self)
         return try blobs.map { blob in
-            guard let body = try reader.body(of: log, at: blob.index),
+            let body: [UInt8]?
+            do {
+                body = try reader.soundBody(of: stored, at: blob.index)
+            } catch StoreError.damagedEntry {
+                // A damaged record gives nobody a right.
+                return nil
+            }
+            guard let body,
                 case .sealed(_, blob.sha256, _, let recipients, let commitment) = body.withUnsafeBytes({
                     EntryFinding(body: $0, index: blob.index)
                 })
             else { return nil }
             var granted: [String] = []
+            var void: [SealedGrant] = []
             var isErased = false
             if hasRights {
-                granted = try grants(of: log, to: blob.index)
-                    .filter { grant in
-                        body.withUnsafeBytes { grant.opens(blob.index, body: $0, commitment: commitment) }
-                    }.flatMap(\.nodes)
+                for grant in try grants(of: log, to: blob.index) {
+                    if body.withUnsafeBytes({ grant.opens(blob.index, body: $0, commitment: commitment) }) {
+                        granted += grant.nodes
+                    } else {
+                        void.append(grant)
+                    }
+                }
                 isErased = try erasure(of: log, at: blob.index, sha256: blob.sha256) != nil
             }
             return BlobReaders(
-                recipients: recipients, granted: granted, members: membership?.members ?? [],
+                recipients: recipients, granted: granted, void: void, members: membership?.members ?? [],
                 membersCarry: membership?.membersCarrySealed ?? false, isErased: isErased)
         }
     }

@@ -65,7 +65,7 @@ extension SQLiteLogStore {
         }
     }
 
-    private static func tiles(
+    static func tiles(
         _ db: Database, row: Int64, level: Int, numbers: Range<UInt64>
     ) throws -> [UInt64: [UInt8]] {
         let rows = try Row.fetchCursor(

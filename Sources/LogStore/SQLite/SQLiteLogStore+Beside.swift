@@ -34,7 +34,14 @@ extension SQLiteLogStore {
             membersCarrySealed: row.size("members_carry") != 0)
     }
 
-    static func store(_ membership: Membership, at index: UInt64, row: Int64, _ db: Database) throws {
+    /// Keeps who may hold a log. Where that makes this node hold what is sealed to others, the log has to be read again
+    /// for the sealed parts of earlier records.
+    func store(_ membership: Membership, at index: UInt64, row: Int64, log: StoredLog, _ db: Database) throws {
+        if !log.isOwn, membership.makesCarrier(node),
+            try Self.membership(db, row: row)?.makesCarrier(node) != true
+        {
+            try db.execute(sql: "INSERT OR IGNORE INTO unread_successor (log) VALUES (?)", arguments: [row])
+        }
         try db.execute(
             sql: "INSERT OR REPLACE INTO membership (log, entry, members, members_carry) VALUES (?, ?, ?, ?)",
             arguments: [

@@ -94,10 +94,4 @@ extension SQLiteLogStore {
             }
         }
     }
-
-    /// The bodies at these places; `nil` where there is none yet. Cheapest in the order of logs and indices.
-    public func bodies(at positions: [RecordPosition]) throws -> [[UInt8]?] {
-        var reader = BodyReader(self)
-        return try positions.map { try reader.body(of: $0.log, at: $0.index) }
-    }
 }

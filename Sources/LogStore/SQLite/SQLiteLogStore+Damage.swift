@@ -51,13 +51,11 @@ extension SQLiteLogStore {
         }
     }
 
-    func isDamaged(_ place: Damage.Place, of log: SHA256Digest) throws -> Bool {
-        try database.read { db in
-            try Bool.fetchOne(
-                db.cachedStatement(
-                    sql: "SELECT 1 FROM damage WHERE log = ? AND kind = ? AND level = ? AND number = ?"),
-                arguments: place.key(Self.rowID(db, log))) ?? false
-        }
+    static func isDamaged(_ place: Damage.Place, row: Int64, _ db: Database) throws -> Bool {
+        try Bool.fetchOne(
+            db.cachedStatement(
+                sql: "SELECT 1 FROM damage WHERE log = ? AND kind = ? AND level = ? AND number = ?"),
+            arguments: place.key(row)) ?? false
     }
 
     /// Marks damage; what is marked already keeps its first date.
@@ -182,7 +180,8 @@ extension SQLiteLogStore {
                     try Self.erase(erasure, db)
                     isErased = true
                 case .key(let key): try Self.store(key, row: row, log: log, db)
-                case .members(let entry, let membership): try Self.store(membership, at: entry, row: row, db)
+                case .members(let entry, let membership):
+                    try store(membership, at: entry, row: row, log: log, db)
                 case .sealed: break
                 }
             }
@@ -195,11 +194,11 @@ extension SQLiteLogStore {
         let raw = try raw(bundle)
         guard raw.withUnsafeBytes({ EntryFinding.isCandidate($0) }) else { return [] }
         let first = bundle.number * UInt64(EntryBundle.maximumEntries)
-        let carriedFrom = try database.read { db in
-            try Int64.fetchOne(
-                db, sql: "SELECT entry FROM membership WHERE log = ? AND members_carry = 1",
-                arguments: [Self.rowID(db, log.id)])
-        }.map { UInt64(clamping: $0) }
+        // A carrier holds all of them, whenever it became one.
+        let carriedFrom: UInt64? = try membershipRow(of: log.id).flatMap { entry, membership in
+            if membership.makesCarrier(node) { return 0 }
+            return membership.membersCarrySealed ? entry : nil
+        }
         let ranges: [Range<Int>]
         do {
             ranges = try EntryBundle.bodies(in: raw, maximumBody: BundleCodec.maximumBodySize)
@@ -214,7 +213,7 @@ extension SQLiteLogStore {
                 guard
                     case .sealed(_, let sha256, let size, let recipients, let commitment)? = EntryFinding(
                         body: body, index: index),
-                    log.isOwn || recipients.contains(node) || carriedFrom.map({ $0 < index }) ?? false
+                    log.isOwn || recipients.contains(node) || carriedFrom.map({ $0 <= index }) ?? false
                         || granted.contains(where: { $0.opens(index, body: body, commitment: commitment) })
                 else { return nil }
                 return BlobReference(log: log.id, index: index, sha256: sha256, size: size)

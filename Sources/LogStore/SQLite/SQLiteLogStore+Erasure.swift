@@ -123,25 +123,71 @@ extension SQLiteLogStore {
             .flatMap { LogOrigin($0)?.generation }
     }
 
-    /// Erases again what the marks say was erased: in a database that was restored from an older copy, or in a log that
-    /// is only now made anew.
+    /// Makes the database and the marks know of the same erasures. What the marks alone have is erased again: the
+    /// database is an older copy, or its log is only now made anew. What the database alone has is noted with the marks,
+    /// whether it was settled or not: the marks are an older copy, or were lost and made anew.
+    ///
+    /// The two sets themselves are compared, in one pass over both: any sum of them might agree by chance.
     func eraseAgain(of log: SHA256Digest? = nil) throws {
         defer { settleErasuresIfPossible() }
-        if log == nil {
-            // All that is settled here is among the marks: as many as there mean that none is missing.
-            let settled = try database.read { db in
-                try Int.fetchOne(db, sql: "SELECT count(*) FROM blob_erasure WHERE wiped = 1")
-            }
-            if try settled == marks.erasedCount() { return }
-        }
-        let erased = try marks.erased(of: log)
-        let missing = try database.read { db in
-            try erased.filter { try !Self.isErased(db, $0.log, at: $0.index, $0.sha256) }
-        }
+        let (unmarked, missing) = try compareErasures(of: log)
+        let said = try unmarked.isEmpty ? [] : undisputed(unmarked)
+        if !said.isEmpty { try marks.note(said) }
         if !missing.isEmpty {
             try database.write { db in
                 for erasure in missing { try Self.erase(erasure, db) }
             }
+        }
+    }
+
+    /// What only the database has, and what only the marks have.
+    private func compareErasures(of log: SHA256Digest?) throws -> (unmarked: [Erasure], missing: [Erasure]) {
+        try marks.database.read { marked in
+            try database.read { db in
+                let condition = log == nil ? "" : "WHERE log_id = ?"
+                let arguments: StatementArguments = log.map { [$0.databaseBytes] } ?? []
+                func keys(_ db: Database, _ table: String) throws -> ErasureKeys {
+                    try ErasureKeys(
+                        Row.fetchCursor(
+                            db,
+                            sql: """
+                                SELECT log_id, entry, sha256 FROM \(table) \(condition) ORDER BY log_id, entry, sha256
+                                """, arguments: arguments))
+                }
+                var (here, there) = (try keys(db, "blob_erasure"), try keys(marked, "erased_blob"))
+                var result: (unmarked: [Erasure], missing: [Erasure]) = ([], [])
+                while here.next != nil || there.next != nil {
+                    switch (here.next, there.next) {
+                    case (let kept?, let other?) where kept == other:
+                        try here.advance()
+                        try there.advance()
+                    case (let kept?, let other) where other.map { kept < $0 } ?? true:
+                        result.unmarked += try Self.erasures(db, Self.one, kept.arguments)
+                        try here.advance()
+                    case (_, let other):
+                        if let other { result.missing += try SignedMarks.erased(marked, Self.one, other.arguments) }
+                        try there.advance()
+                    }
+                }
+                return result
+            }
+        }
+    }
+
+    private static let one = "log_id = ? AND entry = ? AND sha256 = ?"
+
+    /// Those that no record which is here contradicts. A row that somebody has put into the database is for the audit to
+    /// find, and not to be made to last.
+    private func undisputed(_ erasures: [Erasure]) throws -> [Erasure] {
+        let logs = Dictionary(try logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var reader = BodyReader(self)
+        // In the order of the records, of which neighbours share bundles.
+        return erasures.sorted { $0.record < $1.record }.filter { erasure in
+            guard let log = logs[erasure.record.log], erasure.record.index < log.size,
+                let body = try? reader.body(of: log.id, at: erasure.record.index)
+            else { return true }
+            let finding = body.withUnsafeBytes { EntryFinding(body: $0, index: erasure.record.index) }
+            return finding?.erasure(in: log) == erasure
         }
     }
 
@@ -169,5 +215,36 @@ extension SQLiteLogStore {
     /// The same at the end of something that has succeeded, and stays so if this does not.
     func settleErasuresIfPossible() {
         try? settleErasures()
+    }
+}
+
+/// The keys of one of the two tables of erasures, in order, one after another.
+private struct ErasureKeys {
+    struct Key: Comparable {
+        let log: SHA256Digest
+        let entry: Int64
+        let sha256: SHA256Digest
+
+        var arguments: StatementArguments { [log.databaseBytes, entry, sha256.databaseBytes] }
+
+        static func < (left: Key, right: Key) -> Bool {
+            if left.log != right.log { return left.log < right.log }
+            return left.entry != right.entry ? left.entry < right.entry : left.sha256 < right.sha256
+        }
+    }
+
+    private let rows: RowCursor
+    private(set) var next: Key?
+
+    init(_ rows: RowCursor) throws {
+        self.rows = rows
+        try advance()
+    }
+
+    mutating func advance() throws {
+        next = try rows.next().map { row in
+            Key(
+                log: try row.digest(at: 0), entry: Int64.fromDatabaseValue(row[1]) ?? 0, sha256: try row.digest(at: 2))
+        }
     }
 }

@@ -152,15 +152,22 @@ extension SQLiteLogStore {
     @discardableResult
     public func commit(_ range: VerifiedRange) throws -> StoredLog {
         let log = try database.write { db in try commit(range, db) }
-        if range.findings.contains(where: \.isErasure) { settleErasuresIfPossible() }
+        settle([range])
         return log
     }
 
     /// The same for several, made durable together. Ranges of one log stand in order.
     public func commit(_ ranges: [VerifiedRange]) -> [Result<StoredLog, any Error>] {
         let results = database.writeEach(ranges) { db, range in try commit(range, db) }
-        if ranges.contains(where: { $0.findings.contains(where: \.isErasure) }) { settleErasuresIfPossible() }
+        settle(ranges)
         return results
+    }
+
+    /// What is left to be done once ranges are committed.
+    private func settle(_ ranges: [VerifiedRange]) {
+        if ranges.contains(where: { $0.findings.contains(where: \.isErasure) }) { settleErasuresIfPossible() }
+        // What cannot be done now is done when the database is opened next.
+        if ranges.contains(where: { $0.findings.contains(where: \.isMembership) }) { try? readAgain() }
     }
 
     private func commit(_ range: VerifiedRange, _ db: Database) throws -> StoredLog {
@@ -265,7 +272,7 @@ extension SQLiteLogStore {
     ) throws {
         switch finding {
         case .membership(let index, let membership, _):
-            try Self.store(membership, at: index, row: row, db)
+            try store(membership, at: index, row: row, log: log, db)
             if let givenUp = finding.givenUp(in: log) { try Self.store(givenUp, in: log, db) }
         case .key(let key): try Self.store(key, row: row, log: log, db)
         case .sealed(let index, let sha256, let size, let recipients, _):

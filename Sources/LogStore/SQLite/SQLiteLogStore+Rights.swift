@@ -64,9 +64,12 @@ extension SQLiteLogStore {
         }
     }
 
-    /// Keeps what successors say of the logs before them, in which an earlier release saw nothing. A bundle that cannot
-    /// be read is left to `scrub`.
-    func readSuccessors() throws {
+    /// Reads logs again for what was not looked for when they came: what successors say of the logs before them, in which
+    /// an earlier release saw nothing, and the sealed parts of which this node has become a carrier since. A bundle that
+    /// cannot be read is left to `scrub`.
+    ///
+    /// One transaction a bundle; whatever ends it in between, it is begun again when the database is opened next.
+    func readAgain() throws {
         let unread = try database.read { db in
             try Row.fetchAll(
                 db, sql: "SELECT log, log_id FROM unread_successor JOIN log ON log.id = unread_successor.log"
@@ -79,6 +82,7 @@ extension SQLiteLogStore {
                 for bundle in try bundles(of: id, entries: first..<min(first + width, log.size)) {
                     do {
                         try restoreRights(in: bundle, of: log)
+                        try want(missingBlobRows(among: expectedBlobs(in: bundle, of: log)))
                     } catch let error as StoreError {
                         guard case .badBundle = error else { throw error }
                     } catch {
@@ -88,6 +92,20 @@ extension SQLiteLogStore {
                 }
             }
             try database.write { try $0.execute(sql: "DELETE FROM unread_successor WHERE log = ?", arguments: [row]) }
+        }
+    }
+
+    /// Has these sealed parts wanted, but those that were erased.
+    private func want(_ references: [BlobReference]) throws {
+        guard !references.isEmpty else { return }
+        try database.write { db in
+            for each in references where try !Self.isErased(db, each.log, at: each.index, each.sha256) {
+                try Self.addBlobRow(
+                    [
+                        Self.rowID(db, each.log), Int64(clamping: each.index), each.sha256.databaseBytes, each.size,
+                        nil,
+                    ], db)
+            }
         }
     }
 

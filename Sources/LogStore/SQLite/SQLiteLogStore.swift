@@ -34,7 +34,7 @@ public final class SQLiteLogStore: Sendable {
             try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
         try eraseAgain()
-        try readSuccessors()
+        try readAgain()
         try readGivenUp()
     }
 

@@ -116,21 +116,19 @@ struct SignedMarks: Sendable {
 
     // MARK: Erasures
 
-    /// What was erased in these databases, or of one log; no copy of the other database brings it back.
-    func erased(of log: SHA256Digest? = nil) throws -> [Erasure] {
-        try database.read { db in
-            try Row.fetchAll(
-                db, sql: "SELECT * FROM erased_blob WHERE ?1 IS NULL OR log_id = ?1", arguments: [log?.databaseBytes]
-            ).map {
-                Erasure(
-                    log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
-                    record: RecordPosition(log: try $0.digest("record_log"), index: $0.size("record")))
-            }
-        }
+    /// What was erased of one log in these databases; no copy of the other database brings it back.
+    func erased(of log: SHA256Digest) throws -> [Erasure] {
+        try database.read { db in try Self.erased(db, "log_id = ?", [log.databaseBytes]) }
     }
 
-    func erasedCount() throws -> Int {
-        try database.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM erased_blob") ?? 0 }
+    static func erased(_ db: Database, _ condition: String, _ arguments: StatementArguments) throws -> [Erasure] {
+        try Row.fetchAll(
+            db.cachedStatement(sql: "SELECT * FROM erased_blob WHERE \(condition)"), arguments: arguments
+        ).map {
+            Erasure(
+                log: try $0.digest("log_id"), index: $0.size("entry"), sha256: try $0.digest("sha256"),
+                record: RecordPosition(log: try $0.digest("record_log"), index: $0.size("record")))
+        }
     }
 
     func note(_ erasures: [Erasure]) throws {

@@ -51,6 +51,8 @@ public struct Delivery {
         public let missing: [Missing]
         /// Nodes that grants have opened the sealed part to, each with the reference of the first one.
         public let granted: [(node: String, record: String)]
+        /// The same of grants that are to another record than this one, and open nothing.
+        public let void: [(node: String, record: String)]
         public let erasure: OfErasure?
     }
 
@@ -74,6 +76,7 @@ public struct Delivery {
             .map { self.missing($0, Missing.Part.record, log, published) }
         var sealedHolders: [Holder] = []
         var granted: [(node: String, record: String)] = []
+        var void: [(node: String, record: String)] = []
         var erased: OfErasure?
         if let blob {
             let receipts = try node.store.receipts(of: log.id, entries: index..<(index + 1))
@@ -82,7 +85,10 @@ public struct Delivery {
             sealedHolders = counted.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
             let readers = try node.store.blobReaders(of: log.id, at: index, sha256: blob)
             let wanted = readers?.all ?? []
-            granted = try self.granted(log, at: index, readers?.granted ?? [])
+            granted = try self.granted(log, at: index, readers)
+            void = try (readers?.void ?? []).flatMap { grant in
+                try grant.nodes.sorted().map { ($0, try node.reference(of: grant.record)) }
+            }
             if let erasure = try node.store.erasure(of: log.id, at: index, sha256: blob) {
                 let confirmed = try node.store
                     .firstCosignatures(
@@ -106,15 +112,16 @@ public struct Delivery {
         }
         return OfRecord(
             holders: first.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node },
-            sealedHolders: sealedHolders, missing: missing, granted: granted, erasure: erased)
+            sealedHolders: sealedHolders, missing: missing, granted: granted, void: void,
+            erasure: erased)
     }
 
-    private func granted(_ log: StoredLog, at index: UInt64, _ nodes: [String]) throws -> [(
+    private func granted(_ log: StoredLog, at index: UInt64, _ readers: BlobReaders?) throws -> [(
         node: String, record: String
     )] {
-        guard !nodes.isEmpty else { return [] }
-        let grants = try node.store.grants(of: log.id, to: index)
-        return try Set(nodes).sorted().compactMap { name in
+        guard let readers, !readers.granted.isEmpty else { return [] }
+        let grants = try node.store.grants(of: log.id, to: index).filter { !readers.void.contains($0) }
+        return try Set(readers.granted).sorted().compactMap { name in
             try grants.first { $0.nodes.contains(name) }.map { (name, try node.reference(of: $0.record)) }
         }
     }
@@ -185,7 +192,8 @@ public struct Delivery {
     /// contradict the cosignatures before and after it.
     private func age(of index: UInt64, in log: StoredLog) throws -> UInt64? {
         let bounds = try node.store.appended(index, to: log.id)
-        let stated = try node.store.body(of: log.id, at: index)
+        // An entry that is damaged here states nothing.
+        let stated = (try? node.store.soundBody(of: log, at: index)).flatMap { $0 }
             .flatMap { try? JSONScanner.scan($0) }?["time"]?.string.flatMap { Timestamp($0) }
             .flatMap { UInt64(exactly: $0.seconds) }
         guard var since = stated ?? bounds.notAfter ?? bounds.notBefore else { return nil }

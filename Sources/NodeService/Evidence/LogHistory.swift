@@ -62,7 +62,7 @@ extension Node {
 
     private func time(ofEntry index: UInt64, in log: StoredLog) throws -> UInt64? {
         // An entry that is damaged says nothing; `verify` says so.
-        guard let body = try? store.body(of: log.id, at: index), let record = EntryRecord.read(body).record,
+        guard let body = try? store.soundBody(of: log, at: index), let record = EntryRecord.read(body).record,
             let text = record.value["time"]?.string, let time = Timestamp(text)
         else { return nil }
         return UInt64(exactly: time.seconds)

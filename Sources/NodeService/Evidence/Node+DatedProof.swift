@@ -37,6 +37,7 @@ extension Node {
             throw HomeError(
                 .noInput, "no cosignature of \(name) by \(Node.instant(time)) covers \(reference.text)\(hint)")
         }
+        try checkSound(reference, log)
         let others = kept.filter { $0.size == held.size && $0.time <= time }
         return DatedProof(
             proof: try proof(at: reference.index, of: log, under: head, others, asOf: time), size: held.size,
@@ -57,6 +58,13 @@ extension Node {
         }
         return try TLogProof.make(
             index: index, note: note, from: StoredNodes(store: store, log: log.id), hasher: MerkleHasher())
+    }
+
+    /// Refuses to prove a record that is damaged here: what is left of it would not verify.
+    func checkSound(_ reference: Reference, _ log: StoredLog) throws {
+        guard try store.soundBody(of: log, at: reference.index) != nil else {
+            throw HomeError(.noInput, "no record \(reference.text) here")
+        }
     }
 
     /// Of the checkpoints that cover an entry the newest of those that most nodes beside the owner have cosigned, with

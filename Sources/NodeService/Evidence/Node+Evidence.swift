@@ -9,7 +9,7 @@ extension Node {
     /// of keys.
     public func evidence(of reference: Reference, exported: Timestamp) throws -> RecordEvidence {
         guard let log = try store.log(reference.origin.text),
-            let body = try store.body(of: log.id, at: reference.index),
+            let body = try store.soundBody(of: log, at: reference.index),
             let (head, cosignatures) = try bestCheckpoint(covering: reference.index, of: log)
         else { throw HomeError(.noInput, "no record \(reference.text) under a checkpoint here") }
         let proof = try proof(at: reference.index, of: log, under: head, cosignatures)
@@ -26,7 +26,7 @@ extension Node {
                 throw HomeError(
                     .badInput, "\(log.origin) has more than \(RecordEvidence.maximumKeyRecords) records about keys")
             }
-            guard let body = try store.body(of: log.id, at: index) else { continue }
+            guard let body = try store.soundBody(of: log, at: index) else { continue }
             records.append(
                 RecordEvidence.KeyRecord(
                     body: body, proof: try self.proof(at: index, of: log, under: head, [], asOf: 0)))

@@ -375,6 +375,7 @@ public final class Node: Sendable {
         guard let log = try store.log(reference.origin.text), let head = log.head, reference.index < head.size else {
             throw HomeError(.noInput, "no record \(reference.text) under a checkpoint here")
         }
+        try checkSound(reference, log)
         return try proof(
             at: reference.index, of: log, under: head,
             try store.cosignatures(of: log.id, sizes: head.size...head.size))

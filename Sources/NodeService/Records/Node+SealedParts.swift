@@ -158,12 +158,13 @@ extension Node {
                 "\(reference.text) is not in \(origin(of: community.name)); only who wrote a record \(deed)")
         }
         guard let log = try store.log(reference.origin.text),
-            let body = try store.body(of: log.id, at: reference.index)
+            let body = try store.soundBody(of: log, at: reference.index)
         else { throw HomeError(.noInput, "no record \(reference.text) here") }
         guard let record = EntryRecord.read(body).record, let header = record.sealed else {
             throw HomeError(.usage, "nothing in \(reference.text) is sealed")
         }
         return SealedRecord(
-            opener: SealedOpener(node: self), log: log, index: reference.index, type: record.type, header: header)
+            opener: SealedOpener(node: self), log: log, index: reference.index, type: record.type, header: header,
+            body: body)
     }
 }

@@ -50,7 +50,7 @@ public struct RecordViewer {
     /// The record, or `nil` where there is none here.
     public func view(_ reference: Reference, opening: Bool) throws -> RecordView? {
         guard let log = try node.store.log(reference.origin.text),
-            let body = try node.store.body(of: log.id, at: reference.index)
+            let body = try node.store.soundBody(of: log, at: reference.index)
         else { return nil }
         let standing = try node.index().standing(of: log.origin, at: reference.index)
         let record = EntryRecord.read(body).record
@@ -58,9 +58,10 @@ public struct RecordViewer {
         var opened: [(path: String, value: JSONValue)] = []
         var destroyed: [UInt32] = []
         if let record, let header = record.sealed, opening {
-            (part, opened) = try open(header, of: record, in: log, at: reference.index)
             let sealed = SealedRecord(
-                opener: SealedOpener(node: node), log: log, index: reference.index, type: record.type, header: header)
+                opener: SealedOpener(node: node), log: log, index: reference.index, type: record.type, header: header,
+                body: body)
+            (part, opened) = try open(sealed)
             if part == .keyMissing, case .destroyed(let epochs) = try sealed.lostKeys() {
                 (part, destroyed) = (.keyDestroyed, epochs)
             }
@@ -75,17 +76,13 @@ public struct RecordViewer {
     }
 
     private func open(
-        _ header: Records.SealedHeader, of record: EntryRecord, in log: StoredLog, at index: UInt64
+        _ sealed: SealedRecord
     ) throws -> (RecordView.SealedPart, [(path: String, value: JSONValue)]) {
         do {
-            let outcome = try SealedOpener(node: node)
-                .open(header, type: record.type, log: log, index: index, for: .show)
-            return switch outcome {
+            return switch try sealed.opener.open(sealed, for: .show) {
             case .notForThisNode: (.notForThisNode, [])
             case .notHere:
-                try node.store.keepsBlob(
-                    BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
-                    ? (.damaged, []) : (.notHere, [])
+                try node.store.keepsBlob(sealed.blobReference) ? (.damaged, []) : (.notHere, [])
             case .erased: (.erased, [])
             case .opened(let fields): (.opened, fields)
             }

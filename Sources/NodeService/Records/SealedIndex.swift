@@ -152,7 +152,7 @@ public struct SealedIndex: Sendable {
             Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
         }
         return try AllCores.map(slices) { slice in
-            let candidates = try zip(slice, store.bodies(at: slice)).map { position, body in
+            let candidates = try zip(slice, store.soundBodies(at: slice, in: logs)).map { position, body in
                 guard let body, let log = logs[position.log], position.index < log.size else {
                     return Candidate.settled(.waiting)
                 }
@@ -188,7 +188,7 @@ public struct SealedIndex: Sendable {
         let index: UInt64
 
         func sealed(_ opener: SealedOpener) -> SealedRecord {
-            SealedRecord(opener: opener, log: log, index: index, type: record.type, header: header)
+            SealedRecord(opener: opener, log: log, index: index, type: record.type, header: header, body: body)
         }
     }
 

@@ -68,12 +68,8 @@ struct SealedOpener: Sendable {
     /// Whether the record itself names this node.
     func isRecipient(of header: Records.SealedHeader) -> Bool { header.recipients.contains { $0.node.text == node } }
 
-    /// Opens all fields of the record that was found at this place, once the journal says so. Throws `SealingError` for
-    /// what does not open.
-    func open(
-        _ header: Records.SealedHeader, type: RecordType, log: StoredLog, index: UInt64, for deed: Journal.Deed
-    ) throws -> Outcome {
-        let sealed = SealedRecord(opener: self, log: log, index: index, type: type, header: header)
+    /// Opens all fields of a record, once the journal says so. Throws `SealingError` for what does not open.
+    func open(_ sealed: SealedRecord, for deed: Journal.Deed) throws -> Outcome {
         switch try sealed.found() {
         case .notForThisNode: return .notForThisNode
         case .notHere: return .notHere

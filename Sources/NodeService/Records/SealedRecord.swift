@@ -12,13 +12,15 @@ struct SealedRecord {
     let index: UInt64
     let type: RecordType
     let header: Records.SealedHeader
+    /// The record as it stands in the log.
+    let body: [UInt8]
 
     private var isRecipient: Bool { opener.isRecipient(of: header) }
 
     /// Whether the record itself or a grant names this node.
     func isForThisNode() throws -> Bool {
         guard !isRecipient else { return true }
-        return try opener.store.grants(of: log.id, to: index).contains { $0.nodes.contains(opener.node) }
+        return try keptGrants().contains { $0.nodes.contains(opener.node) }
     }
 
     /// The author's wish that the sealed part be deleted, if there is one.
@@ -40,8 +42,12 @@ struct SealedRecord {
         return .blob(blob)
     }
 
+    var blobReference: BlobReference {
+        BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size)
+    }
+
     func blob() throws -> [UInt8]? {
-        try opener.store.blob(BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
+        try opener.store.blob(blobReference)
     }
 
     /// The fields, opened as one of the first recipients or with a grant. Throws why the last way that there was did not
@@ -61,7 +67,7 @@ struct SealedRecord {
             do {
                 return try grant.open(
                     blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
-                    reference: reference, leafHash: leafHash(), as: opener.node, keys: try opener.keys)
+                    reference: reference, leafHash: leafHash, as: opener.node, keys: try opener.keys)
             } catch {
                 failure = error
             }
@@ -106,25 +112,30 @@ struct SealedRecord {
     func grant(to recipients: [SealingRecipient], _ blob: [UInt8]) throws -> Grant {
         try Grant.make(
             blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, reference: reference,
-            leafHash: leafHash(), newRecipients: recipients, as: opener.node, keys: try opener.keys)
+            leafHash: leafHash, newRecipients: recipients, as: opener.node, keys: try opener.keys)
     }
 
     /// The grants to this record that can be read, in their order; those in one log, where one is named.
     func grants(in only: SHA256Digest? = nil) throws -> [Grant] {
-        try opener.store.grants(of: log.id, to: index).filter { only == nil || $0.record.log == only }.compactMap {
-            kept in
+        try keptGrants().filter { only == nil || $0.record.log == only }.compactMap { kept in
             // One that is damaged, in a successor perhaps, is no obstacle to the others.
-            let body = try? opener.store.body(of: kept.record.log, at: kept.record.index)
+            guard let log = try opener.store.log(id: kept.record.log) else { return nil }
+            let body = try? opener.store.soundBody(of: log, at: kept.record.index)
             return body.flatMap { $0 }.flatMap { Grant(body: $0) }
         }
     }
 
+    /// The grants that are kept, but those that are to another record than this one: they open nothing.
+    private func keptGrants() throws -> [SealedGrant] {
+        let kept = try opener.store.grants(of: log.id, to: index)
+        guard !kept.isEmpty else { return [] }
+        let leafHash = leafHash
+        return kept.filter { $0.opens(index, leafHash: leafHash, commitment: header.commitment) }
+    }
+
     var reference: String { "\(log.origin)#\(index)" }
 
-    private func leafHash() throws -> SHA256Digest {
-        guard let body = try opener.store.body(of: log.id, at: index) else { throw StoreError.unknownLog(reference) }
-        return MerkleHasher().leaf(body)
-    }
+    private var leafHash: SHA256Digest { MerkleHasher().leaf(body) }
 }
 
 /// Why nothing here opens a record that is sealed to this node.
