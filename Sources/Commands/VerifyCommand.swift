@@ -11,7 +11,8 @@ struct VerifyCommand: ParsableCommand {
         abstract: "Read everything again and check it: hashes, tiles, checkpoints, cosignatures, sealed parts.",
         discussion: """
             Exit status 0: all of it is as it was signed. 1: something is not, and the first bad entry is named, or no \
-            known key vouches for a log. What could not be proved is always listed.
+            known key vouches for a log: of a restored home whose keys are newer, until `entente recover`. What could \
+            not be proved is always listed.
 
             With the folder of a home, a copied node.sqlite or a backup, that is audited: nothing is written, not even \
             beside it, and no private key is needed. The logs' keys are those of the cards in the folder or backup and \
@@ -159,10 +160,12 @@ struct VerifyCommand: ParsableCommand {
         let keys = Dictionary(
             try policyFile().flatMap(\.keys).filter { $0.algorithm == .cosignature }.map { ($0.name, MirrorKeys($0)) }
         ) { first, _ in first }
+        let known = try node.auditKeys()
         try audit(
             LogAudit(
                 name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
-                logKeys: node.knownLogKeys, home: node.home, index: withIndex ? node.home.indexDatabase : nil))
+                logKeys: known.logKeys, home: node.home, unvouched: known.unvouched, unproved: known.unproved,
+                index: withIndex ? node.home.indexDatabase : nil))
     }
 
     /// The policy, if there is one.
@@ -195,7 +198,7 @@ struct VerifyCommand: ParsableCommand {
                 policy, logs: audit.store.logs().filter { logs.contains($0.origin) }, in: audit.store, now: Clock.now())
         }
         if let judged { report.add(judged) }
-        let isProved = report.isSound && (!audit.isForeign || report.unanchored.isEmpty)
+        let isProved = report.isSound && audit.isVouched(report)
         if global.json {
             Output.json(audit.header + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
         } else {

@@ -18,11 +18,20 @@ struct LogAudit {
     var source: AuditSource?
     /// Where it is a backup that is audited.
     var backup: BackupSource?
+    /// Own logs of this home that came back older than its keys, which vouch for nothing in them until they are recovered.
+    var unvouched: Set<String> = []
+    /// What is known beforehand not to be proved.
+    var unproved: [String] = []
     /// Where the index is, if it is to be held against the logs.
     var index: String?
 
     /// Whether this is no home of the user's own: keys that stand in the database alone then prove nothing.
     var isForeign: Bool { source != nil || backup != nil }
+
+    /// Whether what was read is vouched for as far as it has to be.
+    func isVouched(_ report: AuditReport) -> Bool {
+        isForeign ? report.unanchored.isEmpty : unvouched.isDisjoint(with: report.unanchored)
+    }
 
     static func keys(_ texts: [String]) throws -> [VerifierKey] {
         try texts.map { text in
@@ -57,7 +66,7 @@ struct LogAudit {
                 .audit(logs, progress: progress)
         }
         try report.checkEvidence(in: home, store, origins: origins)
-        report.unproved += source?.unproved ?? backup?.unproved ?? []
+        report.unproved += source?.unproved ?? backup?.unproved ?? unproved
         try backup?.add(to: &report)
         if let index {
             report.problems += try store.structureProblems().map { AuditReport.Problem(database: $0) }

@@ -72,7 +72,7 @@ public struct AuditSource: Sendable {
         for card in (try? PeerDirectory(home).all())?.cards ?? [] { known.add(card) }
         // The keys of the node itself, where this is a home of the user's own.
         if let node, let own = try? HomeFolder.openToAudit(home.path) {
-            known.addOwn(of: own, node)
+            unproved += try known.addOwn(of: own, node, recoveringIn: store)
             unproved += try known.addCosigned(by: node, in: store)
         }
         self.unproved = unproved

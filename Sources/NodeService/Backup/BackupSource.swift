@@ -79,8 +79,8 @@ struct KnownKeys {
 
     /// The keys of the node itself, where this is a home of the user's own.
     mutating func addOwn(of home: HomeFolder, _ node: String) {
-        guard let keystore = try? Keystore(home, node: node), let card = try? keystore.mirrorCardKey() else { return }
-        if let own = try? VerifierKey(parsing: card.text) { mirrorKeys[node] = MirrorKeys(own) }
+        guard let keystore = try? Keystore(home, node: node) else { return }
+        if let own = try? VerifierKey(parsing: keystore.mirrorCardKey().text) { mirrorKeys[node] = MirrorKeys(own) }
         for (community, generation) in (try? keystore.logGenerations()) ?? [] {
             guard let own = try? keystore.logCardKey(community: community, generation: generation),
                 let key = try? VerifierKey(parsing: own.text)
@@ -109,6 +109,15 @@ struct KnownKeys {
         return unproved
     }
 
+    /// The same for that home itself, whose own logs may have come back older than its keys (``RecoveringKeys``). Answers
+    /// what is left unproved by that.
+    mutating func addOwn(of home: HomeFolder, _ node: String, recoveringIn store: SQLiteLogStore) throws -> [String] {
+        addOwn(of: home, node)
+        let keys = try RecoveringKeys(logKeys, mirror: mirrorKeys(ledBy: store)[node], of: home, in: store)
+        logKeys = keys.logKeys
+        return keys.unproved
+    }
+
     /// Logs of partners that no card names any more, of which this node has cosigned all that is here: while their cards
     /// named them, it took what they are kept under for their keys. For whoever takes this node's word, because it is
     /// the node's own operator. Answers what is to be said of them.
@@ -116,12 +125,7 @@ struct KnownKeys {
         guard let own = mirrorKeys(ledBy: store)[node] else { return [] }
         var unproved: [String] = []
         for log in try store.logs() where !log.isOwn && logKeys[log.origin] == nil {
-            guard let head = log.head, head.size == log.size, let keys = try? log.keys,
-                let kept = try store.cosignature(of: log.id, by: node, size: head.size),
-                let cosignature = try? Cosignature(parsing: kept.line), let key = own.key(for: cosignature),
-                let checkpoint = try? Checkpoint(origin: log.origin, size: head.size, root: head.root),
-                (try? cosignature.verify(checkpoint, by: key)) != nil
-            else { continue }
+            guard let keys = try? log.keys, try store.isCosigned(log, by: own, of: node) else { continue }
             logKeys[log.origin] = keys.keys
             unproved.append(
                 "\(log.origin): that \(log.verifierKey) is its key: no card names that log any more; this node took it "

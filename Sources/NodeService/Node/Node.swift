@@ -285,18 +285,6 @@ public final class Node: Sendable {
             keys: mirrorKeys)
     }
 
-    /// The logs' keys as the cards and this node's own keys say, by origin.
-    public var knownLogKeys: [String: [VerifierKey]] {
-        var keys: [String: [VerifierKey]] = [:]
-        let own = ((try? keystore.logGenerations()) ?? []).compactMap {
-            try? keystore.logCardKey(community: $0, generation: $1)
-        }
-        for card in own + cards.flatMap({ $0.logs.map(\.key) }) {
-            if let key = try? VerifierKey(parsing: card.text) { keys[key.name, default: []].append(key) }
-        }
-        return keys
-    }
-
     /// What the sessions of this process share.
     public func synchronisation() throws -> SyncContext {
         SyncContext(
