@@ -93,7 +93,7 @@ struct CommunityCommand: ParsableCommand {
 
     struct Successor: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Go on in a new log after this node's log in a community forked.",
+            abstract: "Go on in a new log after this node's log in a community forked, or is lost, or its key.",
             discussion: """
                 A log of which two histories were signed is never written again, and no alarm that is acknowledged \
                 changes that. The successor is a log with a key of its own; its first record names the evidence. Give \
@@ -101,18 +101,22 @@ struct CommunityCommand: ParsableCommand {
 
                 EXAMPLES
                   entente community successor krus
-                  entente community successor krus --abandon   # the log was lost and no partner has it
+                  entente community successor krus --abandon   # the log was lost and no partner has it, or its key was
                 """)
 
         @OptionGroup var global: GlobalOptions
         @Argument(help: "The community.")
         var name: String
-        @Flag(help: "Give up a log that did not fork but cannot be recovered.")
+        @Flag(help: "Give up a log that did not fork but cannot be recovered, or whose key is lost.")
         var abandon = false
 
         func run() throws {
-            let node = try global.open().openSuccessor(
+            let opened = try global.open()
+            let before = opened.origin(of: name)
+            let loss = abandon ? opened.lossOfGivingUp(before, try opened.entriesNobodyElseHas(community: name)) : nil
+            let node = try opened.openSuccessor(
                 of: name, abandoning: abandon, author: Clock.user, time: Clock.timestamp)
+            if let loss, node.origin(of: name) != before { Output.note(loss) }
             NodeBell.ring(node.home)
             try show(node, [name], json: global.json)
             if !global.json {

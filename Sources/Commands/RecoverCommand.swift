@@ -43,6 +43,11 @@ struct RecoverCommand: AsyncParsableCommand {
         let wasRebuilt = try rebuildIfLost(unlocker)
         let opened = try global.open(unlocker: unlocker)
         try opened.checkKeys()
+        if try opened.restoreCertificate() {
+            Output.note(
+                "made certs/tls.pem again, self-signed, for the key in keys/tls.key: partners that have its pin accept it; "
+                    + "those that go by an authority (tls_ca) need one that it issues")
+        }
         try opened.beginRecovery(isRestored: restored)
         let reports = try await ask(opened)
         let before = try opened.recoveries()

@@ -12,6 +12,10 @@ extension HomeFolder {
         try OpenFile(certificateFile, O_RDONLY | O_NONBLOCK).readAll(limit: HomeFolder.maximumCertificateByteCount)
     }
 
+    public var hasCertificate: Bool {
+        get throws { try SystemCall.status(certificateFile) != nil }
+    }
+
     /// Replaces this node's TLS certificate in one step.
     public func writeCertificate(_ pem: [UInt8]) throws {
         try AtomicFile.write(pem, to: certificateFile)

@@ -23,7 +23,7 @@ struct KeyListCommand: ParsableCommand {
         let node = try global.open()
         try global.usePassphrase(of: node)
         let keys = try node.listKeys()
-        let alarms = try node.protectionAlarms()
+        let alarms = try node.protectionAlarms() + node.lostKeyAlarms()
         defer { for alarm in alarms { Output.note("ALARM  \(printable(alarm))") } }
         guard !global.json else {
             for key in keys {

@@ -30,14 +30,23 @@ extension MirrorKeyRotation {
                 JSONMember("role", .string("mirror")), JSONMember("vkey", .string(key.text)),
                 JSONMember("previous_vkey", previous.map { .string($0.text) } ?? .null),
                 JSONMember("key_id", .string(SHA256.hash(key.publicKey.bytes).hex)),
-                JSONMember("resumed", .bool(previous == nil)),
+                JSONMember("resumed", .bool(isResumed)),
                 JSONMember("published", .array(published.map { .string($0) })),
                 JSONMember("waiting", .array(waiting.map { .string($0) })),
+                JSONMember("needs_card", .bool(needsCard)),
             ])
         } else {
-            Output.line("\(previous == nil ? "completed the rotation to" : "new mirror key:") \(key.text)")
+            Output.line("\(isResumed ? "completed the rotation to" : "new mirror key:") \(key.text)")
         }
         noteWaiting(waiting)
+        if needsCard {
+            Output.note(
+                published.isEmpty
+                    ? "next: give partners the new card (`entente identity`), then run `entente recover`, and this command "
+                        + "again, which has the log tell of the key"
+                    : "nobody here knows which key was before it, so no record leads partners to it: give them the new card "
+                        + "(`entente identity`)")
+        }
         Output.note("back up keys/ now: the old key is gone, and the new one is in no backup yet")
     }
 }

@@ -79,12 +79,7 @@ struct KeyStolenCommand: ParsableCommand {
         let before = node.origin(of: name)
         let alone = try node.entriesNobodyElseHas(community: name)
         let consequence = "\(before) is given up for good: this node writes a successor from now on"
-        let loss =
-            alone.isEmpty
-            ? nil
-            : "no partner has confirmed that it holds \(entries(alone)) of \(before); whoever has no card that names that "
-                + "log never gets them: give out the card (`entente identity`) and synchronise first, or enter them again "
-                + "in the successor"
+        let loss = node.lossOfGivingUp(before, alone)
         if yes {
             if let loss { Output.note(loss) }
         } else {
@@ -108,8 +103,15 @@ struct KeyStolenCommand: ParsableCommand {
                 + before)
     }
 
-    private func entries(_ range: Range<UInt64>) -> String {
-        range.count == 1
-            ? "entry #\(range.lowerBound)" : "the entries #\(range.lowerBound) to #\(range.upperBound - 1)"
+}
+
+extension Node {
+    /// What may never reach partners of a log that is given up; `nil` where nothing.
+    func lossOfGivingUp(_ origin: String, _ alone: Range<UInt64>) -> String? {
+        guard let last = alone.last else { return nil }
+        let entries = alone.count == 1 ? "entry #\(last)" : "the entries #\(alone.lowerBound) to #\(last)"
+        return
+            "no partner has confirmed that it holds \(entries) of \(origin); whoever has no card that names that log never "
+            + "gets them: give out the card (`entente identity`) and synchronise first, or enter them again in the successor"
     }
 }

@@ -75,8 +75,9 @@ extension Keystore {
             guard isUnlocked else {
                 throw HomeError(
                     .configuration,
-                    "is encrypted, and passphrase.lock is gone: put that back from a backup of keys/, or move this "
-                        + "file out of keys/ if it is not of this home",
+                    "is encrypted, and passphrase.lock, without which no passphrase opens it, is gone: put that back from "
+                        + "a backup of keys/. Leave the keys of this home where they are: one that is moved away is lost "
+                        + "to it (docs/keystore.md)",
                     path: path)
             }
             _ = try file.read(text: text, unlock: unlock)

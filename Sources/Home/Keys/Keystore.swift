@@ -48,7 +48,8 @@ public struct Keystore: Sendable {
                 return next
             }
         }
-        throw HomeError(.notPermitted, "there is no such key of \(origin) in keys/", path: home.keysFolder)
+        throw HomeError(
+            .notPermitted, "there is no key of \(origin) in keys/ that is the one it has now", path: home.keysFolder)
     }
 
     /// The public key of a log, for which no passphrase is needed.
@@ -72,12 +73,13 @@ public struct Keystore: Sendable {
     }
 
     public func mirrorKey() throws -> Ed25519.PrivateKey {
-        try Ed25519.PrivateKey(seed: mirrorFile.read(unlock: unlock))
+        try reading(.mirror) { try Ed25519.PrivateKey(seed: mirrorFile.read(unlock: unlock)) }
     }
 
     /// The public mirror key as peer cards carry it.
     public func mirrorCardKey() throws -> CardKey {
-        CardKey(name: node, kind: .mirror, publicKey: try Ed25519.PublicKey(mirrorFile.readPublicKey()))
+        let key = try reading(.mirror) { try Ed25519.PublicKey(mirrorFile.readPublicKey()) }
+        return CardKey(name: node, kind: .mirror, publicKey: key)
     }
 
     // MARK: Sealing keys
@@ -119,20 +121,7 @@ public struct Keystore: Sendable {
 
     /// Throws `noInput` where it is gone; ``Node/restoreDoubles()`` makes another.
     public func doublesKey() throws -> SecretBytes {
-        do {
-            return try doublesFile.read(unlock: unlock)
-        } catch let error as HomeError where error.category == .noInput {
-            throw HomeError(
-                .noInput,
-                "is gone: put it back from a backup of keys/, or run `entente recover`, which makes another",
-                path: doublesFile.path)
-        }
-    }
-
-    /// Key files of which every node has one, and that are gone, by their names.
-    public func lostFiles() throws -> [String] {
-        try [mirrorFile.path, doublesFile.path, tlsPath].filter { try SystemCall.status($0) == nil }
-            .map { String($0.dropFirst(home.keysFolder.count + 1)) }
+        try reading(.doubles) { try doublesFile.read(unlock: unlock) }
     }
 
     public var hasDoublesKey: Bool {
@@ -177,7 +166,7 @@ public struct Keystore: Sendable {
     }
 
     /// The TLS key, in PEM.
-    public func tlsKey() throws -> SecretBytes { try tlsKey(at: tlsPath) }
+    public func tlsKey() throws -> SecretBytes { try reading(.tls) { try tlsKey(at: tlsPath) } }
 
     func tlsKey(at path: String) throws -> SecretBytes {
         let text = try SecretFile.read(path, limit: 2 * Keystore.maximumTLSByteCount)
@@ -246,7 +235,7 @@ public struct Keystore: Sendable {
         KeyFile(path: "\(home.keysFolder)/mirror.key", purpose: .mirror, name: node)
     }
 
-    private var doublesFile: KeyFile {
+    var doublesFile: KeyFile {
         KeyFile(path: "\(home.keysFolder)/doubles.key", purpose: .doubles, name: node)
     }
 

@@ -180,6 +180,13 @@ extension SQLiteLogStore: LogStorage {
         }
     }
 
+    /// The origins of all logs that this node writes or has written.
+    public func ownOrigins() throws -> [String] {
+        try database.read { db in
+            try String.fetchAll(db.cachedStatement(sql: "SELECT origin FROM log WHERE own = 1 ORDER BY origin"))
+        }
+    }
+
     public func log(_ origin: String) throws -> StoredLog? {
         try database.read { db in
             try Row.fetchOne(db.cachedStatement(sql: "\(Self.selectLogs) WHERE origin = ?"), arguments: [origin])

@@ -41,7 +41,7 @@ package struct KeyAgent: Sendable {
     /// Whether the keys are open, and still those in `keys/`: they may have been put under another passphrase.
     private var canUseKeys: Bool {
         guard let isUnlocked = try? keystore.isUnlocked, isUnlocked else { return false }
-        return (try? keystore.mirrorKey()) != nil
+        return (try? keystore.checkReadable()) != nil
     }
 
     private func allowed(_ request: AgentRequest, to peer: Journal.Reader) throws -> AgentAnswer {

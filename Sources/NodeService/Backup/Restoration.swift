@@ -86,7 +86,7 @@ public struct Restoration {
 
     /// Whoever has keys has those of this node, and a home that is there is that of this node.
     private func checkNode(_ manifest: BackupManifest, _ home: HomeFolder) throws {
-        if try home.hasKeys {
+        if try home.hasKeys || (!manifest.hasKeys && Keystore.hasName(in: home)) {
             let name = try Keystore.nodeName(in: home)
             guard name == manifest.node else {
                 throw HomeError(

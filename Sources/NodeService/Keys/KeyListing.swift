@@ -19,6 +19,8 @@ public struct ListedKey: Sendable {
         case replaced
         /// Accepted from this node until the overlap ends.
         case overlap
+        /// In use as far as partners know, and its file is gone.
+        case lost
     }
 
     /// What a key is for.
@@ -58,19 +60,26 @@ extension Node {
 
     private func logKeys() throws -> [ListedKey] {
         try configuration.communities.flatMap { community -> [ListedKey] in
+            let isLost = try lostLogKey(community: community.name) != nil
+            guard try !isLost || store.log(origin(of: community.name)) != nil else { return [] }
             let card = try logCardKey(community: community.name)
             return [
                 ListedKey(
                     role: .log, name: card.name, keyID: SHA256.hash(card.publicKey.bytes), publicKey: card.text,
-                    state: .current)
+                    state: isLost ? .lost : .current)
             ]
         }
     }
 
     private func mirrorKeyList() throws -> [ListedKey] {
-        let current = try mirrorCardKey()
+        let isLost = try !keystore.hasMirrorKey && !isNextMirrorKeyInUse()
+        let lost =
+            try isLost ? knownMirrorKey().map { CardKey(name: name, kind: .mirror, publicKey: $0.publicKey) } : nil
+        guard let current = try isLost ? lost : mirrorCardKey() else { return [] }
         let next = try keystore.nextMirrorCardKey()
-        var listed = [ListedKey(mirror: current.publicKey, text: current.text, node: name, state: .current)]
+        var listed = [
+            ListedKey(mirror: current.publicKey, text: current.text, node: name, state: isLost ? .lost : .current)
+        ]
         if let next, next != current {
             listed.append(ListedKey(mirror: next.publicKey, text: next.text, node: name, state: .begun))
         }
@@ -92,11 +101,13 @@ extension Node {
     }
 
     private func tlsKeys() throws -> [ListedKey] {
+        // The pin stands in the certificate, for which no passphrase is needed.
+        guard try !isCertificateLost() else { return [] }
         let state = try tlsKeyState()
         func listed(_ pin: SHA256Digest, _ use: ListedKey.State) -> ListedKey {
             ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: use)
         }
-        return [listed(state.current, .current)]
+        return [listed(state.current, try keystore.hasTLSKey ? .current : .lost)]
             + (state.next.map { [listed($0, state.isNextPublished ? .announced : .begun)] } ?? [])
             + state.leftOver.map { listed($0, .overlap) }
     }

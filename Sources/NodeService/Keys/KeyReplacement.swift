@@ -123,6 +123,7 @@ extension MirrorKeyRotation: KeyReplacementResult {
         .object([
             JSONMember("key", .string(key.text)), JSONMember("previous", previous.map { .string($0.text) } ?? .null),
             JSONMember("published", .texts(published)), JSONMember("waiting", .texts(waiting)),
+            JSONMember("needs_card", .bool(needsCard)),
         ])
     }
 
@@ -130,7 +131,9 @@ extension MirrorKeyRotation: KeyReplacementResult {
         guard let key = value.key("key"), let published = value.texts("published"),
             let waiting = value.texts("waiting")
         else { return nil }
-        self.init(key: key, previous: value.key("previous"), published: published, waiting: waiting)
+        self.init(
+            key: key, previous: value.key("previous"), published: published, waiting: waiting,
+            needsCard: value["needs_card"]?.bool ?? false)
     }
 }
 

@@ -24,13 +24,26 @@ extension Node {
     /// The public key of the same, for which no passphrase is needed.
     func logPublicKey(community: String) throws -> Ed25519.PublicKey {
         let generation = generation(of: community)
+        let keys = try store.log(origin(of: community))?.keys
+        guard try keystore.hasLogKey(community: community, generation: generation) else {
+            // What is lost with the file is only the private one.
+            if let keys { return keys.current.publicKey }
+            throw try keystore.lostLogKey(community: community, generation: generation)
+        }
         let current = try keystore.logPublicKey(community: community, generation: generation)
-        guard let keys = try store.log(origin(of: community))?.keys, keys.current.publicKey != current,
+        guard let keys, keys.current.publicKey != current,
             // A rotation was broken off between the record and the renaming of the file.
             let next = try keystore.nextLogPublicKey(community: community, generation: generation),
             next == keys.current.publicKey
         else { return current }
         return next
+    }
+
+    /// That of the key file in its place; `nil` where there is none.
+    func logPublicKeyInPlace(community: String) throws -> Ed25519.PublicKey? {
+        let generation = generation(of: community)
+        guard try keystore.hasLogKey(community: community, generation: generation) else { return nil }
+        return try keystore.logPublicKey(community: community, generation: generation)
     }
 
     /// Replaces the key of a community's own log. Broken off at any point and called again, it completes what was begun.
@@ -58,8 +71,9 @@ extension Node {
                     ? "\(origin) is frozen and signs nothing more; its successor has a key of its own"
                     : "\(origin) takes no entries now; run `entente recover` first")
         }
+        if let lost = try lostLogKey(community: community) { throw lost }
         let chain = try log.keys
-        let inPlace = try keystore.logPublicKey(community: community, generation: generation)
+        let inPlace = try logPublicKeyInPlace(community: community)
         if let last = chain.changes.last, last.new == chain.current, inPlace != chain.current.publicKey {
             // The log says so already; only the file is not in its place.
             try requireNext(chain.current, community, generation)

@@ -141,6 +141,11 @@ public struct MirrorKeyRotation: Sendable {
     public let previous: VerifierKey?
     public let published: [String]
     public let waiting: [String]
+    /// Whether no record leads partners to it: nobody knows which key was before it, or no log takes entries.
+    public let needsCard: Bool
+
+    /// Whether only what was begun before was completed.
+    public var isResumed: Bool { previous == nil && !needsCard }
 }
 
 extension SQLiteLogStore {
@@ -164,19 +169,25 @@ extension Node {
             keys[card.node] = MirrorKeys(anchor, origins: Set(card.logs.map(\.origin))).led(
                 by: records[card.node] ?? [])
         }
-        if let own = try? VerifierKey(parsing: mirrorCardKey().text) {
+        if let own = try? isNextMirrorKeyInUse() ? VerifierKey(parsing: mirrorCardKey().text) : knownMirrorKey() {
             let said = (try? store.publishedKeys(role: .mirror)) ?? []
             keys[name] = MirrorKeys(own).led(by: said.filter { $0.node == name }.map { ($0.origin, $0.key) })
         }
         return keys
     }
 
-    /// The mirror key in use: of the files in keys/ the one that the own logs name.
-    func isNextMirrorKeyInUse() throws -> Bool {
+    /// Whether the own logs name the key that lies beside the one in use.
+    private func isNextMirrorKeyPublished() throws -> Bool {
         guard let next = try keystore.nextMirrorCardKey() else { return false }
         return try ownStatements(.mirror).contains { $0.publicKey == next.text }
     }
 
+    /// The mirror key in use: of the files in keys/ the one that the own logs name, or the only one.
+    func isNextMirrorKeyInUse() throws -> Bool {
+        try isNextMirrorKeyPublished() || (!keystore.hasMirrorKey && keystore.nextMirrorCardKey() != nil)
+    }
+
+    /// The public mirror key in use. Where its file is lost it is not: whoever makes a card has to make another first.
     public func mirrorCardKey() throws -> CardKey {
         if try isNextMirrorKeyInUse(), let next = try keystore.nextMirrorCardKey() { return next }
         return try keystore.mirrorCardKey()
@@ -186,7 +197,10 @@ extension Node {
         if try isNextMirrorKeyInUse(), let next = try keystore.nextMirrorKey() {
             return try Cosigner(name: name, privateKey: next)
         }
-        return try Cosigner(name: name, privateKey: keystore.mirrorKey())
+        let cosigner = try Cosigner(name: name, privateKey: keystore.mirrorKey())
+        // It may be lost one day. Nobody should be kept from signing by a note.
+        try? home.noteMirrorKey(cosigner.verifierKey.text)
+        return cosigner
     }
 
     /// Replaces the mirror key. Broken off at any point and called again, it completes what was begun.
@@ -198,19 +212,16 @@ extension Node {
 
     private func rotateOwnMirrorKey(isStolen: Bool, author: String, time: Timestamp) throws -> MirrorKeyRotation {
         try keystore.whileRotating {
+            if let made = try makeUntoldMirrorKey() { return made }
             try ownLogsToTell()
-            let isBegun = try isNextMirrorKeyInUse() || !logsWithoutStatements(.mirror).isEmpty
-            let previous = try isBegun ? nil : VerifierKey(parsing: keystore.mirrorCardKey().text)
+            let isBegun =
+                try isNextMirrorKeyPublished() || (keystore.hasMirrorKey && !logsWithoutStatements(.mirror).isEmpty)
+            let previous = try isBegun ? nil : knownMirrorKey()
             var records: [KeyRecord] = []
-            if let previous {
+            if !isBegun {
                 let new = try VerifierKey(
                     name: name, algorithm: .cosignature, publicKey: keystore.makeNextMirrorKey().publicKey)
-                records = [
-                    KeyRecord(
-                        role: .mirror, action: .replaces, keyID: SHA256.hash(new.publicKey.bytes), publicKey: new.text,
-                        previousKeyID: SHA256.hash(previous.publicKey.bytes), previousKey: previous.text,
-                        validUntil: isStolen ? time : Timestamp(seconds: time.seconds + Node.mirrorOverlap))
-                ]
+                records = [mirrorRecord(from: previous, to: new, isStolen: isStolen, time: time)]
             }
             try publish(records, .mirror, author: author, time: time)
             if try isNextMirrorKeyInUse() { try keystore.promoteNextMirrorKey() }
@@ -218,7 +229,7 @@ extension Node {
             let logs = try ownLogs()
             return MirrorKeyRotation(
                 key: try VerifierKey(parsing: keystore.mirrorCardKey().text), previous: previous,
-                published: logs.open.map(\.origin), waiting: logs.waiting)
+                published: logs.open.map(\.origin), waiting: logs.waiting, needsCard: !isBegun && previous == nil)
         }
     }
 

@@ -9,12 +9,7 @@ extension Node {
     public func keyAlarms(_ logs: [StoredLog]) throws -> [String] {
         var alarms = try protectionAlarms() + sealingKeyBook().conflicts
         alarms += try sealingKeyAlarms() + tlsKeyAlarms() + mirrorKeyAlarms() + pinBook(withEarlier: true).alarms
-        alarms += try keystore.lostFiles().map { name in
-            name == "doubles.key"
-                ? "keys/\(name) is gone, and nothing can be appended: put it back from a backup of keys/, or run `entente "
-                    + "recover`, which makes another"
-                : "keys/\(name) is gone: put it back from a backup of keys/"
-        }
+        alarms += try lostKeyAlarms()
         let now = Clock.now()
         for log in logs {
             alarms += try store.foreignKeys(of: log).filter { now < $0.time + Node.foreignKeyAlarmSeconds }.map { key in
@@ -50,9 +45,11 @@ extension Node {
 
     private func ownKeyAlarms(_ log: StoredLog) throws -> [String] {
         guard log.origin == origin(of: log.community), log.frozen == nil, log.recovering == nil else { return [] }
-        let generation = generation(of: log.community)
-        let inPlace = try keystore.logPublicKey(community: log.community, generation: generation)
-        let next = try keystore.nextLogPublicKey(community: log.community, generation: generation)
+        // Another alarm says so.
+        guard try lostLogKey(community: log.community) == nil else { return [] }
+        let inPlace = try logPublicKeyInPlace(community: log.community)
+        let next = try keystore.nextLogPublicKey(
+            community: log.community, generation: generation(of: log.community))
         let current = try log.keys.current.publicKey
         if inPlace != current, next != current {
             return ["the key of \(log.origin) in keys/ is not the one that the log has: nothing can be appended"]

@@ -2,6 +2,7 @@ import Cryptography
 import Home
 import LogStore
 public import Records
+import TransparencyLog
 
 // What this node's logs say of its own keys. Every own log says the same, in the same order: what stands in one and not
 // in another, after a crash, in a log that was being recovered or in one that begins later, is said there again.
@@ -10,6 +11,8 @@ extension Node {
     struct OwnLogs {
         /// Take entries.
         let open: [StoredLog]
+        /// Would, if their keys were not lost.
+        let keyless: [StoredLog]
         let recovering: [StoredLog]
         /// Never take entries again; a successor does.
         let frozen: [StoredLog]
@@ -17,15 +20,20 @@ extension Node {
         let absent: [String]
 
         /// Those that a record gets into later only.
-        var waiting: [String] { recovering.map(\.origin) + absent }
+        var waiting: [String] { (keyless + recovering).map(\.origin) + absent }
+        /// What is here of them is all that was said.
+        var whole: [StoredLog] { open + keyless }
     }
 
     func ownLogs() throws -> OwnLogs {
         let current = configuration.communities.map { origin(of: $0.name) }
         let logs = try store.logs().filter { current.contains($0.origin) }
         let writable = logs.filter { $0.frozen == nil }
+        let whole = writable.filter { $0.recovering == nil }
+        let keyless = try whole.filter { try lostLogKey(community: $0.community) != nil }
         return OwnLogs(
-            open: writable.filter { $0.recovering == nil }, recovering: writable.filter { $0.recovering != nil },
+            open: whole.filter { !keyless.contains($0) }, keyless: keyless,
+            recovering: writable.filter { $0.recovering != nil },
             frozen: logs.filter { $0.frozen != nil },
             absent: current.filter { origin in !logs.contains { $0.origin == origin } })
     }
@@ -45,6 +53,7 @@ extension Node {
             if let log = logs.recovering.first, let signed = log.recovering {
                 throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
             }
+            if let log = logs.keyless.first, let lost = try lostLogKey(community: log.community) { throw lost }
             if let log = logs.frozen.first, logs.open.isEmpty {
                 throw HomeError(
                     .notPermitted,
@@ -61,7 +70,7 @@ extension Node {
         do {
             try ownLogsToTell()
             return false
-        } catch let error as HomeError where error.category == .notPermitted {
+        } catch let error as HomeError where [.notPermitted, .noInput].contains(error.category) {
             return true
         } catch StoreError.recovering, StoreError.rolledBack, StoreError.contradictsSigned {
             return true
@@ -74,7 +83,7 @@ extension Node {
     ) throws -> [String] {
         let keys = CosignerKeys(self)
         var confirmed: Set<String> = []
-        for log in try ownLogs().open {
+        for log in try ownLogs().whole {
             let record = try store.publishedKeys(of: log.id).first {
                 $0.role == role && $0.action != .retires && isMeant($0)
             }
@@ -85,11 +94,11 @@ extension Node {
         return nodes.filter { !confirmed.contains($0) }.sorted()
     }
 
-    /// What the own logs that take entries say of keys of a role, and what those say that were given up and still counts:
+    /// What the own logs that are whole say of keys of a role, and what those say that were given up and still counts:
     /// each statement once, in order.
     func ownStatements(_ role: KeyRecord.Role) throws -> [PublishedKey] {
         var said: Set<KeyStatement> = []
-        let current = try ownLogs().open.flatMap { try store.publishedKeys(of: $0.id) }.filter { $0.role == role }
+        let current = try ownLogs().whole.flatMap { try store.publishedKeys(of: $0.id) }.filter { $0.role == role }
         return try (statementsGivenUp(role, current) + current).filter { said.insert(KeyStatement($0)).inserted }
     }
 
@@ -102,7 +111,7 @@ extension Node {
         case .mirror:
             // The way back from the keys that are here, so that what they and those before them have signed can be checked.
             let links = (before + current).filter { $0.action == .replaces }
-            var wanted = try [keystore.mirrorCardKey().text] + [keystore.nextMirrorCardKey()?.text].compactMap { $0 }
+            var wanted = try [knownMirrorKey()?.text, keystore.nextMirrorCardKey()?.text].compactMap { $0 }
             var way: Set<PublishedKey> = []
             while let key = wanted.popLast() {
                 guard let link = links.first(where: { $0.publicKey == key }), way.insert(link).inserted else {

@@ -107,6 +107,7 @@ extension Node {
     /// The PEM of the certificate in use. A switch moves the key first: a next certificate without a next key is it.
     func certificatePEM() throws -> [UInt8] {
         if try !keystore.hasNextTLSKey, let next = try home.nextCertificate() { return next }
+        guard try home.hasCertificate else { throw lostCertificate }
         return try home.certificate()
     }
 

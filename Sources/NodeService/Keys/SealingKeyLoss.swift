@@ -128,7 +128,8 @@ extension Node {
             )
         }
         // A record that retires one may not be back yet.
-        guard try ownLogs().waiting.isEmpty else { return alarms }
+        let logs = try ownLogs()
+        guard logs.recovering.isEmpty, logs.absent.isEmpty else { return alarms }
         let here = Set(try epochs.map { SHA256.hash(try keystore.sealingPublicKey(epoch: $0).bytes) })
         alarms += try ownSealingKeys().inUse.filter { !here.contains($0.keyID) }.map {
             "the sealing key of epoch \($0.epoch) that partners were told of is not in keys/, and what is sealed to it "

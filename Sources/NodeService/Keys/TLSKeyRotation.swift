@@ -78,6 +78,8 @@ extension Node {
     private func rotateOwnTLSKey(finish: Bool, author: String, time: Timestamp) throws -> TLSKeyRotation {
         try keystore.whileRotating {
             try ownLogsToTell()
+            if let lost = try replaceLostIdentity(author: author, time: time) { return lost }
+            try restoreCertificate()
             try requireNoTheft()
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }

@@ -15,6 +15,8 @@ extension Node {
     private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         var pins: (next: SHA256Digest, previous: SHA256Digest)?
         let ended: TLSKeyRotation? = try keystore.whileRotating {
+            if let lost = try replaceLostIdentity(author: author, time: time) { return lost }
+            try restoreCertificate()
             if try isWithoutLogToTell() { return try replaceUntold() }
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
@@ -127,7 +129,7 @@ extension Node {
         return try untold(next, previous: state.current)
     }
 
-    private func untold(_ pin: SHA256Digest, previous: SHA256Digest) throws -> TLSKeyRotation {
+    func untold(_ pin: SHA256Digest, previous: SHA256Digest) throws -> TLSKeyRotation {
         let logs = try ownLogs()
         return TLSKeyRotation(
             step: .switched, pin: pin, previous: previous, missing: try partnersWithout(pin), published: [],

@@ -9,7 +9,8 @@ extension Node {
     /// Opens the successor of the own log of a community: a log of its own, with a key of its own, whose first record
     /// names what became of the one before. Done twice, or broken off and done again, it makes one.
     ///
-    /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered, or its key is `stolen`.
+    /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered or whose key is gone, or
+    /// its key is `stolen`.
     public func openSuccessor(
         of community: String, abandoning: Bool, stolen: Bool = false, author: String, time: Timestamp
     ) throws -> Node {
@@ -33,12 +34,14 @@ extension Node {
         let log = try store.log(origin(of: community))
         // A successor that is not written yet was broken off here before. One that has a key and is not in the database
         // may have been written, and partners may hold it: that is for `recover` to find out.
-        let isBegun = generation(of: community) > 1 && log?.size == 0 && log?.recovering == nil
+        let lostKey = try lostLogKey(community: community)
+        let isBegun = generation(of: community) > 1 && log?.size == 0 && log?.recovering == nil && lostKey == nil
         if !isBegun {
             let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
             let isRolledBack = try isRolledBack(origin(of: community))
             let isBehind = log == nil || log?.recovering != nil || isRolledBack
-            guard isForked || stolen || (isBehind && abandoning) else {
+            guard isForked || stolen || ((isBehind || lostKey != nil) && abandoning) else {
+                if let lostKey { throw lostKey }
                 throw HomeError(
                     .notPermitted,
                     isBehind

@@ -17,7 +17,7 @@ public final class Node: Sendable {
     public let keystore: Keystore
     private let unlocker: KeyUnlocker
     private let chosenKeys = Guarded<(any PrivateKeys)?>(nil)
-    /// Which log of this node in a community is the newest one that there is a key for.
+    /// Which log of this node in a community is the newest one.
     private let generations: [String: UInt64]
     public let store: SQLiteLogStore
     public let logger: Logger
@@ -31,12 +31,13 @@ public final class Node: Sendable {
         (cards, cardProblems) = try PeerDirectory(home).all()
         self.unlocker = unlocker
         keystore = try Keystore(home, node: configuration.node, unlocker: unlocker)
-        generations = Dictionary(try keystore.logGenerations(), uniquingKeysWith: max)
-        self.store =
+        let store =
             try store
             ?? SQLiteLogStore(
                 path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node,
                 mayUpgrade: home.requireNoOlderRun)
+        generations = try Node.generations(keystore, store)
+        self.store = store
     }
 
     /// The same home with its configuration and cards as they are now, on the same store.
@@ -109,6 +110,12 @@ public final class Node: Sendable {
         let here = self.generation(of: community)
         let isHere = (try? keystore.logPublicKey(community: community, generation: here)) != nil
         guard !isHere || generation > here else { return }
+        // Another key in its place would sign nothing that anybody believes.
+        if generation <= here, try store.log(origin(of: community)) != nil,
+            let lost = try lostLogKey(community: community)
+        {
+            throw lost
+        }
         try privateKeys.makeLogKey(community: community, generation: generation)
     }
 
@@ -201,13 +208,6 @@ public final class Node: Sendable {
 
     private func isMembers(_ entry: NewEntry) -> Bool { EntryRecord.read(entry.body).record?.type == .members }
 
-    /// An own log that has a key and is not in the database. It never begins again by itself: partners may hold it.
-    public func lostLog(_ origin: String) -> HomeError {
-        HomeError(
-            .notPermitted, "\(origin) is not in this database, though its key is here; run `entente recover`",
-            path: home.nodeDatabase)
-    }
-
     /// The public key of the own log of a community.
     public func logCardKey(community: String) throws -> CardKey {
         CardKey(name: origin(of: community), kind: .log, publicKey: try logPublicKey(community: community))
@@ -215,7 +215,11 @@ public final class Node: Sendable {
 
     /// Signs checkpoints of the own log of a community.
     public func signer(community: String) throws -> NoteSigner {
-        try privateKeys.signer(of: origin(of: community), publicKey: logPublicKey(community: community))
+        if let lost = try lostLogKey(community: community) {
+            let origin = origin(of: community)
+            throw try store.log(origin) == nil ? lostLog(origin) : lost
+        }
+        return try privateKeys.signer(of: origin(of: community), publicKey: logPublicKey(community: community))
     }
 
     /// The `members` record that says who may hold this node's log of a community now.

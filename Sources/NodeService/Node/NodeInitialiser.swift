@@ -48,6 +48,7 @@ extension Node {
         // Before there is a key: none is ever on the disk in clear.
         if let passphrase = founding.passphrase { try keystore.protect(with: passphrase) }
         _ = try keystore.createMirrorKey()
+        try home.noteMirrorKey(keystore.mirrorCardKey().text)
         _ = try keystore.createSealingKey(epoch: 1)
         _ = try keystore.createDoublesKey()
         _ = try keystore.blindIndexKey()

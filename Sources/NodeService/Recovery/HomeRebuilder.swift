@@ -29,7 +29,8 @@ extension Node {
         let home = try HomeFolder.reopenLost(path)
         let name = try rebuilding.node ?? Keystore.nodeName(in: home)
         let keystore = try Keystore(home, node: name, unlocker: unlocker)
-        _ = try keystore.mirrorKey()
+        // What is not there is made later (``Node/rotateMirrorKey(isStolen:author:time:)``).
+        if try keystore.hasMirrorKey { _ = try keystore.mirrorKey() } else { try keystore.checkPassphrase() }
         let cards = try PeerDirectory(home).all().cards
         let keys = try keystore.logGenerations()
         guard !cards.isEmpty, !keys.isEmpty else {
