@@ -73,7 +73,7 @@ extension ExitStatus {
 
     init(_ code: TLSError.Code) {
         switch code {
-        case .badIdentity, .badTrust, .badConfiguration: self = .configuration
+        case .badIdentity, .mismatchedKey, .badTrust, .badConfiguration: self = .configuration
         case .addressInUse: self = .busy
         default: self.init(SessionFailure.Kind(code))
         }

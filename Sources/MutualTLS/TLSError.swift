@@ -60,6 +60,8 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
 
         // What is wrong on this side.
         public static let badIdentity = Code("badIdentity")
+        /// The private key is not the one of the certificate.
+        public static let mismatchedKey = Code("mismatchedKey")
         public static let badTrust = Code("badTrust")
         public static let badConfiguration = Code("badConfiguration")
         public static let addressInUse = Code("addressInUse")

@@ -21,7 +21,7 @@ public struct TLSIdentity: Sendable {
     /// - Parameters:
     ///   - certificatePEM: the certificate, then those that lead to its authority (the authority itself not needed).
     ///   - privateKeyPEM: one unencrypted private key.
-    /// - Throws: `TLSError` with code `badIdentity`.
+    /// - Throws: `TLSError` with code `badIdentity`, or `mismatchedKey` for the key of another certificate.
     public init(certificatePEM: [UInt8], privateKeyPEM: UnsafeRawBufferPointer) throws(TLSError) {
         chain = try PEM.certificates(certificatePEM, what: "the TLS certificate", code: .badIdentity)
         key = PrivateKey(owning: try PEM.privateKey(privateKeyPEM))
@@ -32,7 +32,7 @@ public struct TLSIdentity: Sendable {
         }
         guard X509_check_private_key(leaf.pointer, key.pointer) == 1 else {
             OpenSSLQueue.clear()
-            throw TLSError(.badIdentity, "the private key does not belong to the TLS certificate of \(leaf.subject)")
+            throw TLSError(.mismatchedKey, "the private key does not belong to the TLS certificate of \(leaf.subject)")
         }
         subjectPublicKeyInfoPin = pin.bytes
         self.notBefore = notBefore

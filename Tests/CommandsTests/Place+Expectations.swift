@@ -38,6 +38,15 @@ extension Place {
         return logs?.first { $0["origin"] as? String == origin }
     }
 
+    /// What a log says of keys of a role, in its order.
+    func keyRecords(_ node: String, _ role: String, in origin: String) throws -> [[String: Any]] {
+        try (0..<size(of: origin, at: node)).compactMap { index in
+            let shown = try must(node, "show", "\(origin)#\(index)", "--json").objects.first
+            let record = shown?["record"] as? [String: Any]
+            return record?["type"] as? String == "key" && record?["role"] as? String == role ? record : nil
+        }
+    }
+
     /// A transfer that broke off has left a verified prefix, and no more.
     func expectNothingHalfDone(
         _ node: String, of origin: String, below size: Int, at location: SourceLocation = #_sourceLocation

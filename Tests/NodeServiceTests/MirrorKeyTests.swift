@@ -54,6 +54,27 @@ import TransparencyLog
         }
     }
 
+    /// The hour that a rotation leaves to the key before it ends with a theft, too.
+    @Test func afterATheftNoKeyBeforeSignsLongerThanTheStolenOne() throws {
+        let scene = try Scene()
+        let first = try Cosigner(name: "us.example", privateKey: scene.node.keystore.mirrorKey())
+        let time = Clock.timestamp
+        _ = try scene.node.rotateMirrorKey(author: "tester", time: time)
+        let stolen = try scene.node.keystore.mirrorCardKey().text
+        let theft = try #require(Timestamp(seconds: time.seconds + 60))
+        _ = try scene.node.refreshed().rotateMirrorKey(isStolen: true, author: "tester", time: theft)
+        let head = try #require(try scene.node.store.log("us.example/krus")?.head)
+        let checkpoint = try Checkpoint(origin: "us.example/krus", size: head.size, root: head.root)
+        let said = try scene.node.store.publishedKeys(role: .mirror).map { ($0.origin, $0.key) }
+        for anchor in try [first.verifierKey, VerifierKey(parsing: stolen)] {
+            let keys = MirrorKeys(anchor).led(by: said)
+            for (second, counts) in [(0, true), (60, true), (61, false)] as [(UInt64, Bool)] {
+                let line = try first.cosign(checkpoint, time: UInt64(time.seconds) + second).line
+                #expect(try (keys.key(for: Cosignature(parsing: line)) != nil) == counts, "\(second)")
+            }
+        }
+    }
+
     /// A log whose key was stolen may have been brought back with what the thief has written in it.
     @Test func aSuccessorRepeatsTheWayToTheOwnKeysAndNothingElse() throws {
         let scene = try Scene()

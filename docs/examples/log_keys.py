@@ -84,7 +84,10 @@ def mirror_change(body, node):
 
 
 def terms(anchor, changes):
-    """The mirror keys of a node from one that is known, each with the last second at which it signs."""
+    """The mirror keys of a node from one that is known, each with the last second at which it signs.
+
+    None signs longer than the one behind it: that may have been stolen.
+    """
     same = lambda one, other: one[1] == other[1]
     chain, used = [], {anchor[1]}
     first = last = anchor
@@ -96,7 +99,10 @@ def terms(anchor, changes):
         used.add(link[2][1])
         chain.append(link)
         last = link[2]
-    return [(old, until) for old, until, _ in chain] + [(last, 1 << 63)]
+    result = [(last, 1 << 63)]
+    for old, until, _ in reversed(chain):
+        result.insert(0, (old, min(until, result[0][1])))
+    return result
 
 
 def is_named(line, keys):

@@ -8,6 +8,9 @@ struct KeyListCommand: ParsableCommand {
         commandName: "list",
         abstract: "List the keys of this node; nothing secret is shown.",
         discussion: """
+            A key in use that is not in keys/, by what the own logs say, is `missing`; the older one that lies in its place \
+            is `replaced`.
+
             Says on standard error, too, where some key files are under the passphrase and others are not. With the \
             passphrase, or beside a running node, it is seen which files that does not open.
 

@@ -53,13 +53,15 @@ extension SealingKeyRotation {
         if published.isEmpty {
             Output.note("no log tells partners of it: give them the new card (`entente identity`)")
         }
-        noteWaiting(waiting)
+        noteWaiting(waiting, "sealing")
         Output.note("back up keys/ now: the new key is in no backup yet")
     }
 }
 
 /// Says which own logs do not have the records of a key yet.
-func noteWaiting(_ origins: [String]) {
+func noteWaiting(_ origins: [String], _ role: String) {
     guard !origins.isEmpty else { return }
-    Output.note("\(origins.joined(separator: ", ")): no entries are taken now; run this again after `entente recover`")
+    Output.note(
+        "\(origins.joined(separator: ", ")): no entries are taken now; run `entente key rotate \(role)` after `entente "
+            + "recover`, which has them say it, too")
 }

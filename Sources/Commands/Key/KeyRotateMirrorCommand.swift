@@ -38,7 +38,7 @@ extension MirrorKeyRotation {
         } else {
             Output.line("\(isResumed ? "completed the rotation to" : "new mirror key:") \(key.text)")
         }
-        noteWaiting(waiting)
+        noteWaiting(waiting, "mirror")
         if needsCard {
             Output.note(
                 published.isEmpty

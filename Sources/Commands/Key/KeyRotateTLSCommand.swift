@@ -49,7 +49,7 @@ extension TLSKeyRotation {
                 Output.line("the TLS key \(pin.hex) is in use; \(rest)")
             }
         }
-        if !published.isEmpty { noteWaiting(waiting) }
+        if !published.isEmpty { noteWaiting(waiting, "tls") }
         switch step {
         case .announced:
             Output.note(

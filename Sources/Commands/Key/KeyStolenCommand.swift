@@ -11,8 +11,9 @@ struct KeyStolenCommand: ParsableCommand {
             sealing: a new epoch. log: the log is given up for a successor with a key of its own, since whoever has the \
             key can write in it. mirror: a new key, and the old one signs nothing \
             more. tls: a new key; a running node brings it to the partners that were heard in the last two minutes, then, \
-            after ten seconds at most, it is used and the old one retired. None of that is \
-            taken back. docs/keys.md says what else is to be done, and by whom. A log that no card of yours named yet \
+            after ten seconds at most, it is used and the old one retired. The new key is always one that was not there \
+            before: what a rotation had begun or announced may be stolen, too, and is retired with the rest. None of \
+            that is taken back. docs/keys.md says what else is to be done, and by whom. A log that no card of yours named yet \
             reaches nobody once it is given up: entries that no partner has are named beforehand.
 
             EXAMPLES
@@ -37,7 +38,8 @@ struct KeyStolenCommand: ParsableCommand {
         let node = try global.open()
         switch role {
         case .sealing:
-            try node.rotateSealingKey(author: Clock.user, time: Clock.timestamp).show(json: global.json)
+            try node.rotateSealingKey(isStolen: true, author: Clock.user, time: Clock.timestamp)
+                .show(json: global.json)
             Output.note(
                 "all that was sealed to the epochs before is known to the thief: tell the partners who sealed it")
         case .log: try giveUpLog(of: node)

@@ -53,6 +53,16 @@ extension Keystore {
         return CardKey(name: node, kind: .mirror, publicKey: try Ed25519.PublicKey(nextMirrorFile.readPublicKey()))
     }
 
+    /// Forgets the next mirror key, where there is one. It has signed nothing.
+    public func removeNextMirrorKey() throws {
+        try KeysLock.hold(home) {
+            guard unlink(nextMirrorFile.path) == 0 || errno == ENOENT else {
+                throw SystemCall.error("cannot be removed", nextMirrorFile.path)
+            }
+            try SystemCall.synchronise(folder: home.keysFolder)
+        }
+    }
+
     public func promoteNextMirrorKey() throws {
         try KeysLock.hold(home) { try KeyFile.promote(nextMirrorFile.path, over: mirrorFile.path) }
     }

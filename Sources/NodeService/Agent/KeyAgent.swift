@@ -22,7 +22,10 @@ package struct KeyAgent: Sendable {
             return .said(.array(NodeWarnings.now.map { .string($0) }))
         }
         if case .keyAlarms = request {
-            return .said(.array(((try? keystore.mixture().alarms) ?? []).map { .string($0) }))
+            let alarms = (try? keystore.mixture().alarms) ?? []
+            // Whoever asks could not look at this.
+            let mismatch = node.isTLSKeyMismatched ? [node.mismatchedTLSKey.description] : []
+            return .said(.array((alarms + mismatch).map { .string($0) }))
         }
         guard canUseKeys else { return .locked }
         do {

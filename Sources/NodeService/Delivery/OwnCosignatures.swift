@@ -21,6 +21,10 @@ extension SyncContext {
     /// was signed, or whose last cosignature lies more than five minutes ahead of the clock, is left as it is.
     public func dateOwnHeads() throws -> Dating {
         var dating = Dating()
+        if let refusal {
+            dating.problems = [refusal]
+            return dating
+        }
         let own = try store.logs().filter(\.isOwn)
         let newest = own.compactMap { LogOrigin($0.origin) }.reduce(into: [CommunityName: UInt64]()) { newest, origin in
             newest[origin.community] = max(newest[origin.community] ?? 0, origin.generation)

@@ -16,9 +16,9 @@ extension SyncContext {
         return try store.store(bytes, for: reference, receipt: receipt) ? [ReceiptLine(receipt)] : []
     }
 
-    /// This node's receipt as of now; `nil` for its own logs, and while the clock is wrong.
+    /// This node's receipt as of now; `nil` for its own logs, and while the clock or the mirror key is wrong.
     private func receipt(for blob: BlobReference) throws -> StoredReceipt? {
-        guard let log = try store.log(id: blob.log), !log.isOwn else { return nil }
+        guard refusal == nil, let log = try store.log(id: blob.log), !log.isOwn else { return nil }
         let time = max(now(), try store.lastCosigned(log.id))
         guard time <= now() + SyncContext.clockTolerance else { return nil }
         let receipt = try BlobReceipt(origin: log.origin, index: blob.index, sha256: blob.sha256)

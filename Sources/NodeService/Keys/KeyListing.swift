@@ -19,7 +19,7 @@ public struct ListedKey: Sendable {
         case replaced
         /// Accepted from this node until the overlap ends.
         case overlap
-        /// In use as far as partners know, and its file is gone.
+        /// In use as far as partners know, and its file is gone, or an older copy.
         case lost
     }
 
@@ -62,30 +62,36 @@ extension Node {
         try configuration.communities.flatMap { community -> [ListedKey] in
             let isLost = try lostLogKey(community: community.name) != nil
             guard try !isLost || store.log(origin(of: community.name)) != nil else { return [] }
+            let log = try store.log(origin(of: community.name))
             let card = try logCardKey(community: community.name)
-            return [
+            func listed(_ key: Ed25519.PublicKey, _ text: String, _ state: ListedKey.State) -> ListedKey {
                 ListedKey(
-                    role: .log, name: card.name, keyID: SHA256.hash(card.publicKey.bytes), publicKey: card.text,
-                    state: isLost ? .lost : .current)
+                    role: .log, name: card.name, keyID: SHA256.hash(key.bytes), publicKey: text, state: state)
+            }
+            if isLost { return [listed(card.publicKey, card.text, .lost)] }
+            guard let log, try isKeyReplaced(of: log) else { return [listed(card.publicKey, card.text, .current)] }
+            let newest = try log.keys.current
+            return [
+                listed(newest.publicKey, newest.text, .lost), listed(card.publicKey, card.text, .replaced),
             ]
         }
     }
 
     private func mirrorKeyList() throws -> [ListedKey] {
         let isLost = try !keystore.hasMirrorKey && !isNextMirrorKeyInUse()
-        let lost =
-            try isLost ? knownMirrorKey().map { CardKey(name: name, kind: .mirror, publicKey: $0.publicKey) } : nil
-        guard let current = try isLost ? lost : mirrorCardKey() else { return [] }
+        let newest = try isLost ? knownMirrorKey() : newerMirrorKey()
+        let here = try isLost ? nil : mirrorCardKey()
+        guard let key = newest?.publicKey ?? here?.publicKey, let text = newest?.text ?? here?.text else { return [] }
         let next = try keystore.nextMirrorCardKey()
         var listed = [
-            ListedKey(mirror: current.publicKey, text: current.text, node: name, state: isLost ? .lost : .current)
+            ListedKey(mirror: key, text: text, node: name, state: newest == nil ? .current : .lost)
         ]
-        if let next, next != current {
+        if let next, next != here {
             listed.append(ListedKey(mirror: next.publicKey, text: next.text, node: name, state: .begun))
         }
         // Only public keys are left of these.
         return listed
-            + (mirrorKeys[name]?.terms ?? []).reversed().filter { $0.key.text != current.text }.map {
+            + (mirrorKeys[name]?.terms ?? []).reversed().filter { $0.key.text != text }.map {
                 ListedKey(mirror: $0.key.publicKey, text: $0.key.text, node: name, state: .replaced)
             }
     }
@@ -107,8 +113,9 @@ extension Node {
         func listed(_ pin: SHA256Digest, _ use: ListedKey.State) -> ListedKey {
             ListedKey(role: .tls, name: name, keyID: pin, publicKey: Base64.encode(pin.bytes), state: use)
         }
-        return [listed(state.current, try keystore.hasTLSKey ? .current : .lost)]
+        let isLost = try !keystore.hasTLSKey || isTLSKeyMismatched
+        return [listed(state.current, state.isReplaced ? .replaced : isLost ? .lost : .current)]
             + (state.next.map { [listed($0, state.isNextPublished ? .announced : .begun)] } ?? [])
-            + state.leftOver.map { listed($0, .overlap) }
+            + state.leftOver.map { listed($0, state.isReplaced ? .lost : .overlap) }
     }
 }

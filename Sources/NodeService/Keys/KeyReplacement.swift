@@ -5,7 +5,7 @@ import TransparencyLog
 
 /// Which key is to be replaced, and how.
 package enum KeyReplacement: Sendable, Hashable {
-    case sealing
+    case sealing(isStolen: Bool)
     case log(community: String)
     case mirror(isStolen: Bool)
     case tls(finish: Bool)
@@ -14,7 +14,7 @@ package enum KeyReplacement: Sendable, Hashable {
     /// One word, or two.
     var text: String {
         switch self {
-        case .sealing: "sealing"
+        case .sealing(let isStolen): isStolen ? "sealing stolen" : "sealing"
         case .log(let community): "log \(community)"
         case .mirror(let isStolen): isStolen ? "mirror stolen" : "mirror"
         case .tls(let finish): finish ? "tls finish" : "tls"
@@ -24,7 +24,8 @@ package enum KeyReplacement: Sendable, Hashable {
 
     init?(text: String) {
         switch text {
-        case "sealing": self = .sealing
+        case "sealing": self = .sealing(isStolen: false)
+        case "sealing stolen": self = .sealing(isStolen: true)
         case "mirror": self = .mirror(isStolen: false)
         case "mirror stolen": self = .mirror(isStolen: true)
         case "tls": self = .tls(finish: false)
@@ -59,7 +60,7 @@ extension Node {
     func replace(_ replacement: KeyReplacement) throws -> JSONValue {
         let (author, time) = (Clock.user, Clock.timestamp)
         return switch replacement {
-        case .sealing: try rotateSealingKey(author: author, time: time).value
+        case .sealing(let isStolen): try rotateSealingKey(isStolen: isStolen, author: author, time: time).value
         case .log(let community):
             try rotateLogKey(community: self.community(community).name, author: author, time: time).value
         case .mirror(let isStolen): try rotateMirrorKey(isStolen: isStolen, author: author, time: time).value

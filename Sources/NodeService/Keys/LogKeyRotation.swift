@@ -107,10 +107,7 @@ extension Node {
 
     private func requireNext(_ key: VerifierKey, _ community: String, _ generation: UInt64) throws {
         guard try keystore.nextLogPublicKey(community: community, generation: generation) == key.publicKey else {
-            throw HomeError(
-                .notPermitted,
-                "the log key in keys/ is not the one that \(key.name) has by now; put back keys/ as it was after the "
-                    + "last rotation", path: home.keysFolder)
+            throw replacedLogKey(key.name, community)
         }
     }
 

@@ -46,7 +46,12 @@ public struct MirrorKeys: Sendable, Hashable {
             chain.append(link)
             last = link.new
         }
-        result.terms = chain.map { Term(key: $0.old, until: $0.until) } + [Term(key: last, until: nil)]
+        result.terms = [Term(key: last, until: nil)]
+        // After a theft no key before signs longer than the stolen one, whatever was said when it was replaced.
+        for link in chain.reversed() {
+            let end = result.terms.first?.until ?? .max
+            result.terms.insert(Term(key: link.old, until: min(link.until, end)), at: 0)
+        }
         result.alarms = links.filter { link in
             leadsOn(link) && chain.contains { $0.old == link.old && $0.new != link.new }
         }.map {
@@ -203,7 +208,8 @@ extension Node {
         return cosigner
     }
 
-    /// Replaces the mirror key. Broken off at any point and called again, it completes what was begun.
+    /// Replaces the mirror key. Broken off at any point and called again, it completes what was begun; where the key is
+    /// stolen it makes another behind that, since what was begun may be, too.
     public func rotateMirrorKey(isStolen: Bool = false, author: String, time: Timestamp) throws -> MirrorKeyRotation {
         try replacing(.mirror(isStolen: isStolen)) {
             try rotateOwnMirrorKey(isStolen: isStolen, author: author, time: time)
@@ -214,29 +220,45 @@ extension Node {
         try keystore.whileRotating {
             if let made = try makeUntoldMirrorKey() { return made }
             try ownLogsToTell()
-            let isBegun =
-                try isNextMirrorKeyPublished() || (keystore.hasMirrorKey && !logsWithoutStatements(.mirror).isEmpty)
-            let previous = try isBegun ? nil : knownMirrorKey()
+            let hasKey = try keystore.hasMirrorKey
+            if hasKey, !isStolen { try requireNewestMirrorKey() }
+            let isBegun = try isNextMirrorKeyPublished() || (hasKey && !logsWithoutStatements(.mirror).isEmpty)
+            if isStolen {
+                if isBegun { try completeMirrorRotation([], author: author, time: time) }
+                // Nobody knows this one, but for who has it from here.
+                try keystore.removeNextMirrorKey()
+            }
+            let makes = !isBegun || isStolen
+            let previous = try !makes ? nil : keystore.hasMirrorKey ? newestMirrorKey() : knownMirrorKey()
             var records: [KeyRecord] = []
-            if !isBegun {
+            if makes {
                 let new = try VerifierKey(
                     name: name, algorithm: .cosignature, publicKey: keystore.makeNextMirrorKey().publicKey)
                 records = [mirrorRecord(from: previous, to: new, isStolen: isStolen, time: time)]
             }
-            try publish(records, .mirror, author: author, time: time)
-            if try isNextMirrorKeyInUse() { try keystore.promoteNextMirrorKey() }
+            try completeMirrorRotation(records, author: author, time: time)
             NodeBell.ring(home)
             let logs = try ownLogs()
             return MirrorKeyRotation(
                 key: try VerifierKey(parsing: keystore.mirrorCardKey().text), previous: previous,
-                published: logs.open.map(\.origin), waiting: logs.waiting, needsCard: !isBegun && previous == nil)
+                published: logs.open.map(\.origin), waiting: logs.waiting, needsCard: makes && previous == nil)
         }
+    }
+
+    /// What the logs say first, and what stands behind it; then the key that they name takes its place.
+    private func completeMirrorRotation(_ records: [KeyRecord], author: String, time: Timestamp) throws {
+        try publish(records, .mirror, author: author, time: time)
+        if try isNextMirrorKeyInUse() { try keystore.promoteNextMirrorKey() }
     }
 
     func mirrorKeyAlarms() throws -> [String] {
         var alarms: [String] = []
-        if try keystore.nextMirrorCardKey() != nil || !logsWithoutStatements(.mirror).isEmpty {
-            alarms.append("a rotation of the mirror key was broken off; run `entente key rotate mirror` to complete it")
+        if let replaced = try replacedMirrorKeyAlarm() {
+            alarms.append(replaced)
+        } else if try keystore.nextMirrorCardKey() != nil || !logsWithoutStatements(.mirror).isEmpty {
+            alarms.append(
+                "a rotation of the mirror key was broken off; run `entente key rotate mirror` to complete it, or `entente key "
+                    + "stolen mirror` again if that was it")
         }
         let keys = mirrorKeys
         alarms += keys.sorted { $0.key < $1.key }.flatMap(\.value.alarms)

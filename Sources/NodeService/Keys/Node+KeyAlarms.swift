@@ -52,7 +52,11 @@ extension Node {
             community: log.community, generation: generation(of: log.community))
         let current = try log.keys.current.publicKey
         if inPlace != current, next != current {
-            return ["the key of \(log.origin) in keys/ is not the one that the log has: nothing can be appended"]
+            return try [
+                isKeyReplaced(of: log)
+                    ? replacedLogKey(log.origin, log.community).description
+                    : "the key of \(log.origin) in keys/ is not the one that the log has: nothing can be appended"
+            ]
         }
         guard next != nil else { return [] }
         return ["a rotation of the key of \(log.origin) was broken off; run `entente key rotate log` to complete it"]

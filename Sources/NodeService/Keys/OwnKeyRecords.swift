@@ -61,7 +61,10 @@ extension Node {
                         + "successor \(log.community)` first")
             }
         }
-        for log in logs.open { try store.checkSigned(log.id) }
+        for log in logs.open {
+            try store.checkSigned(log.id)
+            try requireNewestKey(of: log)
+        }
         return logs
     }
 

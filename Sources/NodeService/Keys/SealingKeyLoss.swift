@@ -100,7 +100,7 @@ extension Node {
             for keyID in loss.keyIDs where !said.contains(where: { $0.keyID == keyID }) {
                 let record = KeyRecord(
                     role: .sealing, action: .retires, keyID: keyID, epoch: loss.epoch, validUntil: time)
-                try append(record, to: log, author: author, time: time)
+                try append([record], to: log, author: author, time: time)
             }
         }
         if loss.isHere { try keystore.destroySealingKey(epoch: loss.epoch) }

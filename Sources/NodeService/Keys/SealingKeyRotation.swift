@@ -17,25 +17,33 @@ public struct SealingKeyRotation: Sendable {
 
 extension Node {
     /// Makes a new sealing key and publishes it in every own log. Where the newest key is not published everywhere, an
-    /// attempt was broken off: that one is completed and no further key is made.
-    public func rotateSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {
-        try replacing(.sealing) {
-            try keystore.whileRotating { try rotateOwnSealingKey(author: author, time: time) }
+    /// attempt was broken off: that one is completed and no further key is made, unless it may be stolen, too.
+    public func rotateSealingKey(
+        isStolen: Bool = false, author: String, time: Timestamp
+    ) throws -> SealingKeyRotation {
+        try replacing(.sealing(isStolen: isStolen)) {
+            try keystore.whileRotating { try rotateOwnSealingKey(isStolen: isStolen, author: author, time: time) }
         }
     }
 
-    private func rotateOwnSealingKey(author: String, time: Timestamp) throws -> SealingKeyRotation {
+    private func rotateOwnSealingKey(
+        isStolen: Bool, author: String, time: Timestamp
+    ) throws -> SealingKeyRotation {
         let logs = try ownLogsToTell()
         let begun = try publishableSealingEpoch().flatMap { epoch in
             try logs.open.contains { try !hasPublished(sealing: epoch, in: $0) } ? epoch : nil
         }
-        let epoch = try begun ?? makeNextSealingKey()
+        let isResumed = begun != nil && !isStolen
+        let epoch = try (isStolen ? nil : begun) ?? makeNextSealingKey()
         let key = try keystore.sealingPublicKey(epoch: epoch)
+        let epochs = (isResumed ? [] : [begun].compactMap { $0 }) + [epoch]
         for log in logs.open {
-            try publishSealingKey(epoch: epoch, in: log, author: author, time: time)
+            // What was begun lay beside what was stolen. It is said all the same, and superseded at once: the next
+            // record names it as the key before.
+            try publishSealingKeys(epochs, in: log, author: author, time: time)
         }
         return SealingKeyRotation(
-            epoch: epoch, keyID: SHA256.hash(key.bytes), isResumed: begun != nil,
+            epoch: epoch, keyID: SHA256.hash(key.bytes), isResumed: isResumed,
             published: logs.open.map(\.origin), waiting: logs.waiting)
     }
 
@@ -72,7 +80,7 @@ extension Node {
         guard let epoch = try publishableSealingEpoch(),
             let log = try store.log(origin(of: community)), log.frozen == nil, log.recovering == nil
         else { return }
-        try publishSealingKey(epoch: epoch, in: log, author: author, time: time)
+        try publishSealingKeys([epoch], in: log, author: author, time: time)
     }
 
     private func hasPublished(sealing epoch: UInt32, in log: StoredLog) throws -> Bool {
@@ -82,19 +90,29 @@ extension Node {
         }
     }
 
-    private func publishSealingKey(epoch: UInt32, in log: StoredLog, author: String, time: Timestamp) throws {
-        guard try !hasPublished(sealing: epoch, in: log) else { return }
+    /// All of them in one step: nobody sees one of them without those behind it.
+    private func publishSealingKeys(
+        _ epochs: [UInt32], in log: StoredLog, author: String, time: Timestamp
+    ) throws {
+        var records: [KeyRecord] = []
+        for epoch in epochs where try !hasPublished(sealing: epoch, in: log) {
+            records.append(try sealingRecord(epoch: epoch, time: time))
+        }
+        try append(records, to: log, author: author, time: time)
+    }
+
+    private func sealingRecord(epoch: UInt32, time: Timestamp) throws -> KeyRecord {
         let key = try keystore.sealingPublicKey(epoch: epoch)
         let before = try keystore.sealingEpochs().last { $0 < epoch }
         let previous = try before.map { SHA256.hash(try keystore.sealingPublicKey(epoch: $0).bytes) }
-        let record = KeyRecord(
+        return KeyRecord(
             role: .sealing, action: previous == nil ? .publishes : .replaces, keyID: SHA256.hash(key.bytes),
             publicKey: Base64.encode(key.bytes), previousKeyID: previous, epoch: epoch, validFrom: time)
-        try append(record, to: log, author: author, time: time)
     }
 
-    func append(_ record: KeyRecord, to log: StoredLog, author: String, time: Timestamp) throws {
-        let body = try record.draft(time: time, author: author).body()
-        _ = try append([NewEntry(body: body)], community: log.community, signer: signer(community: log.community))
+    func append(_ records: [KeyRecord], to log: StoredLog, author: String, time: Timestamp) throws {
+        guard !records.isEmpty else { return }
+        let bodies = try records.map { NewEntry(body: try $0.draft(time: time, author: author).body()) }
+        _ = try append(bodies, community: log.community, signer: signer(community: log.community))
     }
 }

@@ -50,6 +50,8 @@ extension Node {
             if hasNextKey, next == nil { return [] }
             return published.subtracting(retired).filter { $0 != current && $0 != next }.sorted()
         }
+        /// Whether the key in use was replaced, and what took its place is not here: an older copy was put back.
+        var isReplaced: Bool { retired.contains(current) && !isNextPublished && !(hasNextKey && next == nil) }
         var isNextPublished: Bool { next.map { published.contains($0) && !retired.contains($0) } ?? false }
     }
 
@@ -82,7 +84,9 @@ extension Node {
             try restoreCertificate()
             try requireNoTheft()
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
+            if try tlsKeyState().isReplaced { throw replacedTLSKey }
             if let ended = try completeSwitch(author: author, time: time) { return ended }
+            if let told = try completeStatements(author: author, time: time) { return told }
             try requireSelfSigned()
             try makeNextIdentity()
             let state = try tlsKeyState()
@@ -124,6 +128,8 @@ extension Node {
         guard let state = try? tlsKeyState() else { return [] }
         let replaced = try replacedKeyAlarms()
         guard replaced.isEmpty else { return replaced }
+        if isTLSKeyMismatched { return [mismatchedTLSKey.description] }
+        if state.isReplaced { return [replacedTLSKey.description] }
         let isBegun = state.hasNextKey && !state.isNextPublished
         guard
             try isBegun || state.isMisplaced || !state.leftOver.isEmpty || state.retired.contains(state.current)
@@ -144,6 +150,16 @@ extension Node {
         }
         try retire(state.leftOver, author: author, time: time)
         return try rotation(.switched, state.current, previous: previous)
+    }
+
+    /// Has a log that took no entries when the key was replaced say what the others say.
+    private func completeStatements(author: String, time: Timestamp) throws -> TLSKeyRotation? {
+        guard try !keystore.hasNextTLSKey, try !logsWithoutStatements(.tls).isEmpty else { return nil }
+        try publish([], .tls, author: author, time: time)
+        NodeBell.ring(home)
+        let current = try identityPin()
+        let previous = try ownStatements(.tls).last { $0.action == .retires }?.keyID ?? current
+        return try rotation(.switched, current, previous: previous, missing: partnersWithout(current))
     }
 
     func switchTLSKey(

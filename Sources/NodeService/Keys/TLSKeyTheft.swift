@@ -5,26 +5,26 @@ import LogStore
 public import Records
 
 extension Node {
-    /// After a theft: a new key, used as soon as partners that are in touch have seen it, or after some seconds; the one
-    /// before, and one that was announced, are retired. They are noted in `certs/` first of all: broken off at any point
-    /// and called again, it goes on, and until then no command takes it for an ordinary rotation.
+    /// After a theft: a new key, used as soon as partners that are in touch have seen it, or after some seconds; all that
+    /// were before, announced ones among them, are retired. They are noted in `certs/` first of all: broken off at any
+    /// point and called again, it goes on, and until then no command takes it for an ordinary rotation. Only a key that
+    /// it has made itself and that is not in use yet is taken then: what a rotation has begun may be stolen, too.
     public func replaceStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         try replacing(.stolenTLS) { try replaceOwnStolenTLSKey(author: author, time: time) }
     }
 
     private func replaceOwnStolenTLSKey(author: String, time: Timestamp) throws -> TLSKeyRotation {
         var pins: (next: SHA256Digest, previous: SHA256Digest)?
-        let ended: TLSKeyRotation? = try keystore.whileRotating {
+        let untold: TLSKeyRotation? = try keystore.whileRotating {
             if let lost = try replaceLostIdentity(author: author, time: time) { return lost }
             try restoreCertificate()
             if try isWithoutLogToTell() { return try replaceUntold() }
             if try keystore.hasNextTLSKey { try makeNextIdentity() }
-            if let ended = try completeSwitch(author: author, time: time) { return ended }
             try requireSelfSigned()
             pins = try publishReplacement(author: author, time: time)
             return nil
         }
-        if let ended { return ended }
+        if let untold { return untold }
         guard let (next, previous) = pins else { throw unreadableNext }
         // The running node brings partners the record meanwhile, and may use the key when all have it.
         try waitForPartners(toSee: next)
@@ -46,40 +46,48 @@ extension Node {
         }
     }
 
-    /// Makes the new key and says so in the own logs. The one before is not retired yet: who does not know the new one
-    /// would believe neither.
+    /// Makes the new key and says so in the own logs, and that all are retired that are not in use. The one in use is not
+    /// yet: who does not know the new one would believe neither.
     private func publishReplacement(
         author: String, time: Timestamp
     ) throws -> (next: SHA256Digest, previous: SHA256Digest) {
         var state = try tlsKeyState()
-        let replaced = try home.replacedTLSPins()
-        let isBegun = replaced.contains(state.current) || state.retired.contains(state.current)
-        // A next key that is not among them was made here, before this was broken off.
-        if !isBegun || state.next.map({ replaced.contains($0) }) ?? true {
-            // What was announced lay beside what was stolen.
-            let announced = state.isNextPublished ? state.next : nil
-            try home.setReplacedTLSPins(
-                replaced + [state.next, state.current].compactMap { $0 }.filter { !replaced.contains($0) })
-            try home.removeNextCertificate()
-            try storeNewTLSKey()
-            try makeNextIdentity()
+        if state.isMisplaced { try home.promoteNextCertificate() }
+        // What was announced lay beside what was stolen.
+        let older = state.leftOver + (state.isNextPublished ? [state.next].compactMap { $0 } : [])
+        if try !isReplacementBegun(state) {
+            try noteReplaced(state)
+            try makeAnotherIdentity()
             state = try tlsKeyState()
-            guard let next = state.next else { throw unreadableNext }
-            // The key in use may stand on cards alone, and is to be retired whoever ends this.
-            try publish(
-                [state.current, next].filter { !state.published.contains($0) }
-                    .map { Node.tlsRecord(.publishes, $0, time: time) }
-                    + (announced.map { [Node.tlsRecord(.retires, $0, time: time)] } ?? []), .tls, author: author,
-                time: time)
-        } else {
-            try publish(
-                [state.current, state.next].compactMap { $0 }.filter { !state.published.contains($0) }
-                    .map { Node.tlsRecord(.publishes, $0, time: time) }
-                    + replaced.filter { $0 != state.current && state.published.contains($0) }
-                    .map { Node.tlsRecord(.retires, $0, time: time) }, .tls, author: author, time: time)
         }
         guard let next = state.next else { throw unreadableNext }
+        let gone = try (home.replacedTLSPins() + older).filter { $0 != state.current && $0 != next }
+        // The key in use may stand on cards alone, and is to be retired whoever ends this.
+        try publish(
+            [state.current, next].filter { !state.published.contains($0) }
+                .map { Node.tlsRecord(.publishes, $0, time: time) }
+                + gone.filter { !state.retired.contains($0) }.map { Node.tlsRecord(.retires, $0, time: time) },
+            .tls, author: author, time: time)
         return (next, state.current)
+    }
+
+    /// Whether the next key is one that a theft made necessary, and so made after it.
+    private func isReplacementBegun(_ state: TLSKeyState) throws -> Bool {
+        let replaced = try home.replacedTLSPins()
+        return replaced.contains(state.current) && (state.next.map { !replaced.contains($0) } ?? false)
+    }
+
+    private func noteReplaced(_ state: TLSKeyState) throws {
+        let replaced = try home.replacedTLSPins()
+        // What is in use comes last, in the place where it is looked for.
+        try home.setReplacedTLSPins(
+            replaced + [state.next, state.current].compactMap { $0 }.filter { !replaced.contains($0) })
+    }
+
+    private func makeAnotherIdentity() throws {
+        try home.removeNextCertificate()
+        try storeNewTLSKey()
+        try makeNextIdentity()
     }
 
     /// How long a thief may go on for the sake of those who are just coming back, and who counts as such.
@@ -102,27 +110,15 @@ extension Node {
     /// The same while no own log takes entries: a thief should not have the key for as long as a recovery takes. The pins
     /// that are to be retired are kept in `certs/` until a log says so.
     private func replaceUntold() throws -> TLSKeyRotation {
+        // A next key whose certificate is lost has a pin all the same.
+        if try keystore.hasNextTLSKey { try makeNextIdentity() }
         let state = try tlsKeyState()
         try requireSelfSigned()
-        var replaced = try home.replacedTLSPins()
-        if state.isMisplaced {
-            try home.promoteNextCertificate()
-            // Broken off at the very end.
-            if let previous = replaced.last, !replaced.contains(state.current) {
-                return try untold(state.current, previous: previous)
-            }
+        if state.isMisplaced { try home.promoteNextCertificate() }
+        if try !isReplacementBegun(state) {
+            try noteReplaced(state)
+            try makeAnotherIdentity()
         }
-        // A next key that is not among them was made here, before this was broken off.
-        if state.next.map({ replaced.contains($0) }) ?? true || !replaced.contains(state.current) {
-            // What was announced lay beside what was stolen.
-            for pin in [state.next, state.current].compactMap({ $0 }) where !replaced.contains(pin) {
-                replaced.append(pin)
-            }
-            try home.setReplacedTLSPins(replaced)
-            try home.removeNextCertificate()
-            try storeNewTLSKey()
-        }
-        try makeNextIdentity()
         guard let next = try nextIdentityPin() else { throw unreadableNext }
         try promoteNextIdentity()
         NodeBell.ring(home)

@@ -219,6 +219,7 @@ public final class Node: Sendable {
             let origin = origin(of: community)
             throw try store.log(origin) == nil ? lostLog(origin) : lost
         }
+        if let log = try store.log(origin(of: community)) { try requireNewestKey(of: log) }
         return try privateKeys.signer(of: origin(of: community), publicKey: logPublicKey(community: community))
     }
 
@@ -293,7 +294,7 @@ public final class Node: Sendable {
     public func synchronisation() throws -> SyncContext {
         SyncContext(
             store: store, federation: federation,
-            cosigner: try cosigner(), now: Clock.now,
+            cosigner: try cosigner(), refusal: try replacedMirrorKeyAlarm(), now: Clock.now,
             evidenceFolder: home.evidenceFolder, logger: logger)
     }
 
@@ -309,9 +310,13 @@ public final class Node: Sendable {
     public func identity() throws -> TLSIdentity {
         do {
             return try readIdentity()
-        } catch let error as TLSError where error.code == .badIdentity {
+        } catch let error as TLSError where [.badIdentity, .mismatchedKey].contains(error.code) {
             // Another process may have put a new key in its place between the two.
-            return try readIdentity()
+            do {
+                return try readIdentity()
+            } catch let error as TLSError where error.code == .mismatchedKey {
+                throw mismatchedTLSKey
+            }
         }
     }
 

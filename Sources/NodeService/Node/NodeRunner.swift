@@ -161,7 +161,7 @@ public final class NodeRunner: Sendable {
         let replaced = Set(now.cards.keys).union(before.cards.keys).filter { now.cards[$0] != before.cards[$0] }
         let retired = before.pins.filter { now.pins[$0.key] != $0.value }.values
         if now.federation.mirrorKeys[node.name] != before.federation.mirrorKeys[node.name] {
-            context.sign(with: try node.cosigner())
+            context.sign(with: try node.cosigner(), refusal: try node.replacedMirrorKeyAlarm())
         }
         let changed = context.obey(now.federation).union(replaced).union(retired)
         // Without a certificate or a CA file there is no new trust; connections end all the same, and none is taken up

@@ -44,9 +44,17 @@ public struct Federation: Sendable, Hashable {
 public final class SyncContext: Sendable {
     public let store: SQLiteLogStore
     let federation: Guarded<Federation>
-    private let signing: Guarded<Cosigner>
+    private let signing: Guarded<Signing>
     /// Signs what this node holds, with the mirror key in use.
-    package var cosigner: Cosigner { signing.value }
+    package var cosigner: Cosigner { signing.value.cosigner }
+    /// Why nothing is signed with it; `nil` where it is.
+    var refusal: String? { signing.value.refusal }
+
+    private struct Signing: Sendable {
+        let cosigner: Cosigner
+        let refusal: String?
+    }
+
     /// Cosignatures by keys that were not known yet: they are judged again when more has come of the logs.
     let parked = Guarded<[(line: CosignatureLine, log: LogID)]>([])
     let sessions = LiveSessions()
@@ -60,14 +68,15 @@ public final class SyncContext: Sendable {
     let evidenceFolder: String?
 
     public init(
-        store: SQLiteLogStore, federation: Federation, cosigner: Cosigner, now: @escaping @Sendable () -> UInt64,
+        store: SQLiteLogStore, federation: Federation, cosigner: Cosigner, refusal: String? = nil,
+        now: @escaping @Sendable () -> UInt64,
         evidenceFolder: String? = nil, logger: Logger = Node.quietLogger
     ) {
         self.logger = logger
         self.evidenceFolder = evidenceFolder
         self.store = store
         self.federation = Guarded(federation)
-        signing = Guarded(cosigner)
+        signing = Guarded(Signing(cosigner: cosigner, refusal: refusal))
         self.now = now
         transfers = Transfers(store: store)
         arrivingLines = Together(on: transfers.storing) { ArrivingLines.store($0) }
@@ -188,8 +197,10 @@ public final class SyncContext: Sendable {
             .filter { before.communities(admitting: $0) != now.communities(admitting: $0) }
     }
 
-    /// Signs with another mirror key from now on.
-    func sign(with cosigner: Cosigner) { signing.value = cosigner }
+    /// Signs with another mirror key from now on, or signs nothing.
+    func sign(with cosigner: Cosigner, refusal: String?) {
+        signing.value = Signing(cosigner: cosigner, refusal: refusal)
+    }
 
     /// Forgets what was agreed on, behind all that sessions have handed on to be kept; those under way keep nothing
     /// more once the federation has changed.

@@ -12,7 +12,8 @@ import Testing
         .sign(checkpoint: "us.example/krus\n1\nAAAA\n", publicKey: [UInt8](repeating: 3, count: 32)),
         .makeLogKey(community: "krus", generation: 1 << 40), .makeWitnessKey, .synchronise("kr.example"), .warnings,
         .keyAlarms,
-        .replaceKey(.sealing), .replaceKey(.log(community: "krus")), .replaceKey(.mirror(isStolen: false)),
+        .replaceKey(.sealing(isStolen: false)), .replaceKey(.sealing(isStolen: true)),
+        .replaceKey(.log(community: "krus")), .replaceKey(.mirror(isStolen: false)),
         .replaceKey(.mirror(isStolen: true)), .replaceKey(.tls(finish: false)), .replaceKey(.tls(finish: true)),
         .replaceKey(.stolenTLS),
     ]

@@ -98,7 +98,8 @@ import TransparencyLog
         try other.protect(
             with: SecretBytes(wiping: &phrase), cost: PasswordHash.Cost(passes: 1, memoryByteCount: 8_192))
         for request in [
-            AgentRequest.check, .doublesKey, .makeLogKey(community: "asia", generation: 1), .replaceKey(.sealing),
+            AgentRequest.check, .doublesKey, .makeLogKey(community: "asia", generation: 1),
+            .replaceKey(.sealing(isStolen: false)),
             .synchronise("kr.example"),
         ] {
             guard case .locked = ask(request) else {
