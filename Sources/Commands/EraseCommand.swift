@@ -13,6 +13,9 @@ struct EraseCommand: ParsableCommand {
             reaches them; `entente show` says who has confirmed. Nothing brings the values back: it is asked first, and \
             without a terminal --yes is needed.
 
+            From then on the record is not known as a double: importing the source that has it writes it again, in a new \
+            entry. Take it out of the source first.
+
             EXAMPLES
               entente erase us.example/krus#1042 --reason 'court order 2026-118'
               entente erase us.example/krus#1042 --yes
@@ -41,5 +44,6 @@ struct EraseCommand: ParsableCommand {
         // It is erased; where this fails, the next search does it.
         try? node.forgetErasedValues()
         outcome?.show(origin: node.origin(of: community.name), json: global.json)
+        Output.note("its source, imported again, would write it anew: take it out of there too")
     }
 }

@@ -11,13 +11,15 @@ import struct FoundationEssentials.Data
 /// meets one once in some 370,000 such logs.
 public final class DoubleFilter {
     private var indices: [UInt64: UInt64] = [:]
+    /// Hashes of entries that an append was only tried out with, and where each would stand.
+    private var expected: [UInt64: UInt64] = [:]
     private var size: UInt64 = 0
     static let width = UInt64(EntryBundle.maximumEntries)
 
     public init() {}
 
     func index(of entry: NewEntry) -> UInt64? {
-        indices[entry.doubleHash]
+        indices[entry.doubleHash] ?? expected[entry.doubleHash]
     }
 
     func insert(_ entry: NewEntry, at index: UInt64) {
@@ -27,7 +29,7 @@ public final class DoubleFilter {
 
     /// Counts an entry as known that is not appended, while an append is only tried out.
     func expect(_ entry: NewEntry) {
-        if entry.doubleHash != 0 { indices[entry.doubleHash] = size }
+        if entry.doubleHash != 0 { expected[entry.doubleHash] = size }
     }
 
     /// Drops everything; the next batch reads it anew.
@@ -36,8 +38,24 @@ public final class DoubleFilter {
         size = 0
     }
 
-    /// Takes in what the log has gained since the last batch, by this importer or another process.
-    func update(_ db: Database, row: Int64, size newSize: UInt64) throws {
+    /// Takes in what the log has gained since the last batch, by this importer or another process. Begins anew where a
+    /// hash of these entries stands in the log no more: its record was erased, or can be read no more.
+    func update(_ db: Database, row: Int64, size: UInt64, for entries: [NewEntry]) throws {
+        try update(db, row: row, size: size)
+        var kept: [UInt64: [UInt64]] = [:]
+        for entry in entries {
+            guard let index = indices[entry.doubleHash] else { continue }
+            let number = index / DoubleFilter.width
+            if kept[number] == nil { kept[number] = try DoubleFilter.hashes(row: row, number: number, db) }
+            let hashes = kept[number] ?? []
+            let position = Int(index % DoubleFilter.width)
+            guard position >= hashes.count || hashes[position] != entry.doubleHash else { continue }
+            forget()
+            return try update(db, row: row, size: size)
+        }
+    }
+
+    private func update(_ db: Database, row: Int64, size newSize: UInt64) throws {
         guard newSize > size else { return }
         let rows = try Row.fetchCursor(
             db, sql: "SELECT number, hashes FROM double_hash WHERE log = ? AND number >= ? ORDER BY number",

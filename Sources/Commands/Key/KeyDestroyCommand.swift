@@ -11,7 +11,8 @@ struct KeyDestroyCommand: ParsableCommand {
             the rows that imports refused (`entente quarantine list`). The number of those envelopes and rows is told \
             first, and which members may still seal to the key, since nothing shows that \
             they know a newer one. Backups of keys/ may still have the key. Of a key that is lost partners are told \
-            that it is retired.
+            that it is retired. Own records among those envelopes are no longer known as doubles: importing their source \
+            again writes them again.
 
             EXAMPLES
               entente key destroy 1

@@ -21,7 +21,7 @@ public struct Erasure: Sendable, Hashable {
 }
 
 // Erasures. The bytes go in the transaction that stores the record which asks for it, and with them the row that could
-// want them again. That it was erased is kept twice: beside the log, and with the marks, which no copy of the database
+// want them again, and at their author the hash by which the record would be known as a double. That it was erased is kept twice: beside the log, and with the marks, which no copy of the database
 // brings back to what they were.
 
 extension SQLiteLogStore {
@@ -91,6 +91,11 @@ extension SQLiteLogStore {
                 Int64(clamping: erasure.record.index), row,
             ])
         guard let row else { return }
+        if try forgetDoubleHash(at: erasure.index, row: row, db) {
+            try db.execute(
+                sql: "UPDATE blob_erasure SET wiped = 0 WHERE log_id = ? AND entry = ? AND sha256 = ?",
+                arguments: [erasure.log.databaseBytes, index, sha256])
+        }
         try db.execute(
             sql: "DELETE FROM blob WHERE log = ? AND entry = ? AND sha256 = ?", arguments: [row, index, sha256])
         if db.changesCount > 0 {

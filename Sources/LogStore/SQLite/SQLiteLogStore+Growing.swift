@@ -26,7 +26,7 @@ extension SQLiteLogStore {
                 try Self.checkNotGivenUp(log)
                 try checkMark(of: log, in: db)
                 try Self.checkNotRecovering(log)
-                try options.doubles?.update(db, row: row, size: log.size)
+                try options.doubles?.update(db, row: row, size: log.size, for: entries)
                 var growth = try Self.growth(db, row: row, log: log)
                 var outcomes: [AppendOutcome] = []
                 outcomes.reserveCapacity(entries.count)
@@ -55,6 +55,7 @@ extension SQLiteLogStore {
                 }
                 try Self.write(growth.takeWrites(), row: row, size: growth.size, db)
                 try DoubleFilter.write(newHashes, row: row, firstIndex: log.size, db)
+                if hasErased { try Self.forgetErasedDoubleHashes(db) }
                 let root = growth.edge.root(hasher: hasher)
                 let head = SignedHead(size: growth.size, root: root, note: try options.sign(growth.size, root))
                 try Self.checkSigners(of: head, row: row, log: log, db)
@@ -80,7 +81,7 @@ extension SQLiteLogStore {
         try database.read { db in
             guard let id = try Self.openOwnLog(db, origin) else { throw StoreError.unknownLog(origin) }
             let (row, log) = try Self.fetch(db, id)
-            try filter.update(db, row: row, size: log.size)
+            try filter.update(db, row: row, size: log.size, for: entries)
             return entries.map { entry in
                 let index = filter.index(of: entry)
                 if index == nil { filter.expect(entry) }

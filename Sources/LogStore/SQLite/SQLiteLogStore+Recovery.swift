@@ -182,46 +182,4 @@ extension SQLiteLogStore {
             return true
         }
     }
-
-    // MARK: Doubles
-
-    /// The entries of an own log whose double hashes are not known, within these; those that came from partners.
-    public func entriesWithoutDoubleHash(of id: SHA256Digest, in range: Range<UInt64>) throws -> [UInt64] {
-        try database.read { db in
-            let row = try Self.rowID(db, id)
-            var known: [UInt64: [UInt64]] = [:]
-            return try range.filter { index in
-                let number = index / DoubleFilter.width
-                if known[number] == nil { known[number] = try DoubleFilter.hashes(row: row, number: number, db) }
-                let hashes = known[number] ?? []
-                let position = Int(index % DoubleFilter.width)
-                return position >= hashes.count || hashes[position] == 0
-            }
-        }
-    }
-
-    /// For when the key is gone under which they were made.
-    public func forgetDoubleHashes(of id: SHA256Digest) throws {
-        try database.write { db in
-            try db.execute(sql: "DELETE FROM double_hash WHERE log = ?", arguments: [Self.rowID(db, id)])
-        }
-    }
-
-    /// Puts double hashes in where none are known, so that what was recovered is known again when it is imported.
-    public func addDoubleHashes(_ hashes: [UInt64: UInt64], of id: SHA256Digest) throws {
-        try database.write { db in
-            let row = try Self.rowID(db, id)
-            for (number, indices) in Dictionary(grouping: hashes.keys, by: { $0 / DoubleFilter.width }) {
-                var row256 = try DoubleFilter.hashes(row: row, number: number, db)
-                for index in indices {
-                    let position = Int(index % DoubleFilter.width)
-                    if row256.count <= position {
-                        row256 += [UInt64](repeating: 0, count: position + 1 - row256.count)
-                    }
-                    if row256[position] == 0 { row256[position] = hashes[index] ?? 0 }
-                }
-                try DoubleFilter.put(row256, row: row, number: number, db)
-            }
-        }
-    }
 }

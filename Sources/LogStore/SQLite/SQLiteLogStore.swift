@@ -33,6 +33,8 @@ public final class SQLiteLogStore: Sendable {
             // What is missing may come back from partners. Where this cannot be written the mark still refuses appends.
             try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
+        // Nobody has signed these, and one that cannot be read is no reason to stay closed.
+        try? forgetErasedDoubleHashes()
         try eraseAgain()
         try readAgain()
         try readGivenUp()

@@ -82,7 +82,8 @@ extension Node {
         }
     }
 
-    /// Says in every own log that the key is retired, then wipes it. Done again after it was broken off, it completes.
+    /// Says in every own log that the key is retired, forgets by what the records that only it opens are known as doubles,
+    /// then wipes it. Done again after it was broken off, it completes.
     public func destroySealingKey(_ loss: SealingKeyLoss, author: String, time: Timestamp) throws -> SealingKeyRotation
     {
         try keystore.whileRotating { try destroyOwnSealingKey(loss, author: author, time: time) }
@@ -103,6 +104,11 @@ extension Node {
                 try append([record], to: log, author: author, time: time)
             }
         }
+        // By the hash of a record a guess at what is sealed in it could be tried for ever.
+        let left = try keystore.sealingEpochs().filter { $0 != loss.epoch }.map {
+            SHA256.hash(try keystore.sealingPublicKey(epoch: $0).bytes)
+        }
+        try store.forgetDoubleHashes(sealedToNoneOf: Set(left))
         if loss.isHere { try keystore.destroySealingKey(epoch: loss.epoch) }
         return SealingKeyRotation(
             epoch: loss.epoch, keyID: loss.keyID, isResumed: false, published: logs.open.map(\.origin),
