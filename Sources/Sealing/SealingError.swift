@@ -43,6 +43,30 @@ public enum SealingError: Error, Hashable, Sendable {
     case wrongGrantCommitment
 }
 
+extension SealingError {
+    /// The name of the check that failed, as published vectors and other openers call it.
+    public var checkName: String {
+        switch self {
+        case .unknownSuite: "unknown_suite"
+        case .malformedHeader: "malformed_header"
+        case .malformedBlob, .blobTooLarge: "malformed_blob"
+        case .wrongSize: "wrong_size"
+        case .wrongHash: "wrong_hash"
+        case .disagreement: "disagreement"
+        case .notARecipient: "not_a_recipient"
+        case .keyMissing: "key_missing"
+        case .boxDoesNotOpen: "box_does_not_open"
+        case .wrongCommitment: "wrong_commitment"
+        case .fieldDoesNotOpen: "field_does_not_open"
+        case .badPadding: "bad_padding"
+        case .malformedGrant: "malformed_grant"
+        case .wrongGrantTarget: "wrong_grant_target"
+        case .wrongGrantCommitment: "wrong_grant_commitment"
+        case .notSealable, .badRecipientKey: "not_sealable"
+        }
+    }
+}
+
 extension SealingError: CustomStringConvertible {
     public var description: String {
         switch self {

@@ -70,7 +70,8 @@ import Testing
         for (reference, home, reason) in [
             (second, "kr", "not_here_or_was_erased"), ("us.example/krus#0", "us", "nothing_is_sealed"),
             ("us.example/krus#9999", "us", "no_such_record"), ("xx.example/krus#1", "us", "no_such_log"),
-            ("us.example/krus", "us", "no_reference"),
+            ("us.example/krus", "us", "no_reference: write the log, # and"),
+            ("us.example/krus/3", "us", "no_reference: write the log, # and"),
         ] {
             let refused = try open(reference, in: "\(place.path)/\(home)")
             #expect(refused.status == 1 && refused.output.contains(reason), "\(refused.output)")
@@ -94,5 +95,66 @@ import Testing
         #expect(refused.status == 1 && refused.output.contains("wrong_passphrase"), "\(refused.output)")
         // Nobody is there to be asked.
         #expect(try open(reference, in: "\(place.path)/us").status == 77)
+    }
+
+    /// Changes the database of a home as another release would have left it.
+    private func alter(_ home: String, _ statements: String) throws {
+        let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])"
+        let done = try #require(Tool.run(Self.python, "-c", script, "\(home)/node.sqlite", statements))
+        #expect(done.status == 0, "\(done.output)")
+    }
+
+    @Test(.enabled(if: isRunnable, comment)) func itReadsDatabasesOfLaterAndOfEarlierReleases() throws {
+        let place = try Place()
+        try place.federate("us", "jp")
+        let secret = try place.file("secret.txt", "Sky Mavis")
+        let submitted = try Entente.run(
+            ["--home", "\(place.path)/us"] + Self.submission
+                + ["--field", "label=x", "--field", "victim=@\(secret)", "--to", "us.example"])
+        let reference = try #require(submitted.objects.first?["ref"] as? String, "\(submitted.errors)")
+        try place.must("us", "grant", reference, "--to", "jp.example")
+        try place.serve("us")
+        try place.must("jp", "sync", "us.example")
+        let home = "\(place.path)/jp"
+        try alter(home, "PRAGMA user_version = 99; CREATE TABLE of_tomorrow (number INTEGER)")
+        #expect(try values(open(reference, in: home)) == ["victim": "Sky Mavis"])
+        try alter(
+            home,
+            """
+            CREATE TABLE sealed_grant AS SELECT number, log.id AS log, entry, record FROM access_grant
+                JOIN log USING (log_id);
+            DROP TABLE access_grant; PRAGMA user_version = 6
+            """)
+        #expect(try values(open(reference, in: home)) == ["victim": "Sky Mavis"])
+        try alter(home, "DROP TABLE sealed_grant; PRAGMA user_version = 2")
+        let ungranted = try open(reference, in: home)
+        #expect(ungranted.status == 1 && ungranted.output.contains("grants are not looked for"), "\(ungranted.output)")
+        try alter(home, "ALTER TABLE bundle RENAME TO bundle_of_tomorrow")
+        let unknown = try open(reference, in: home)
+        #expect(unknown.status == 1 && unknown.output.contains("version_2_is_not_known_here"), "\(unknown.output)")
+    }
+
+    @Test(.enabled(if: isRunnable, comment)) func aKeyFileThatCannotBeReadIsNamedAndAnotherOneOpens() throws {
+        let place = try Place()
+        try place.found("us")
+        let secret = try place.file("secret.txt", "Sky Mavis")
+        let submitted = try Entente.run(
+            ["--home", "\(place.path)/us"] + Self.submission + ["--field", "label=x", "--field", "victim=@\(secret)"])
+        let reference = try #require(submitted.objects.first?["ref"] as? String, "\(submitted.errors)")
+        let home = "\(place.path)/us"
+        let key = "entente-key/1 plain x25519 us.example#2"
+        for text in ["", "no key\n", "\(key) !!!\n", "\(key) AAAA\n"] {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: "\(home)/keys/sealing-2.key"))
+            let outcome = try open(reference, in: home)
+            #expect(outcome.output.contains("left out: \(home)/keys/sealing-2.key"), "\(outcome.output)")
+            #expect(values(outcome) == ["victim": "Sky Mavis"])
+        }
+        for number in ["x", "-1", ""] {
+            let refused = try #require(
+                Tool.run(Self.python, Self.program, "home", home, reference, "--passphrase-fd", number))
+            #expect(
+                refused.status == 64 && refused.output.contains("--passphrase-fd takes the number"), "\(refused.output)"
+            )
+        }
     }
 }

@@ -78,7 +78,7 @@ import Testing
             try body()
             return "opened"
         } catch let error as SealingError {
-            return error.vectorName
+            return error.checkName
         }
     }
 
@@ -96,6 +96,27 @@ import Testing
         let count =
             vectors.envelopes.reduce(0) { $0 + $1.readers.count } + vectors.grants.count + vectors.refused.count
         #expect(result.output.contains("\(count) as published, 0 not"))
+    }
+
+    /// An opener that leaves out one check, whichever that is, does not come to the published answers.
+    @Test(.enabled(if: hasPyNaCl, "needs python3 with PyNaCl (pip install pynacl; ENTENTE_PYTHON names another one)"))
+    func theAnswersNoticeEachCheckThatAnOpenerLeavesOut() throws {
+        let script = SealingVectors.docs.appending(path: "examples/open_sealed.py")
+        let lines = try String(contentsOf: script, encoding: .utf8).components(separatedBy: "\n")
+        let end = try #require(lines.firstIndex { $0.hasPrefix("class Keys") })
+        let checks = lines[..<end].indices.filter {
+            lines[$0].drop { $0 == " " }.hasPrefix("need(") && lines[$0].hasSuffix(")")
+        }
+        #expect(checks.count >= 20)
+        let copy = FileManager.default.temporaryDirectory.appending(path: "open_sealed-\(UUID().uuidString).py")
+        defer { try? FileManager.default.removeItem(at: copy) }
+        for check in checks {
+            var changed = lines
+            changed[check] = String(lines[check].prefix { $0 == " " }) + "pass"
+            try changed.joined(separator: "\n").write(to: copy, atomically: true, encoding: .utf8)
+            let result = try Self.run([copy.path, "vectors", SealingVectors.file.path])
+            #expect(result.status != 0, "nothing needs line \(check + 1): \(lines[check])")
+        }
     }
 
     private static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {

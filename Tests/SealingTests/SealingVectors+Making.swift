@@ -75,62 +75,45 @@ extension SealingVectors {
                 originalCommitment: Hexadecimal.encode(header.commitment), recipients: boxes.map(Box.init),
                 commitment: Hexadecimal.encode(commitment), readers: [Reader("fr.example", fr)], outcome: outcome)
         }
-        var changed = try grant(
-            "moved to another record", dataKey: envelope.dataKey, outcome: "wrong_grant_commitment")
-        changed.reference = "us.example/krus#1043"
+        func changed(
+            _ name: String, _ outcome: String, isCommitted: Bool = false, _ change: (inout Grant) throws -> Void
+        ) throws -> Grant {
+            var made = try grant(name, dataKey: envelope.dataKey, outcome: outcome)
+            try change(&made)
+            guard isCommitted else { return made }
+            let keys = try SealingKeys(dataKey: secret(envelope.dataKey))
+            made.commitment = Hexadecimal.encode(
+                keys.grantCommitment(
+                    reference: made.reference, leafHash: Example.leafHash,
+                    originalCommitment: try bytes(made.originalCommitment),
+                    recipients: try made.recipients.map { try $0.boxed() }))
+            return made
+        }
         return [
             try grant("a further reader", dataKey: envelope.dataKey, outcome: "opened"),
             try grant("the key of another plaintext", dataKey: other.dataKey, outcome: "wrong_commitment"),
-            changed,
-        ]
-    }
-
-    private static func refusals(of envelope: Envelope, reader: Reader) throws -> [Refusal] {
-        let original = try SealedBlob(parsing: bytes(envelope.blob))
-        let keys = try SealingKeys(dataKey: secret(envelope.dataKey))
-        /// Changes the content; size and hash follow, so does the commitment if it is committed to anew.
-        func refusal(
-            _ name: String, _ outcome: String, origin: String = Example.origin, recordType: String = Example.recordType,
-            committed: Bool = false, trailing: [UInt8] = [], _ change: (inout SealedBlob) throws -> Void = { _ in }
-        ) throws -> Refusal {
-            var content = original
-            try change(&content)
-            let blob = content.serialized() + trailing
-            var header = try envelope.header.header()
-            header.size = blob.count
-            header.sha256 = SHA256.hash(blob)
-            header.recipients = content.recipients.map { .init(node: $0.node, keyID: $0.keyID) }
-            if committed { header.commitment = keys.commitment(to: content, origin: origin) }
-            return Refusal(
-                name: name, origin: origin, recordType: recordType, reader: reader, header: Header(header),
-                blob: Hexadecimal.encode(blob), outcome: outcome)
-        }
-        return [
-            try refusal("published under another origin", "wrong_commitment", origin: "kr.example/krus"),
-            try refusal(
-                "published under another origin with a new commitment", "field_does_not_open",
-                origin: "kr.example/krus", committed: true),
-            try refusal("in a record of another type", "field_does_not_open", recordType: "incident"),
-            try refusal("another data key for one reader", "wrong_commitment") { content in
-                var other = fixed(32, 7)
-                let dataKey = try SecretBytes(wiping: &other)
-                content.recipients[1].box = try reader.key().publicKey.seal(dataKey)
+            try changed("moved to another record", "wrong_grant_commitment") { $0.reference = "us.example/krus#1043" },
+            try changed("for a record in another log", "wrong_grant_target", isCommitted: true) {
+                $0.reference = "kr.example/krus#1042"
             },
-            try refusal("ciphertexts of two fields swapped", "field_does_not_open", committed: true) { content in
-                (content.fields[0].ciphertext, content.fields[2].ciphertext) =
-                    (content.fields[2].ciphertext, content.fields[0].ciphertext)
+            try changed("for another record's commitment", "wrong_grant_target", isCommitted: true) {
+                $0.originalCommitment = Hexadecimal.encode(try other.header.header().commitment)
             },
-            try refusal("no padding", "bad_padding", committed: true) { content in
-                let plain = try SecretBytes(count: 64) { $0.initializeMemory(as: UInt8.self, repeating: 0x20) }
-                content.fields[0].ciphertext = try XChaCha20Poly1305.seal(
-                    plain, key: keys.fieldKey(at: 0), nonce: content.fields[0].nonce,
-                    associatedData: SealingKeys.associatedData(
-                        origin: Example.origin, salt: content.salt, recordType: Example.recordType,
-                        field: content.fields[0].name))
+            try changed("a reader named twice", "malformed_grant", isCommitted: true) {
+                $0.recipients.append($0.recipients[0])
             },
-            try refusal("a reader left out", "wrong_commitment") { $0.recipients.remove(at: 0) },
-            try refusal("fields not sorted", "malformed_blob", committed: true) { $0.fields.swapAt(0, 1) },
-            try refusal("a byte after the end", "malformed_blob", trailing: [0]),
+            try changed("for nobody", "malformed_grant", isCommitted: true) { $0.recipients = [] },
+            try changed("for another node", "not_a_recipient", isCommitted: true) {
+                $0.readers = [Reader("de.example", fr)]
+            },
+            try changed("to a key that the reader has not", "key_missing", isCommitted: true) {
+                $0.readers = [Reader("fr.example", try Example.key(5))]
+            },
+            try changed("a box that does not open", "box_does_not_open", isCommitted: true) {
+                var box = try bytes($0.recipients[0].box)
+                box[79] ^= 1
+                $0.recipients[0].box = Hexadecimal.encode(box)
+            },
         ]
     }
 }

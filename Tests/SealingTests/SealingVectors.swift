@@ -169,27 +169,3 @@ extension SealingVectors.Grant {
             recipients: try recipients.map { try $0.boxed() }, commitment: try bytes(commitment))
     }
 }
-
-extension SealingError {
-    /// The name by which vectors call it, for errors that an opener can meet.
-    var vectorName: String {
-        switch self {
-        case .unknownSuite: "unknown_suite"
-        case .malformedHeader: "malformed_header"
-        case .malformedBlob, .blobTooLarge: "malformed_blob"
-        case .wrongSize: "wrong_size"
-        case .wrongHash: "wrong_hash"
-        case .disagreement: "disagreement"
-        case .notARecipient: "not_a_recipient"
-        case .keyMissing: "key_missing"
-        case .boxDoesNotOpen: "box_does_not_open"
-        case .wrongCommitment: "wrong_commitment"
-        case .fieldDoesNotOpen: "field_does_not_open"
-        case .badPadding: "bad_padding"
-        case .malformedGrant: "malformed_grant"
-        case .wrongGrantTarget: "wrong_grant_target"
-        case .wrongGrantCommitment: "wrong_grant_commitment"
-        case .notSealable, .badRecipientKey: "not_sealable"
-        }
-    }
-}

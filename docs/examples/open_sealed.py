@@ -8,8 +8,9 @@
 Prints the fields, one JSON object a line. That the record is in the signed log is not checked here: verify the log first,
 with verify_log.py beside this. HOME may be that of a running node, and is only read: the record and its sealed part from
 node.sqlite, the sealing keys from keys/ (docs/keystore.md). A passphrase is asked for, or is the first line of descriptor
-N. REF is NODE/COMMUNITY#INDEX. RECORD.json is the record's body as signed, KEYFILE has the 32 bytes of the node's secret
-sealing key. Needs PyNaCl, and for HOME zstandard or the zstd command: pip install pynacl zstandard
+N. REF is the log, # and the number, as us.example/krus#1042 or us.example/krus/2#7. RECORD.json is the record's body as
+signed, KEYFILE has the 32 bytes of the node's secret sealing key. Needs PyNaCl, and for HOME zstandard or the zstd
+command: pip install pynacl zstandard
 """
 
 import base64
@@ -35,6 +36,7 @@ SUITE = b"entente-seal/1"
 LIMIT = 1 << 20
 WIDTH = 256
 LARGEST_BUNDLE = WIDTH * (16_384 + 2)
+NO_REFERENCE = "no_reference: write the log, # and the number of the entry, as us.example/krus#1042 or us.example/krus/2#7"
 
 
 class Refused(Exception):
@@ -67,7 +69,8 @@ class Reader:
 
     def item(self, low, high):
         count = self.count(low, high)
-        need(len(self.data) - self.at >= count, "malformed_blob")
+        if count > len(self.data) - self.at:
+            raise Refused("malformed_blob")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -88,13 +91,15 @@ def padme(count):
 
 
 def parse(blob):
-    need(len(blob) <= LIMIT, "malformed_blob")
+    if len(blob) > LIMIT:
+        raise Refused("malformed_blob")
     reader = Reader(blob)
     need(reader.item(1, 64) == SUITE, "unknown_suite")
     salt = reader.item(16, 16)
     boxes = [(reader.name(253), reader.item(32, 32), reader.item(80, 80)) for _ in range(reader.count(1, 64))]
     fields = [(reader.name(256), reader.item(24, 24), reader.item(0, LIMIT)) for _ in range(reader.count(1, 64))]
-    need(increasing([box[:2] for box in boxes]) and increasing([field[0] for field in fields]), "malformed_blob")
+    need(increasing([box[:2] for box in boxes]), "malformed_blob")
+    need(increasing([field[0] for field in fields]), "malformed_blob")
     for _, _, ciphertext in fields:
         count = len(ciphertext) - 16
         need(count >= 64 and padme(count) == count, "malformed_blob")
@@ -196,15 +201,23 @@ class Keys:
     def __init__(self, home, descriptor):
         self.folder, self.descriptor, self.file_key, self.by_id = os.path.join(home, "keys"), descriptor, None, {}
         for path in sorted(glob.glob(os.path.join(glob.escape(self.folder), "sealing-*.key"))):
-            with open(path, "rb") as file:
-                line = file.read(4_096)
-            form, kind, purpose, name, rest = line.removesuffix(b"\n").split(b" ", 4)
-            need((form, purpose) == (b"entente-key/1", b"x25519"), f"{path}_is_no_sealing_key")
-            if kind == b"plain":
-                public_key = bindings.crypto_scalarmult_base(base64.b64decode(rest, validate=True))
-            else:
+            try:
+                with open(path, "rb") as file:
+                    line = file.read(4_096)
+                form, kind, purpose, name, rest = line.removesuffix(b"\n").split(b" ", 4)
+                if (form, purpose) != (b"entente-key/1", b"x25519") or kind not in (b"plain", b"passphrase"):
+                    raise ValueError("it is no sealing key of this format")
                 public_key = base64.b64decode(rest.split(b" ")[0], validate=True)
-            self.node = name.rsplit(b"#", 1)[0].decode()
+                if len(public_key) != 32:
+                    raise ValueError("its key has not 32 bytes")
+                if kind == b"plain":  # that was the secret one
+                    public_key = bindings.crypto_scalarmult_base(public_key)
+                node = name.rsplit(b"#", 1)[0].decode()
+            except (OSError, ValueError, exceptions.CryptoError) as problem:
+                # Another key may open the record.
+                print(f"left out: {path}: {problem}", file=sys.stderr)
+                continue
+            self.node = node
             self.by_id[hashlib.sha256(public_key).hexdigest()] = kind, line, rest
 
     def secret(self, boxes):
@@ -268,10 +281,13 @@ def body_at(database, log, index):
 
 def open_in_home(home, reference, descriptor):
     origin, _, index = reference.partition("#")
-    need(index.isascii() and index.isdecimal() and len(index) < 19, "no_reference_as_us.example/krus#1042")
+    need(index.isascii() and index.isdecimal() and len(index) < 19, NO_REFERENCE)
     path = pathlib.Path(home, "node.sqlite").absolute().as_uri()
     database = sqlite3.connect(f"{path}?mode=ro", uri=True)
     database.execute("BEGIN")  # all of it as of one moment
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    need({"log", "bundle", "blob"} <= tables, f"node.sqlite_of_version_{version}_is_not_known_here")
     log = database.execute("SELECT id FROM log WHERE origin = ?", (origin,)).fetchone()
     need(log, "no_such_log")
     log, index = log[0], int(index)
@@ -294,9 +310,17 @@ def open_in_home(home, reference, descriptor):
         failure = refusal
     # Not for one of its keys at first; perhaps the author has opened it to one of them later, in that log or in a
     # successor of it.
-    query = """SELECT DISTINCT log.id, record FROM access_grant JOIN log ON log.log_id = record_log
-        WHERE access_grant.log_id = ? AND entry = ?"""
-    for by, at in database.execute(query, (hashlib.sha256(origin.encode()).digest(), index)).fetchall():
+    if "access_grant" in tables:
+        query = """SELECT DISTINCT log.id, record FROM access_grant JOIN log ON log.log_id = record_log
+            WHERE access_grant.log_id = ? AND entry = ? ORDER BY access_grant.number"""
+        granted = database.execute(query, (hashlib.sha256(origin.encode()).digest(), index)).fetchall()
+    elif "sealed_grant" in tables:  # up to version 6, in the log of the record only
+        query = "SELECT DISTINCT log, record FROM sealed_grant WHERE log = ? AND entry = ? ORDER BY number"
+        granted = database.execute(query, (log, index)).fetchall()
+    else:
+        print(f"grants are not looked for: node.sqlite of version {version} has no table of them", file=sys.stderr)
+        granted = []
+    for by, at in granted:
         said = json.loads(body_at(database, by, at))
         grant = {
             "reference": said["target"]["reference"],
@@ -372,6 +396,9 @@ def main(arguments):
         return check_vectors(arguments[1])
     descriptor = None
     if arguments[:1] == ["home"] and arguments[3:4] == ["--passphrase-fd"] and arguments[4:5]:
+        if not (arguments[4].isascii() and arguments[4].isdecimal()):
+            print(f"--passphrase-fd takes the number of an open descriptor, not {arguments[4]}", file=sys.stderr)
+            return 64
         descriptor, arguments = int(arguments[4]), arguments[:3] + arguments[5:]
     try:
         if len(arguments) == 3 and arguments[0] == "home":
@@ -387,7 +414,7 @@ def main(arguments):
     except EOFError:
         print("no passphrase was given", file=sys.stderr)
         return 77
-    except (OSError, ValueError, sqlite3.Error, subprocess.CalledProcessError) as problem:
+    except (OSError, ValueError, LookupError, TypeError, sqlite3.Error, subprocess.CalledProcessError) as problem:
         print(f"cannot be read: {problem}", file=sys.stderr)
         return 66
     for name, value in fields.items():
