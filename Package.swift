@@ -103,7 +103,7 @@ let package = Package(
             ["WebService", "TransparencyLog", "Cryptography", "LogStore", "MutualTLS", "NodeService", logging] + nio),
         tests(
             "CommandsTests",
-            ["entente", "NodeService", "LogStore", "Home", "Records", "TransparencyLog", "Cryptography"],
+            ["entente", "NodeService", "LogStore", "Home", "Records", "Sealing", "TransparencyLog", "Cryptography"],
             exclude: ["Independent"]),
     ]
 )

@@ -76,8 +76,15 @@ struct SearchCommand: ParsableCommand {
         let conditions = try sealed.map(condition)
         if !conditions.isEmpty {
             let bar = ProgressBar("opening", isQuiet: global.json)
-            query.among = Set(try SealedIndex(node: node).positions(where: conditions) { bar.update($0, of: $1) })
+            let index = try SealedIndex(node: node)
+            query.among = Set(try index.positions(where: conditions) { bar.update($0, of: $1) })
             bar.finish()
+            if let first = index.refusals.first {
+                let which = try node.reference(of: first)
+                Output.note(
+                    "entente: \(groupedCount(index.refusals.count, "sealed part is", "sealed parts are")) not what the signed "
+                        + "record promises, and found by no value: see `entente show \(which)`")
+            }
         }
         let bar = ProgressBar("indexing", isQuiet: global.json)
         let index = try node.index()

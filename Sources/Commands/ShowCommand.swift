@@ -13,6 +13,9 @@ struct ShowCommand: ParsableCommand {
             EXAMPLES
               entente show us.example/krus#1042
               entente show us.example/krus/1042 --raw
+
+            EXIT STATUS
+              1  there is no such record here, or its sealed part is not what the signed record promises
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -47,6 +50,7 @@ struct ShowCommand: ParsableCommand {
                     JSONMember(
                         "opened", .object(view.opened.map { JSONMember($0.path, $0.value) })),
                     JSONMember("sealed_part", .string(view.sealedPart.rawValue)),
+                    JSONMember("sealed_problem", view.refusal.map { .string($0.check) } ?? .null),
                     JSONMember("may_be_erased", .bool(restored != nil)),
                     JSONMember(
                         "opinions",
@@ -58,10 +62,15 @@ struct ShowCommand: ParsableCommand {
                                 ])
                             })),
                 ] + (proofText.map { [JSONMember("proof", .string($0))] } ?? []))
-            return
+        } else {
+            print(view, proofText)
+            if let restored { Output.note("entente: \(view.found.origin) \(restored)") }
         }
-        print(view, proofText)
-        if let restored { Output.note("entente: \(view.found.origin) \(restored)") }
+        if let refusal = view.refusal {
+            throw CommandFailure(
+                .answerIsNo,
+                "the sealed part of \(view.found.reference) is refused (\(refusal.check)): \(refusal.reason)")
+        }
     }
 
     private func print(_ view: RecordView, _ proofText: String?) {
@@ -90,6 +99,9 @@ struct ShowCommand: ParsableCommand {
                     "    sealed to this node's key of epoch \(epochs), and the key was destroyed: nothing opens it here "
                         + "any more")
             case .erased: Output.line("    the sealed part was erased by its author")
+            case .refused:
+                Output.line(
+                    "    not what the signed record promises (\(view.refusal?.check ?? "")): nothing of it is shown")
             case .none: break
             }
         }

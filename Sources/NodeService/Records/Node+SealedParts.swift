@@ -1,7 +1,7 @@
 import Cryptography
 import Glibc
 public import Home
-import LogStore
+public import LogStore
 public import Records
 import Sealing
 
@@ -143,7 +143,7 @@ extension Node {
     }
 
     /// A record's place as people write it.
-    func reference(of position: RecordPosition) throws -> String {
+    public func reference(of position: RecordPosition) throws -> String {
         "\(try store.log(id: position.log)?.origin ?? position.log.hex)#\(position.index)"
     }
 

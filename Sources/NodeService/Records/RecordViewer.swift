@@ -19,11 +19,15 @@ public struct RecordView: Sendable {
         /// It is sealed to a key of this node that was destroyed, as its own log says.
         case keyDestroyed = "key_destroyed"
         case erased
+        /// It is not what the signed record promises, as ``RecordView/refusal`` says.
+        case refused
     }
 
     public let found: FoundRecord
     public let header: Records.SealedHeader?
     public let sealedPart: SealedPart
+    /// Why nothing of the sealed part is shown, where it is refused.
+    public let refusal: SealedRefusal?
     /// The epochs of the keys that were destroyed, where nothing opens it because of that.
     public let destroyedEpochs: [UInt32]
     /// Paths and values of the sealed fields that this node opened.
@@ -57,11 +61,19 @@ public struct RecordViewer {
         var part = RecordView.SealedPart.none
         var opened: [(path: String, value: JSONValue)] = []
         var destroyed: [UInt32] = []
+        var refusal: SealedRefusal?
         if let record, let header = record.sealed, opening {
             let sealed = SealedRecord(
                 opener: SealedOpener(node: node), log: log, index: reference.index, type: record.type, header: header,
                 body: body)
-            (part, opened) = try open(sealed)
+            do {
+                (part, opened) = try open(sealed)
+            } catch {
+                // One part that is not as promised hides nothing of the rest.
+                refusal = SealedRefusal(error)
+                guard refusal != nil else { throw error }
+                part = .refused
+            }
             if part == .keyMissing, case .destroyed(let epochs) = try sealed.lostKeys() {
                 (part, destroyed) = (.keyDestroyed, epochs)
             }
@@ -69,7 +81,7 @@ public struct RecordViewer {
         return RecordView(
             found: FoundRecord(
                 log: log.id, origin: log.origin, index: reference.index, state: standing.state, body: body),
-            header: record?.sealed, sealedPart: part, destroyedEpochs: destroyed, opened: opened,
+            header: record?.sealed, sealedPart: part, refusal: refusal, destroyedEpochs: destroyed, opened: opened,
             opinions: standing.opinions,
             delivery: try Delivery(node: node).record(
                 of: log, at: reference.index, blob: record?.sealed?.sha256))
@@ -88,6 +100,8 @@ public struct RecordViewer {
             }
         } catch SealingError.keyMissing {
             return (.keyMissing, [])
+        } catch SealingError.wrongHash, SealingError.wrongSize {
+            return (.damaged, [])
         }
     }
 }

@@ -12,6 +12,10 @@ public struct SealedIndex: Sendable {
     private let opener: SealedOpener
     private let blind: BlindDigest
     private let keyIDs: Set<[UInt8]>
+    private let refused = Guarded<Set<RecordPosition>>([])
+
+    /// The records met so far whose sealed part is not what they promise, so that no value finds them.
+    public var refusals: [RecordPosition] { refused.value.sorted() }
 
     /// Envelopes that are opened for one transaction.
     private static let batch = 4_096
@@ -41,6 +45,7 @@ public struct SealedIndex: Sendable {
         return try zip(positions, findings(at: positions)).compactMap { position, finding in
             guard case .terms(let terms) = finding else {
                 // Erased, damaged or under a key that is gone: it is found no more, until it comes back.
+                if case .refused = finding { refused.update { _ = $0.insert(position) } }
                 try forget(position)
                 return nil
             }
@@ -129,6 +134,11 @@ public struct SealedIndex: Sendable {
             case .terms(let terms):
                 batch.digests.append((row, Set(terms.map(blind.digest)).sorted()))
             case .waiting: batch.awaited.append(row.number)
+            case .refused:
+                // Looked at again by every search, which says so.
+                let position = RecordPosition(log: row.reference.log, index: row.reference.index)
+                refused.update { _ = $0.insert(position) }
+                batch.awaited.append(row.number)
             case .lacksKey: batch.lacksKeys = true
             case .nothing: break
             }
@@ -141,6 +151,8 @@ public struct SealedIndex: Sendable {
         case terms(Set<SealedTerms.Term>)
         case waiting
         case lacksKey
+        /// It is not what the signed record promises.
+        case refused
         case nothing
     }
 
@@ -222,9 +234,9 @@ public struct SealedIndex: Sendable {
         } catch SealingError.wrongHash, SealingError.wrongSize {
             // The disk has damaged it; it may be mended.
             return .waiting
-        } catch is SealingError {
-            return .nothing
-        } catch is JSONError {
+        } catch {
+            if SealedRefusal(error) != nil { return .refused }
+            guard error is SealingError else { throw error }
             return .nothing
         }
     }

@@ -51,7 +51,7 @@ struct SealedRecord {
     }
 
     /// The fields, opened as one of the first recipients or with a grant. Throws why the last way that there was did not
-    /// lead to them; a key that is gone may have a successor that a grant names.
+    /// lead to them; a key that is gone may have a successor that a grant names, and is no reason where a check failed.
     func open(_ blob: [UInt8]) throws -> [SealedField] {
         var failure: any Error = SealingError.notARecipient(node: opener.node)
         if isRecipient {
@@ -69,7 +69,9 @@ struct SealedRecord {
                     blob: blob, header: Sealing.SealedHeader(header), origin: log.origin, recordType: type.rawValue,
                     reference: reference, leafHash: leafHash, as: opener.node, keys: try opener.keys)
             } catch {
-                failure = error
+                if !(error is SealingError) || SealedRefusal(error) != nil || SealedRefusal(failure) == nil {
+                    failure = error
+                }
             }
         }
         throw failure
