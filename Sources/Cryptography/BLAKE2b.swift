@@ -9,15 +9,26 @@ public enum BLAKE2b {
     ) -> [UInt8] {
         Sodium.start()
         precondition((16...64).contains(byteCount), "BLAKE2b makes 16 to 64 bytes here")
+        if let key { return keyed(message, UInt64(message.count), key, byteCount) }
         var output = [UInt8](repeating: 0, count: byteCount)
-        if let key {
-            precondition((16...64).contains(key.count), "a BLAKE2b key has 16 to 64 bytes")
-            key.withUnsafeBytes { key in
-                _ = crypto_generichash(
-                    &output, output.count, message, UInt64(message.count), key.unsignedChars, key.count)
+        _ = crypto_generichash(&output, output.count, message, UInt64(message.count), nil, 0)
+        return output
+    }
+
+    /// The same of a message that is secret, too.
+    public static func hash(_ message: SecretBytes, key: SecretBytes) -> [UInt8] {
+        message.withUnsafeBytes { keyed($0.unsignedChars, UInt64($0.count), key, byteCount) }
+    }
+
+    private static func keyed(
+        _ message: UnsafePointer<UInt8>, _ count: UInt64, _ key: SecretBytes, _ byteCount: Int
+    ) -> [UInt8] {
+        precondition((16...64).contains(key.count), "a BLAKE2b key has 16 to 64 bytes")
+        var output = [UInt8](repeating: 0, count: byteCount)
+        key.withUnsafeBytes { key in
+            _ = Sodium.wipingStack {
+                crypto_generichash(&output, output.count, message, count, key.unsignedChars, key.count)
             }
-        } else {
-            _ = crypto_generichash(&output, output.count, message, UInt64(message.count), nil, 0)
         }
         return output
     }
@@ -39,7 +50,9 @@ public enum KeyDerivation {
         return try SecretBytes(count: 32, isPassing: isPassing) { target in
             master.withUnsafeBytes { master in
                 let label = context.withUTF8Buffer { $0.map { CChar(bitPattern: $0) } }
-                _ = crypto_kdf_derive_from_key(target.unsignedChars, target.count, id, label, master.unsignedChars)
+                _ = Sodium.wipingStack {
+                    crypto_kdf_derive_from_key(target.unsignedChars, target.count, id, label, master.unsignedChars)
+                }
             }
         }
     }

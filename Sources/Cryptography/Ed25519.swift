@@ -45,7 +45,9 @@ public enum Ed25519 {
             self.seed = seed
             expanded = try SecretBytes(count: crypto_sign_secretkeybytes()) { target in
                 seed.withUnsafeBytes { seed in
-                    _ = crypto_sign_seed_keypair(&publicBytes, target.unsignedChars, seed.unsignedChars)
+                    _ = Sodium.wipingStack {
+                        crypto_sign_seed_keypair(&publicBytes, target.unsignedChars, seed.unsignedChars)
+                    }
                 }
             }
             publicKey = try PublicKey(publicBytes)
@@ -55,7 +57,9 @@ public enum Ed25519 {
         public func sign(_ message: [UInt8]) -> [UInt8] {
             var signature = [UInt8](repeating: 0, count: signatureByteCount)
             expanded.withUnsafeBytes { key in
-                _ = crypto_sign_detached(&signature, nil, message, UInt64(message.count), key.unsignedChars)
+                _ = Sodium.wipingStack {
+                    crypto_sign_detached(&signature, nil, message, UInt64(message.count), key.unsignedChars)
+                }
             }
             return signature
         }

@@ -28,11 +28,13 @@ public enum PasswordHash {
         }
         return try SecretBytes(count: keyByteCount) { target in
             let status = passphrase.withUnsafeBytes { passphrase in
-                crypto_pwhash(
-                    target.unsignedChars, UInt64(target.count),
-                    UnsafeRawPointer(passphrase.unsignedChars).assumingMemoryBound(to: CChar.self),
-                    UInt64(passphrase.count), salt, UInt64(cost.passes), cost.memoryByteCount,
-                    crypto_pwhash_alg_argon2id13())
+                Sodium.wipingStack(byteCount: Sodium.argon2StackByteCount) {
+                    crypto_pwhash(
+                        target.unsignedChars, UInt64(target.count),
+                        UnsafeRawPointer(passphrase.unsignedChars).assumingMemoryBound(to: CChar.self),
+                        UInt64(passphrase.count), salt, UInt64(cost.passes), cost.memoryByteCount,
+                        crypto_pwhash_alg_argon2id13())
+                }
             }
             guard status == 0 else { throw CryptographyError.outOfSecretMemory }
         }

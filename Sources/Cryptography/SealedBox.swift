@@ -20,7 +20,7 @@ public enum SealedBox {
         public func seal(_ content: SecretBytes) throws -> [UInt8] {
             var box = [UInt8](repeating: 0, count: content.count + overhead)
             let status = content.withUnsafeBytes { content in
-                crypto_box_seal(&box, content.unsignedChars, UInt64(content.count), bytes)
+                Sodium.wipingStack { crypto_box_seal(&box, content.unsignedChars, UInt64(content.count), bytes) }
             }
             guard status == 0 else { throw CryptographyError.badPublicKey }
             return box
@@ -41,7 +41,7 @@ public enum SealedBox {
             Sodium.start()
             var publicBytes = [UInt8](repeating: 0, count: PublicKey.byteCount)
             secret = try SecretBytes(count: PrivateKey.byteCount, isPassing: true) { target in
-                guard crypto_box_keypair(&publicBytes, target.unsignedChars) == 0 else {
+                guard Sodium.wipingStack({ crypto_box_keypair(&publicBytes, target.unsignedChars) }) == 0 else {
                     throw CryptographyError.badPublicKey
                 }
             }
@@ -55,8 +55,11 @@ public enum SealedBox {
             var sealed = [UInt8](repeating: 0, count: content.count + overhead - PublicKey.byteCount)
             let status = content.withUnsafeBytes { content in
                 secret.withUnsafeBytes { secret in
-                    crypto_box_easy(
-                        &sealed, content.unsignedChars, UInt64(content.count), nonce, key.bytes, secret.unsignedChars)
+                    Sodium.wipingStack {
+                        crypto_box_easy(
+                            &sealed, content.unsignedChars, UInt64(content.count), nonce, key.bytes,
+                            secret.unsignedChars)
+                    }
                 }
             }
             guard status == 0 else { throw CryptographyError.badPublicKey }
@@ -80,7 +83,9 @@ public enum SealedBox {
                 throw CryptographyError.wrongLength(expected: PrivateKey.byteCount, actual: secret.count)
             }
             var publicBytes = [UInt8](repeating: 0, count: PublicKey.byteCount)
-            let status = secret.withUnsafeBytes { crypto_scalarmult_base(&publicBytes, $0.unsignedChars) }
+            let status = secret.withUnsafeBytes { secret in
+                Sodium.wipingStack { crypto_scalarmult_base(&publicBytes, secret.unsignedChars) }
+            }
             guard status == 0 else { throw CryptographyError.badPublicKey }
             self.secret = secret
             publicKey = try PublicKey(publicBytes)
@@ -93,8 +98,10 @@ public enum SealedBox {
             }
             return try SecretBytes(count: box.count - overhead, isPassing: isPassing) { target in
                 let status = secret.withUnsafeBytes { secret in
-                    crypto_box_seal_open(
-                        target.unsignedChars, box, UInt64(box.count), publicKey.bytes, secret.unsignedChars)
+                    Sodium.wipingStack {
+                        crypto_box_seal_open(
+                            target.unsignedChars, box, UInt64(box.count), publicKey.bytes, secret.unsignedChars)
+                    }
                 }
                 guard status == 0 else { throw CryptographyError.notAuthentic }
             }

@@ -21,6 +21,21 @@ enum Sodium {
     static func start() {
         precondition(started, "libsodium could not be started: no random source")
     }
+
+    /// More than any of its functions but Argon2 takes of the stack, which is under 4 KiB, with calls in between.
+    private static let stackByteCount = 8 << 10
+    /// The same for Argon2, which takes 7 KiB.
+    static let argon2StackByteCount = 32 << 10
+
+    /// Calls what handles secrets, and wipes the part of the stack that it had. libsodium leaves things there: a box that
+    /// was opened its first 32 bytes, which are a whole data key.
+    @inline(never)
+    static func wipingStack<Result>(
+        byteCount: Int = stackByteCount, _ body: () throws -> Result
+    ) rethrows -> Result {
+        defer { sodium_stackzero(byteCount) }
+        return try body()
+    }
 }
 
 /// Random bytes that need not stay secret: salts, nonces, session numbers.

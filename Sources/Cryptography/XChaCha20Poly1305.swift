@@ -16,9 +16,11 @@ public enum XChaCha20Poly1305 {
         var ciphertext = [UInt8](repeating: 0, count: plaintext.count + overhead)
         plaintext.withUnsafeBytes { plaintext in
             key.withUnsafeBytes { key in
-                _ = crypto_aead_xchacha20poly1305_ietf_encrypt(
-                    &ciphertext, nil, plaintext.unsignedChars, UInt64(plaintext.count), associatedData,
-                    UInt64(associatedData.count), nil, nonce, key.unsignedChars)
+                _ = Sodium.wipingStack {
+                    crypto_aead_xchacha20poly1305_ietf_encrypt(
+                        &ciphertext, nil, plaintext.unsignedChars, UInt64(plaintext.count), associatedData,
+                        UInt64(associatedData.count), nil, nonce, key.unsignedChars)
+                }
             }
         }
         return ciphertext
@@ -34,9 +36,11 @@ public enum XChaCha20Poly1305 {
         }
         return try SecretBytes(count: ciphertext.count - overhead, isPassing: isPassing) { target in
             let status = key.withUnsafeBytes { key in
-                crypto_aead_xchacha20poly1305_ietf_decrypt(
-                    target.unsignedChars, nil, nil, ciphertext, UInt64(ciphertext.count), associatedData,
-                    UInt64(associatedData.count), nonce, key.unsignedChars)
+                Sodium.wipingStack {
+                    crypto_aead_xchacha20poly1305_ietf_decrypt(
+                        target.unsignedChars, nil, nil, ciphertext, UInt64(ciphertext.count), associatedData,
+                        UInt64(associatedData.count), nonce, key.unsignedChars)
+                }
             }
             guard status == 0 else { throw CryptographyError.notAuthentic }
         }
