@@ -100,6 +100,31 @@ struct BlobTests {
         #expect(try store.blobReaders(of: logID, at: 1, sha256: SHA256.hash("other")) == nil)
     }
 
+    @Test("Nobody gets the bytes of a blob by naming its hash in a record of its own")
+    func nameOfAHash() throws {
+        let (_, store) = try replica("kr.example", of: [RecordBodies.sealed(bytes, to: ["kr.example"])])
+        let reference = BlobReference(log: logID, index: 0, sha256: SHA256.hash(bytes), size: bytes.count)
+        try store.store(bytes, for: reference)
+        // Another node's log, whose records name the same hash: one admits the asker, one the holder, too.
+        let thief = try store.createLog(
+            origin: "jp.example/krus", node: "jp.example", community: "krus", isOwn: true, verifierKey: "key")
+        try store.append(
+            [["jp.example"], ["jp.example", "kr.example"]].map { RecordBodies.sealed(bytes, to: $0) },
+            to: thief.origin)
+        for index in [0, 1] as [UInt64] {
+            let named = BlobReference(log: thief.id, index: index, sha256: reference.sha256, size: reference.size)
+            let readers = try #require(try store.blobReaders(of: thief.id, at: index, sha256: named.sha256))
+            #expect(readers.admits("jp.example"))
+            #expect(try store.blob(named) == nil)
+            #expect(try !store.keepsBlob(named))
+        }
+        #expect(try store.blob(reference) == bytes)
+        for (log, index) in [(logID, 1), (thief.id, 2)] as [(SHA256Digest, UInt64)] {
+            let nowhere = BlobReference(log: log, index: index, sha256: reference.sha256, size: reference.size)
+            #expect(try store.blob(nowhere) == nil)
+        }
+    }
+
     @Test("The newest members record is the one that counts, in one range or over several")
     func membership() throws {
         let first = RecordBodies.members(["us.example"])

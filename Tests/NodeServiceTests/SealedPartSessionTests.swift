@@ -110,6 +110,33 @@ import TransparencyLog
         #expect(try jp.store.blob(blob) == bytes)
     }
 
+    // MARK: Hashes of others
+
+    @Test func whoNamesTheHashOfAnothersSealedPartInItsOwnRecordGetsNothing() async throws {
+        let (us, kr, jp) = try three()
+        let blob = try us.appendSealed("for kr", to: ["us.example", "kr.example"])
+        try await synchronised(kr, us)
+        #expect(try kr.store.blob(blob) == bytes)
+        // jp knows the hash from the record of us, and admits itself to it in its own log.
+        let named = try [["jp.example"], ["jp.example", "in.example"]].map {
+            try jp.appendSealed("for kr", to: $0, isHeld: false)
+        }
+        for holder in [us, kr] {
+            try await synchronised(holder, jp)
+            #expect(try holder.store.log(id: jp.log.id)?.size == 2)
+            for reference in named { #expect(try holder.store.blob(reference) == nil) }
+            let asking = try await Conversation.begin(with: holder, as: "jp.example")
+            try await asking.meet(as: "jp.example", in: ["krus"])
+            for reference in named {
+                let key = BlobKey(log: jp.log.id, index: reference.index, sha256: reference.sha256)
+                let answers = try await asking.ask(.blobRequest(key), count: 1)
+                #expect(answers == [.blobRefusal(key)], "\(reference.index) at \(holder.name)")
+            }
+            try await asking.end()
+        }
+        #expect(try kr.store.blob(blob) == bytes && us.store.blob(blob) == bytes)
+    }
+
     // MARK: Erasures
 
     @Test func everyHolderDropsItAndTheAuthorSeesWhoHasConfirmed() async throws {

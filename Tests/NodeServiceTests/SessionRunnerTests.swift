@@ -206,7 +206,9 @@ final class TestNode: Sendable {
     }
 
     /// Appends a record with a sealed part; what names it.
-    func appendSealed(_ text: String, to nodes: [String]) throws -> BlobReference {
+    ///
+    /// - Parameter isHeld: whether this node has the bytes that the record names.
+    func appendSealed(_ text: String, to nodes: [String], isHeld: Bool = true) throws -> BlobReference {
         let bytes = [UInt8](text.utf8)
         let key = String(repeating: "0", count: 64)
         let recipients = nodes.sorted().map { #"{"node":"\#($0)","key_id":"\#(key)"}"# }.joined(separator: ",")
@@ -217,7 +219,9 @@ final class TestNode: Sendable {
             + #""size":\#(bytes.count),"sha256":"\#(SHA256.hash(bytes).hex)","commitment":"\#(commitment)"}"#
         let body = [UInt8](#"{"v":1,"type":"attribution","label":"x","sealed":\#(header)}"#.utf8)
         let index = try store.log(log.origin)?.size ?? 0
-        try append([NewEntry(body: body, blob: NewBlob(sha256: SHA256.hash(bytes), bytes: bytes))])
+        try append([
+            NewEntry(body: body, blob: isHeld ? NewBlob(sha256: SHA256.hash(bytes), bytes: bytes) : nil)
+        ])
         return BlobReference(log: log.id, index: index, sha256: SHA256.hash(bytes), size: bytes.count)
     }
 

@@ -8,16 +8,33 @@ import Testing
         #expect(try SealedBlob(parsing: example.blob).serialized() == example.blob)
     }
 
-    @Test func nothingIsAllocatedForALengthThatIsNotThere() throws {
+    @Test func everyLengthAndCountBeyondWhatIsThereIsRefused() throws {
         let example = try Example()
-        // Every length and count set to the largest number in turn.
-        var positions = 0
-        for position in 0..<example.blob.count - 4 {
-            var blob = example.blob
-            blob.replaceSubrange(position..<position + 4, with: [255, 255, 255, 255])
-            if (try? SealedBlob(parsing: blob)) == nil { positions += 1 }
+        let blob = example.blob
+        // Where the lengths and counts stand, found by walking over the blob as the format says.
+        var places: [Int] = []
+        var offset = 0
+        func number() -> Int {
+            places.append(offset)
+            offset += 4
+            return blob[offset - 4..<offset].reduce(0) { $0 << 8 | Int($1) }
         }
-        #expect(positions > 30)
+        func items(_ count: Int) {
+            for _ in 0..<count {
+                let length = number()
+                offset += length
+            }
+        }
+        items(2)
+        for _ in 0..<2 { items(3 * number()) }
+        #expect(offset == blob.count && places.count > 10)
+        for place in places {
+            for bytes in [[255, 255, 255, 255], [127, 255, 255, 255], [0, 255, 255, 255]] as [[UInt8]] {
+                var forged = blob
+                forged.replaceSubrange(place..<place + 4, with: bytes)
+                #expect(throws: SealingError.self, "\(bytes) at \(place)") { try SealedBlob(parsing: forged) }
+            }
+        }
     }
 
     @Test func moreThanTheLimitIsRefusedUnread() {

@@ -1,6 +1,6 @@
 public import Cryptography
-import Home
-import LogStore
+package import Home
+package import LogStore
 import Records
 
 /// The sealing keys of all nodes, as their cards and their logs say: what to seal to now.
@@ -19,7 +19,7 @@ public struct SealingKeyBook: Sendable {
     /// Two different keys of one node for one epoch: somebody is wrong, or lies.
     public private(set) var conflicts: [String] = []
 
-    init(cards: [PeerCard], published: [(node: String, origin: String, key: PublishedKey)]) {
+    package init(cards: [PeerCard], published: [(node: String, origin: String, key: PublishedKey)]) {
         for card in cards {
             for each in card.sealingKeys { known[card.node, default: [:]][each.epoch] = each.key }
         }
