@@ -98,8 +98,16 @@ public struct RecordWriter: Sendable {
     }
 
     static func doubleHash(_ record: JSONValue, key: SecretBytes) -> UInt64 {
-        let hash = BLAKE2b.hash(DoubleKey.canonicalBytes(of: record), key: key)
-        return max(1, hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
+        doubleHash(BLAKE2b.hash(DoubleKey.canonicalBytes(of: record), key: key))
+    }
+
+    /// The same of the canonical bytes.
+    static func doubleHash(of bytes: SecretBytes, key: SecretBytes) -> UInt64 {
+        doubleHash(BLAKE2b.hash(bytes, key: key))
+    }
+
+    private static func doubleHash(_ hash: [UInt8]) -> UInt64 {
+        max(1, hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 }
 

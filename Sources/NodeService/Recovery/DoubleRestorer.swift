@@ -46,10 +46,8 @@ struct DoubleRestorer {
                 for (offset, body) in bodies.enumerated() {
                     let index = first + UInt64(offset)
                     // Nor is one that cannot be opened now: it is not known as a double.
-                    guard wanted.contains(index), let record = try? said(by: Array(raw[body]), at: index, keys) else {
-                        continue
-                    }
-                    hashes[index] = RecordWriter.doubleHash(record, key: doublesKey)
+                    guard wanted.contains(index) else { continue }
+                    hashes[index] = try? doubleHash(of: Array(raw[body]), at: index, keys, doublesKey)
                 }
             }
             if !hashes.isEmpty { try node.store.addDoubleHashes(hashes, of: log.id) }
@@ -57,11 +55,14 @@ struct DoubleRestorer {
         }
     }
 
-    /// What a record said before its fields were sealed; `nil` where it cannot be a double, or cannot be opened now.
-    private func said(by body: [UInt8], at index: UInt64, _ keys: BoxOpener) throws -> JSONValue? {
+    /// What a record said before its fields were sealed; `nil` where it cannot be a double, or cannot be opened now. The
+    /// texts that were sealed stay in guarded memory: the process may be one that runs for months.
+    private func doubleHash(
+        of body: [UInt8], at index: UInt64, _ keys: BoxOpener, _ doublesKey: SecretBytes
+    ) throws -> UInt64? {
         guard let record = EntryRecord.read(body).record, record.type != .members else { return nil }
         let value = try JSONScanner.scan(body)
-        guard let header = record.sealed else { return value }
+        guard let header = record.sealed else { return RecordWriter.doubleHash(value, key: doublesKey) }
         guard case .object(let members) = value,
             let blob = try node.store.blob(
                 BlobReference(log: log.id, index: index, sha256: header.sha256, size: header.size))
@@ -71,10 +72,9 @@ struct DoubleRestorer {
             as: node.name, keys: keys)
         var draft = try RecordDraft(
             object: .object(members.filter { $0.name != "sealed" }), time: Clock.timestamp, author: "", tlp: .green)
-        for field in fields {
-            let opened = try field.value.withUnsafeBytes { try JSONScanner.scan($0.bindMemory(to: UInt8.self)) }
-            try draft.set(field.name, to: opened)
-        }
-        return draft.ordered
+        var texts = GuardedTexts()
+        for field in fields { try draft.set(field.name, to: texts.marked(field.value)) }
+        let said = try texts.restored(in: DoubleKey.canonicalBytes(of: draft.ordered))
+        return RecordWriter.doubleHash(of: said, key: doublesKey)
     }
 }
