@@ -1,67 +1,10 @@
 import Foundation
-import Glibc
 import Testing
 
 /// A sealed value is in memory only while it is typed, sealed or shown, and nowhere else: looked for with the real
-/// program, everywhere it could be left.
+/// program, everywhere it could be left, whatever is done with the record that has it.
 @Suite(.serialized) struct PlaintextTests {
-    /// What is looked for: the value as it is, as search spells it, and encoded.
-    private struct Marker {
-        let text: String
-        let forms: [Data]
-
-        init() {
-            let text = "Kestrel\(UUID().uuidString.prefix(13)) Ltd"
-            self.text = text
-            let normalised = text.lowercased().replacingOccurrences(of: "-", with: " ")
-            // Base64 of the bytes at each of the three offsets, without the ends that depend on the neighbours.
-            let encoded = (0..<3).map { offset in
-                let padded = Data(repeating: 0, count: offset) + Data(text.utf8)
-                return String(padded.base64EncodedString().dropFirst(4).dropLast(4))
-            }
-            let hex = text.utf8.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-            forms = ([text, text.lowercased(), normalised, hex] + encoded).map { Data($0.utf8) }
-        }
-
-        func stands(in data: Data) -> Bool { forms.contains { MemoryImage.stands([UInt8]($0), in: data) } }
-        func stands(in text: String) -> Bool { stands(in: Data(text.utf8)) }
-    }
-
-    private func expectNone(
-        of marker: Marker, under path: String, except: Set<String> = [],
-        at location: SourceLocation = #_sourceLocation
-    ) throws {
-        var count = 0
-        for name in try FileManager.default.subpathsOfDirectory(atPath: path) where !except.contains(name) {
-            guard let data = FileManager.default.contents(atPath: "\(path)/\(name)") else { continue }
-            count += 1
-            #expect(!marker.stands(in: data), "\(path)/\(name)", sourceLocation: location)
-            #expect(!marker.stands(in: name), "\(path)/\(name)", sourceLocation: location)
-        }
-        #expect(count > 0, sourceLocation: location)
-    }
-
-    /// Starts `run` with all that it logs going to a file.
-    private func serve(_ place: Place, _ node: String) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Entente.path)
-        process.arguments = ["--home", "\(place.path)/\(node)", "run", "--json", "--verbose"]
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no"]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardInput = FileHandle.nullDevice
-        let log = "\(place.path)/\(node).log"
-        #expect(FileManager.default.createFile(atPath: log, contents: nil))
-        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
-        try process.run()
-        #expect(String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).contains("listening"))
-        return process
-    }
-
-    /// What a process may read and write, as far as it lets itself be read.
-    private func memory(of process: Process) -> [MemoryImage.Region] {
-        MemoryImage(of: process)?.regions.filter(\.isWritable) ?? []
-    }
+    private static let address = "0x098B716B8Aaf21512996dC57EB0615e2383E2f96"
 
     @Test func theSearchItselfFindsWhatIsThere() throws {
         let marker = Marker()
@@ -70,99 +13,172 @@ import Testing
             #expect(marker.stands(in: data))
             #expect(marker.stands(in: data.base64EncodedString()))
         }
+        for order in [String.Encoding.utf16LittleEndian, .utf16BigEndian] {
+            #expect(marker.stands(in: try #require("x\(marker.text)".data(using: order))))
+        }
         #expect(!marker.stands(in: Marker().text))
         let place = try Place()
         try place.found("us")
-        let regions = memory(of: try place.serve("us"))
-        // A process that may not be read has no regions to look at.
-        #expect(regions.isEmpty || regions.contains { $0.contains(Array("us.example".utf8)) })
+        // Where another process cannot be read, that is said, and not taken for a memory without the value.
+        guard let regions = PlaintextScene.memory(of: try place.serve("us")) else { return }
+        #expect(regions.contains { $0.contains(Array("us.example".utf8)) })
     }
 
-    @Test func aSealedValueIsLeftNowhere() throws {
-        let marker = Marker()
-        let started = Date()
-        let place = try Place()
-        try place.federate("us", "kr", "jp")
-        let running = try ["us", "kr", "jp"].map { try serve(place, $0) }
-        defer {
-            for process in running {
-                process.terminate()
-                process.waitUntilExit()
-            }
-        }
-
-        // By a file on the command line, with the process watched while it waits.
-        let secret = try place.file("secret.txt", marker.text + "\n")
-        let (submitting, output, errors) = try Entente.start([
-            "--home", "\(place.path)/us", "submit", "attribution", "--field", "chain=BTC", "--field",
-            "address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "--field", "label=x", "--field", "victim=@\(secret)",
-            "--field",
-            "case_number=@\(secret)", "--to", "kr.example", "--wait", "kr.example", "--json",
-        ])
-        for name in ["cmdline", "environ"] {
-            let data = FileManager.default.contents(atPath: "/proc/\(submitting.processIdentifier)/\(name)") ?? Data()
-            #expect(!marker.stands(in: data))
-        }
-        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        #expect(!marker.stands(in: said))
-        #expect(!marker.stands(in: errors.fileHandleForReading.readDataToEndOfFile()))
-        submitting.waitUntilExit()
-        #expect(submitting.terminationStatus == 0)
-        let line = try #require(JSONSerialization.jsonObject(with: Data(said.utf8)) as? [String: Any])
-        let reference = try #require(line["ref"] as? String)
-
-        // Good and bad rows by import, a search and a view: all that handles the value.
-        let good =
-            #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"label":"y","victim":"\#(marker.text)"}"#
-        let rows = [good, good.replacingOccurrences(of: "0x098b", with: "0x098B"), "\(marker.text) is no record"]
-        let file = try place.file("rows.jsonl", rows.joined(separator: "\n") + "\n")
-        let imported = try place.must("us", "import", file, "--to", "kr.example", "--json")
-        #expect(imported.objects.first?["quarantined"] as? Int == 2)
-        #expect(!marker.stands(in: imported.output) && !marker.stands(in: imported.errors))
-        let strict = try place.run("us", "submit", "--file", file)
-        #expect(strict.status == 65)
-        #expect(!marker.stands(in: strict.output) && !marker.stands(in: strict.errors), "\(strict.errors)")
-        #expect(try Entente.waits { try place.size(of: "us.example/krus", at: "kr") >= 5 })
-        let found = try place.must("kr", "search", "--sealed", "victim=@\(secret)", "--json").objects
-        #expect(found.contains { $0["ref"] as? String == reference })
-        let shown = try place.must("kr", "show", reference).output
-        #expect(marker.stands(in: shown))
-        #expect(try !marker.stands(in: place.must("jp", "show", reference).output))
-
-        // While the nodes run, so with their write-ahead logs; and in what they logged.
-        for node in ["us", "kr", "jp"] {
-            #expect(FileManager.default.fileExists(atPath: "\(place.path)/\(node)/node.sqlite-wal"))
-        }
-        try expectNone(of: marker, under: place.path, except: ["secret.txt", "rows.jsonl"])
-        // Running nodes pass envelopes on and open none.
-        for process in running {
-            for region in memory(of: process) { #expect(!marker.stands(in: region.bytes)) }
-            for name in ["cmdline", "environ"] {
-                let data = FileManager.default.contents(atPath: "/proc/\(process.processIdentifier)/\(name)") ?? Data()
-                #expect(!marker.stands(in: data))
-            }
-        }
-        for process in running {
-            process.terminate()
-            process.waitUntilExit()
-        }
-        try expectNone(of: marker, under: place.path, except: ["secret.txt", "rows.jsonl"])
-        try expectNoneInTemporaryFolders(of: marker, besides: place.path, since: started)
+    private func submission(label: String = "x", _ more: String...) -> [String] {
+        [
+            "submit", "attribution", "--field", "chain=ETH", "--field", "address=\(Self.address)", "--field",
+            "label=\(label)",
+        ]
+            + more
     }
 
-    /// Files that anybody made in the usual places since the test began.
-    private func expectNoneInTemporaryFolders(of marker: Marker, besides place: String, since: Date) throws {
-        for folder in Set(["/tmp", "/var/tmp", "/dev/shm", NSTemporaryDirectory()]) {
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
-                let path = (folder.hasSuffix("/") ? folder : folder + "/") + name
-                guard path != place, let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-                    attributes[.type] as? FileAttributeType == .typeRegular,
-                    (attributes[.modificationDate] as? Date).map({ $0 >= since.addingTimeInterval(-1) }) == true,
-                    (attributes[.size] as? Int ?? 0) < 64 << 20,
-                    let data = FileManager.default.contents(atPath: path)
-                else { continue }
-                #expect(!marker.stands(in: data), "\(path)")
-            }
+    private func reference(_ outcome: Entente.Outcome) throws -> String {
+        try #require(outcome.objects.first?["ref"] as? String)
+    }
+
+    @Test func aValueThatIsSubmittedSearchedForAndShownIsLeftNowhere() throws {
+        let it = try PlaintextScene()
+        let secret = try it.input("secret.txt", "VALUE\n")
+        let (value, number) = ("victim=@\(secret)", "case_number=@\(secret)")
+        let first = try reference(
+            it.run(
+                "us",
+                submission("--field", value, "--field", number, "--to", "kr.example", "--wait", "kr.example", "--json"))
+        )
+        let typed = try reference(
+            it.run("us", submission("--field", "victim", "--to", "kr.example", "--json"), typed: it.marker.text))
+        // A value that is refused, typed and in a file.
+        try it.run("us", submission("--field", "time", "--seal", "time"), typed: it.marker.text, status: nil)
+        try it.run("us", submission("--field", "time=@\(secret)"), status: nil)
+        try it.run("us", submission("--field", "address=@\(secret)"), status: nil)
+        let row =
+            #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x"#
+            + #"098b716b8aaf21512996dc57eb0615e2383e2f90"},"label":"x","victim":"VALUE"}"#
+        try it.run("us", ["submit", "--file", it.input("good.json", row), "--to", "kr.example"])
+        for (name, text) in [("bad", row.dropLast(2)), ("no-record", #""VALUE""#)] as [(String, Substring)] {
+            try it.run("us", ["submit", "--file", it.input("\(name).json", String(text))], status: nil)
         }
+        try it.run("us", ["sync"])
+        for node in ["us", "kr"] {
+            let found = try it.run(node, ["search", "--sealed", value, "--json"]).objects
+            #expect(found.contains { $0["ref"] as? String == first })
+            let asked = try it.run(node, ["search", "--sealed", "victim", "--json"], typed: it.marker.text).objects
+            #expect(asked.contains { $0["ref"] as? String == typed }, "\(asked)")
+            try it.run(node, ["show", first], shows: true)
+            try it.run(node, ["show", typed, "--json"], shows: true)
+        }
+        try it.run("jp", ["sync"])
+        try it.run("jp", ["show", first])
+        try it.expectNoneInBodies()
+        for node in PlaintextScene.nodes {
+            #expect(FileManager.default.fileExists(atPath: "\(it.place.path)/\(node)/node.sqlite-wal"))
+        }
+        // While the nodes run, so with their write-ahead logs, and when they have ended.
+        try it.expectNone()
+        it.stop()
+        try it.expectNone()
+    }
+
+    @Test func rowsOfBrokenFilesAreLeftNowhereInTheOpen() throws {
+        let it = try PlaintextScene()
+        let row =
+            #"{"type":"attribution","subject":{"chain":"eip155:1","address":"0x098b716b8aaf21512996dc57eb0615e2383e2f96"},"#
+            + #""label":"y","victim":"VALUE"}"#
+        let tag = "  - address: \"\(Self.address)\"\n    victim: VALUE\n    case_number: VALUE\n"
+        let head = "title: t\ncreator: c\ncurrency: ETH\nlabel: l\nsource: https://a.example/x\nlastmod: 2024-01-01\n"
+        let files = [
+            "a.jsonl": [
+                row, row.replacingOccurrences(of: "0x098b", with: "0x098B"), "VALUE is no record", #"{"type":"VALUE"}"#,
+                String(row.dropLast(3)), row.replacingOccurrences(of: #""label""#, with: #""time":"VALUE","label""#),
+            ].joined(separator: "\n") + "\n",
+            "b.csv": "chain,address,label,victim\nETH,\(Self.address),l,VALUE\nETH,VALUE,l,x\n"
+                + "ETH,0x098b716B8Aaf21512996dC57EB0615e2383E2f96,l,VALUE\nETH,\(Self.address),l,VALUE,more,VALUE\n"
+                + "ETH,\(Self.address),l,\"VALUE\n",
+            "c.csv": "chain,address,label,VALUE\nETH,0x1,a,b\n",
+            "d.yaml": head + "tags:\n\(tag)  - address: VALUE\n    note: VALUE\n"
+                + "  - address: \"0x098b716B8Aaf21512996dC57EB0615e2383E2f96\"\n    lastmod: VALUE\n"
+                + "    context: '{\"Case Number\":\"VALUE\"}'\n",
+            "e.yaml": head + "victim: VALUE\ntags:\n\(tag)  - address: x\n    victim: \"VALUE\n",
+            "f.yaml":
+                "title: t\ncreator: VALUE\nlastmod: \"VALUE\"\ncurrency: \"VALUE\"\nlabel: x\ntags:\n - address: abc\n",
+            "g.yaml": "title: t\ncreator: c\n<<: *VALUE\ntags: !include VALUE.yaml\n",
+            "h.yaml":
+                "title: t\nactors:\n- id: one\n  label: One\n- id: TWO TWO\n  label: VALUE\n- id: VALUE\n  label: x\n",
+        ]
+        for (name, text) in files.sorted(by: { $0.key < $1.key }) {
+            let file = try it.input(name, text)
+            try it.run("us", ["import", file, "--to", "kr.example", "--dry-run"], status: nil)
+            try it.run("us", ["import", file, "--to", "kr.example", "--strict", "--json"], status: nil)
+            try it.run("us", ["import", file, "--to", "kr.example"], status: nil)
+            try it.run("us", ["submit", "--file", file], status: nil)
+        }
+        // What is no text of ours at all.
+        let wide = "\(it.inputs)/wide.jsonl"
+        try #require("\u{FEFF}\(it.marker.text)\n".data(using: .utf16LittleEndian)).write(
+            to: URL(fileURLWithPath: wide))
+        try it.run("us", ["import", wide], status: nil)
+        try it.run("us", ["quarantine", "list"])
+        let rows = try it.run("us", ["quarantine", "list", "--json"]).objects
+        #expect(rows.count > 8)
+        for name in ["a.jsonl", "b.csv", "d.yaml"] {
+            try it.run("us", ["quarantine", "show", name], shows: true)
+            try it.run("us", ["quarantine", "show", name, "--json"], shows: true)
+        }
+        try it.run("us", ["exposed"])
+        try it.run("us", ["journal"])
+        try it.expectNoneInBodies()
+        try it.expectNone()
+        it.stop()
+        try it.expectNone()
+    }
+
+    @Test func whateverBecomesOfItsRecordTheValueIsLeftNowhere() throws {
+        let it = try PlaintextScene()
+        let secret = try it.input("secret.txt", "VALUE\n")
+        let records = try (0..<3).map { number in
+            try reference(
+                it.run(
+                    "us",
+                    submission(label: "\(number)", "--field", "victim=@\(secret)", "--to", "kr.example", "--json")))
+        }
+        try it.run("us", ["sync"])
+        try it.run("us", ["key", "rotate", "sealing"])
+        try it.run("us", ["grant", records[0], "--to", "jp.example"])
+        try it.run("us", ["erase", records[1], "--yes"])
+        try it.run("us", ["sync"])
+        try it.run("jp", ["sync"])
+        try it.run("jp", ["show", records[0]], shows: true)
+        for node in PlaintextScene.nodes {
+            try it.run(node, ["exposed"], status: nil)
+            try it.run(node, ["exposed", "--json"], status: nil)
+            try it.run(node, ["scrub", "--repair"], status: nil)
+            try it.run(node, ["verify"])
+            try it.run(node, ["status", "--json"])
+            try it.run(node, ["journal", "--json"])
+            try it.run(node, ["prove", records[0]], status: nil)
+            try it.run(
+                node, ["export", "--format", "evidence", records[0], "\(it.place.path)/\(node).evidence.html"])
+            try it.run(node, ["backup", "\(it.place.path)/\(node).backup"], sorts: true)
+        }
+        try it.expectNoneInBodies()
+        try it.expectNone()
+
+        // A home from its backup, and one whose databases are gone.
+        it.stop("us")
+        let keys = "\(it.place.path)/us/keys"
+        try it.run("again", ["restore", "\(it.place.path)/us.backup"], status: nil, sorts: true)
+        for name in try FileManager.default.contentsOfDirectory(atPath: "\(it.place.path)/us")
+        where name.hasPrefix("node.sqlite") || name.hasPrefix("index.sqlite") {
+            try FileManager.default.removeItem(atPath: "\(it.place.path)/us/\(name)")
+        }
+        #expect(FileManager.default.fileExists(atPath: keys))
+        try it.run("us", ["recover"], sorts: true)
+        try it.run("us", ["show", records[0]], shows: true)
+        try it.run("us", ["search", "--sealed", "victim=@\(secret)"])
+        try it.serve("us")
+        try it.run("us", ["recover", "--restored"], sorts: true)
+        try it.expectNone()
+        it.stop()
+        try it.expectNone()
     }
 }
