@@ -2,6 +2,9 @@
 #ifndef ENTENTE_COPENSSL_SHIM_H
 #define ENTENTE_COPENSSL_SHIM_H
 
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -96,6 +99,36 @@ static inline unsigned long entente_XN_FLAG_RFC2253(void) {
 
 static inline EVP_PKEY *entente_generate_P256(void) {
     return EVP_EC_gen("P-256");
+}
+
+// What OpenSSL gives back to the ordinary heap is wiped: the decoder of private keys leaves a copy of the key there.
+static void *entente_wiping_allocate(size_t count, const char *file, int line) {
+    return malloc(count);
+}
+
+static void entente_wiping_free(void *bytes, const char *file, int line) {
+    if (bytes == NULL) return;
+    explicit_bzero(bytes, malloc_usable_size(bytes));
+    free(bytes);
+}
+
+static void *entente_wiping_reallocate(void *bytes, size_t count, const char *file, int line) {
+    if (bytes == NULL) return malloc(count);
+    if (count == 0) {
+        entente_wiping_free(bytes, file, line);
+        return NULL;
+    }
+    size_t held = malloc_usable_size(bytes);
+    void *moved = malloc(count);
+    if (moved == NULL) return NULL;
+    memcpy(moved, bytes, held < count ? held : count);
+    entente_wiping_free(bytes, file, line);
+    return moved;
+}
+
+// Answers 0 where OpenSSL has taken memory before.
+static inline int entente_wipe_what_is_freed(void) {
+    return CRYPTO_set_mem_functions(entente_wiping_allocate, entente_wiping_reallocate, entente_wiping_free);
 }
 
 #endif

@@ -7,12 +7,16 @@ import COpenSSL
 public final class SHA256 {
     /// Fetched once for the process: fetching costs more than hashing a short message.
     /// `EVP_MD` is reference counted and immutable once fetched, so sharing it is safe.
-    private nonisolated(unsafe) static let algorithm: OpaquePointer? = EVP_MD_fetch(nil, "SHA256", nil)
+    private nonisolated(unsafe) static let algorithm: OpaquePointer? = {
+        // Has to come before OpenSSL takes any memory. Keys are read by others.
+        _ = entente_wipe_what_is_freed()
+        return EVP_MD_fetch(nil, "SHA256", nil)
+    }()
 
     private let context: OpaquePointer
 
     public init() {
-        guard let context = EVP_MD_CTX_new(), SHA256.algorithm != nil else {
+        guard SHA256.algorithm != nil, let context = EVP_MD_CTX_new() else {
             preconditionFailure("libcrypto offers no SHA-256, or memory is exhausted")
         }
         self.context = context

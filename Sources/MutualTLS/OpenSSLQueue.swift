@@ -6,6 +6,8 @@ import COpenSSL
 /// "wants more input" into a fatal error; and drained on the same thread after a failure.
 enum OpenSSLQueue {
     static func clear() {
+        // Whatever uses OpenSSL begins with this.
+        SecureHeap.start()
         ERR_clear_error()
     }
 

@@ -14,14 +14,17 @@ public enum SecureHeap {
         case missing
     }
 
-    private static let state: State =
-        switch CRYPTO_secure_malloc_init(byteCount, minimumByteCount) {
+    private static let state: State = {
+        // Not all that it has of a key while it reads one is in that memory.
+        _ = entente_wipe_what_is_freed()
+        return switch CRYPTO_secure_malloc_init(byteCount, minimumByteCount) {
         case 1: .locked
         case 2: .unlocked
         default: CRYPTO_secure_malloc_initialized() == 1 ? .locked : .missing
         }
+    }()
 
-    /// Before OpenSSL has any private key: what it takes from the ordinary heap stays there.
+    /// Before OpenSSL is used for anything: what it takes from the ordinary heap stays there.
     static func start() { _ = state }
 
     /// Whether keys of this process can be written to the swap space.

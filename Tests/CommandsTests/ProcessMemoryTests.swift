@@ -155,12 +155,14 @@ import Testing
         for command in [
             submission(file, "--wait", "kr.example"), ["search", "--sealed", "victim=@\(file)"], ["sync"],
             ["key", "rotate", "sealing"], ["key", "rotate", "log"], ["key", "rotate", "mirror"],
-            ["key", "rotate", "tls", "--finish"], submission(file), ["import", rows, "--to", "kr.example"],
+            ["key", "rotate", "tls"], ["sync"], submission(file), ["import", rows, "--to", "kr.example"],
             ["grant", reference, "--to", "jp.example"], ["sync"], ["search", "--sealed", "victim=@\(file)"],
         ] {
             let done = try place.detached("us", command)
             #expect(done.status == 0, "\(command): \(done.errors)")
         }
+        // The running node uses the new TLS key once both partners have confirmed it.
+        #expect(Entente.waits { !FileManager.default.fileExists(atPath: "\(place.path)/us/keys/tls.next.key") })
         try expectShown()
         return us
     }

@@ -122,7 +122,7 @@ struct PassphraseTests {
         let gone = try #require(throws: HomeError.self) {
             try keys(nil).protect(with: secret("new phrase"), cost: cost)
         }
-        #expect(gone.description.contains("passphrase.lock is gone: put that back"))
+        #expect(gone.description.contains("passphrase opens it, is gone: put that back"))
         #expect(!Disk.exists(lock))
         try Disk.write(kept, lock)
         try expectReadable(keys("correct horse"))
