@@ -95,6 +95,9 @@ struct StatusCommand: ParsableCommand {
             return "\(log.origin) \(text): run `entente sync`"
         }
         alarms += logs.compactMap(\.beyondOwnerAlarm)
+        alarms += logs.filter { $0.isOwn && $0.givenUpAt != nil && !$0.isSucceeded(among: logs) }.map {
+            "\($0.origin) was given up, and its successor is not there yet: run `entente key stolen log` to complete that"
+        }
         alarms += logs.compactMap { $0.forkAlarm(forks[$0.id], node) }
         for log in logs {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }

@@ -1,4 +1,6 @@
+import Cryptography
 import Foundation
+import Glibc
 import Testing
 
 /// A log whose key is stolen ends where its owner's successor says so, with the real program.
@@ -103,6 +105,9 @@ import Testing
         try place.must("kr", "sync", "us.example")
         #expect(try !place.alarms("kr").contains { $0.contains("mirror key") })
         try place.expectSound("kr")
+        let report = try place.must("kr", "verify", "--json").objects.first
+        let unproved = try #require(report?["unproved"] as? [String])
+        #expect(unproved.contains { $0.contains("from #\(theft.size) on are not its owner's word") }, "\(unproved)")
         if Self.hasPython {
             let keys = try place.must("us", "identity").output.split(separator: "\n")
                 .filter { $0.contains("vkey: ") || $0.contains("mirror_key: ") }
@@ -117,6 +122,38 @@ import Testing
         try place.must("jp", "sync")
         #expect(try place.size(of: Self.log, at: "jp") == theft.size)
         #expect(try place.size(of: "\(Self.log)/2", at: "jp") > 0)
+    }
+
+    /// As a crash leaves it: the log takes nothing more, and its successor has a key and no more.
+    @Test(arguments: [false, true]) func aGivingUpThatWasBrokenOffIsCompleted(recovers: Bool) throws {
+        let theft = try Theft()
+        let place = try #require(theft.place)
+        let home = "\(place.path)/us"
+        let key = try String(contentsOfFile: "\(home)/keys/log-krus.2.key", encoding: .utf8)
+        try FileManager.default.removeItem(atPath: home)
+        try FileManager.default.copyItem(atPath: "\(place.path)/thief", toPath: home)
+        try key.write(toFile: "\(home)/keys/log-krus.2.key", atomically: false, encoding: .utf8)
+        #expect(chmod("\(home)/keys/log-krus.2.key", 0o600) == 0)
+        func id(_ origin: String) -> String { "x'\(SHA256.hash(origin).hex)'" }
+        try DatabaseFile("\(home)/node.sqlite").execute(
+            "INSERT INTO given_up VALUES (\(id(Self.log)), \(theft.size), \(id("\(Self.log)/2")))")
+        try place.expectSound("us")
+        #expect(try place.alarms("us").contains { $0.contains("`entente key stolen log` to complete") })
+        // Meanwhile the thief writes, and kr takes it.
+        try place.submit("thief", "a lie")
+        try place.serve("kr")
+        try place.must("thief", "sync", "kr.example")
+        if recovers {
+            _ = try place.run("us", "recover")
+        }
+        try place.must("us", "key", "stolen", "log", "--yes")
+        #expect(try place.size(of: Self.log, at: "us") == theft.size)
+        let logs = try place.must("us", "status", "--json").objects.first?["logs"] as? [[String: Any]]
+        let own = logs?.compactMap { $0["origin"] as? String }.filter { $0.hasPrefix("us.example/krus") }
+        if !recovers { #expect(own == [Self.log, "\(Self.log)/2"]) }
+        let first = try place.must("us", "show", "\(Self.log)/2#0", "--raw").output
+        #expect(first.contains("\"size\":\(theft.size)"), "\(first)")
+        try place.expectSound("us")
     }
 
     @Test func whatIsKeptOfWhereALogEndsIsHeldAgainstTheSuccessor() throws {

@@ -167,4 +167,42 @@ import Testing
         #expect(try place.alarms("us") == [])
         place.stop()
     }
+
+    private static func pins(_ place: Place) throws -> [String: String] {
+        let keys = try place.must("us", "key", "list", "--json").objects.filter { $0["role"] as? String == "tls" }
+        return Dictionary(
+            keys.compactMap { key in (key["key_id"] as? String).map { ($0, key["state"] as? String ?? "") } },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    @Test func whatWasAnnouncedIsNotUsedWhereTheKeyAndItsCertificateAreGone() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let announced = try place.must("us", "key", "rotate", "tls", "--json").objects.first?["key_id"] as? String
+        for file in ["keys/tls.key", "certs/tls.pem"] {
+            try FileManager.default.removeItem(atPath: "\(place.path)/us/\(file)")
+        }
+        let stolen = try place.must("us", "key", "stolen", "tls", "--json").objects.first
+        let new = try #require(stolen?["key_id"] as? String)
+        #expect(new != announced)
+        #expect(try Self.pins(place) == [new: "current"])
+        #expect(!FileManager.default.fileExists(atPath: "\(place.path)/us/keys/tls.next.key"))
+        #expect(try place.alarms("us") == [])
+    }
+
+    @Test func anAnnouncedKeyThatIsLostTakesNobodysPlace() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let rotation = try place.must("us", "key", "rotate", "tls", "--json").objects.first
+        let (announced, current) = (rotation?["key_id"] as? String, rotation?["previous_key_id"] as? String)
+        try FileManager.default.removeItem(atPath: "\(place.path)/us/keys/tls.next.key")
+        try place.serve("kr")
+        try place.must("us", "sync")
+        try place.must("us", "key", "rotate", "tls")
+        let pins = try Self.pins(place)
+        let (kept, gone) = (try #require(current), try #require(announced))
+        #expect(pins[kept] == "current" && pins[gone] == nil, "\(pins)")
+        try place.must("us", "sync")
+        #expect(try place.alarms("us") == [])
+    }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Home
+import LogStore
 import NodeService
 import Records
 
@@ -78,7 +79,7 @@ struct KeyStolenCommand: ParsableCommand {
 
     private func giveUpLog(of node: Node) throws {
         let name = try node.community(community).name
-        let before = node.origin(of: name)
+        let before = try node.logBeingGivenUp(in: name) ?? node.origin(of: name)
         let alone = try node.entriesNobodyElseHas(community: name)
         let consequence = "\(before) is given up for good: this node writes a successor from now on"
         let loss = node.lossOfGivingUp(before, alone)
@@ -99,6 +100,11 @@ struct KeyStolenCommand: ParsableCommand {
             ])
         } else {
             Output.line("\(before) is given up; \(next.origin(of: name)) goes on")
+        }
+        if try next.store.log(before)?.givenUpAt == nil {
+            Output.note(
+                "nobody here knows how many entries \(before) had, so its successor does not say where it ends: what a thief "
+                    + "writes there is still taken for this node's")
         }
         Output.note(
             "next: give partners the new card (`entente identity`), and tell them by phone to believe nothing more of "

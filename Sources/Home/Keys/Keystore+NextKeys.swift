@@ -53,6 +53,16 @@ extension Keystore {
         return CardKey(name: node, kind: .mirror, publicKey: try Ed25519.PublicKey(nextMirrorFile.readPublicKey()))
     }
 
+    /// Forgets the next TLS key, where there is one.
+    public func removeNextTLSKey() throws {
+        try KeysLock.hold(home) {
+            guard unlink(nextTLSPath) == 0 || errno == ENOENT else {
+                throw SystemCall.error("cannot be removed", nextTLSPath)
+            }
+            try SystemCall.synchronise(folder: home.keysFolder)
+        }
+    }
+
     /// Forgets the next mirror key, where there is one. It has signed nothing.
     public func removeNextMirrorKey() throws {
         try KeysLock.hold(home) {

@@ -1,6 +1,6 @@
 package import Cryptography
 import GRDB
-import Records
+package import Records
 import TransparencyLog
 
 // Logs that their owners gave up, and how far they are their owners'. What a thief of the key writes behind that is not
@@ -13,17 +13,43 @@ extension SQLiteLogStore {
         if successor.isOwn, successor.recovering == nil,
             let before = try Row.fetchOne(
                 db.cachedStatement(sql: "\(selectLogs) WHERE log_id = ?"), arguments: [id.databaseBytes]
-            ).map(log(from:)), before.isOwn, before.recovering == nil, before.size != givenUp.size
+            ).map(log(from:)), before.isOwn, before.recovering == nil, before.givenUpAt != givenUp.size,
+            before.size != givenUp.size
         {
             throw StoreError.busy(path: givenUp.origin.text)
         }
+        try keep(givenUp, successor: successor.id, db)
+    }
+
+    private static func keep(_ givenUp: GivenUpLog, successor: SHA256Digest, _ db: Database) throws {
+        let id = SHA256.hash(givenUp.origin.text)
         let size = Int64(clamping: givenUp.size)
         try db.execute(
             sql: "INSERT OR REPLACE INTO given_up (log_id, size, successor) VALUES (?, ?, ?)",
-            arguments: [id.databaseBytes, size, successor.id.databaseBytes])
+            arguments: [id.databaseBytes, size, successor.databaseBytes])
         try db.execute(
             sql: "DELETE FROM pending WHERE log = (SELECT id FROM log WHERE log_id = ?) AND size > ?",
             arguments: [id.databaseBytes, size])
+    }
+
+    /// From now on this own log, whose key is stolen, takes nothing more from anybody, before there is a key of its
+    /// successor: whatever happens then, the successor says this size. Nothing is kept where nobody knows it.
+    package func beginGivingUp(_ origin: LogOrigin) throws {
+        guard let successor = origin.successor, let size = try sizeWrittenHere(origin.text) else { return }
+        try database.write { db in
+            let log = try Self.fetch(db, SHA256.hash(origin.text)).log
+            guard log.givenUpAt == nil else { return }
+            // Another command has appended meanwhile.
+            guard log.recovering != nil || log.size == size else { throw StoreError.busy(path: origin.text) }
+            try Self.keep(GivenUpLog(origin: origin, size: size), successor: SHA256.hash(successor.text), db)
+        }
+    }
+
+    /// Whether this successor was begun here and has nothing in it: it is not in the database, and was not signed.
+    package func isGivingUp(for successor: LogOrigin) throws -> Bool {
+        let id = SHA256.hash(successor.text)
+        guard try givenUpLogs().contains(where: { $0.successor == id }), try log(id: id) == nil else { return false }
+        return try marks.remade() == nil && marks.mark(.own, log: id) == nil
     }
 
     /// Keeps what successors say that are here already: an earlier release has taken them in, or the row is lost.

@@ -116,6 +116,11 @@ public struct LogAuditor {
         let isAnchored = checkAnchor(log, &walk, &report)
         try checkWitnesses(log, in: store, &walk)
         checkMembership(end, &walk)
+        if let limit = log.givenUpAt, log.reachesBeyondOwner {
+            report.unproved.append(
+                "\(log.origin): \(counted(log.size - limit, "entry", "entries")) from #\(limit) on are not its owner's word: it had "
+                    + "given the log up by then")
+        }
         if end.keepsRights {
             try checkKeys(end, in: store, &walk, &report)
         } else {

@@ -100,8 +100,9 @@ extension Node {
 
     /// Makes the next mirror key where the one in use is lost and no own log can tell of another: it signs at once, since
     /// without it those logs cannot be recovered, and the same command publishes it once they are. `nil` otherwise.
-    func makeUntoldMirrorKey() throws -> MirrorKeyRotation? {
+    func makeUntoldMirrorKey(isStolen: Bool) throws -> MirrorKeyRotation? {
         guard try !keystore.hasMirrorKey, try isWithoutLogToTell() else { return nil }
+        if isStolen { try keystore.removeNextMirrorKey() }
         let key = try keystore.makeNextMirrorKey().publicKey
         let logs = try ownLogs()
         NodeBell.ring(home)
@@ -120,8 +121,11 @@ extension Node {
     var lostCertificate: HomeError {
         HomeError(
             .noInput,
-            "is gone, and no partner can be connected: put it back from a backup; if there is none, `entente recover` makes "
-                + "a self-signed one again for keys/tls.key, which partners that know its pin accept as before",
+            "is gone, and no partner can be connected: put it back from a backup; if there is none, "
+                + ((try? keystore.hasTLSKey) ?? true
+                    ? "`entente recover` makes a self-signed one again for keys/tls.key, which partners that know its pin "
+                        + "accept as before"
+                    : "`entente key stolen tls` makes another key and its certificate"),
             path: home.certificateFile)
     }
 
@@ -144,6 +148,12 @@ extension Node {
     /// that a log has published, which are retired. `nil` where one of the two is there.
     func replaceLostIdentity(author: String, time: Timestamp) throws -> TLSKeyRotation? {
         guard try isCertificateLost(), try !keystore.hasTLSKey else { return nil }
+        // One that was announced lay beside what is gone, and may be in other hands.
+        if let announced = try nextIdentityPin() {
+            try home.setReplacedTLSPins(home.replacedTLSPins().filter { $0 != announced } + [announced])
+        }
+        try keystore.removeNextTLSKey()
+        try home.removeNextCertificate()
         let now = time.seconds
         var made = try TLSIdentity.selfSigned(
             dns: name, validFrom: now - 86_400, validUntil: now + 10 * 365 * 86_400)
@@ -157,6 +167,7 @@ extension Node {
         try publish(
             [Node.tlsRecord(.publishes, state.current, time: time)]
                 + retired.map { Node.tlsRecord(.retires, $0, time: time) }, .tls, author: author, time: time)
+        _ = try tellOfReplacedKeys(author: author, time: time)
         return try rotation(.switched, state.current, previous: previous, missing: partnersWithout(state.current))
     }
 }

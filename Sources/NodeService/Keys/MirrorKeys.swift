@@ -218,7 +218,7 @@ extension Node {
 
     private func rotateOwnMirrorKey(isStolen: Bool, author: String, time: Timestamp) throws -> MirrorKeyRotation {
         try keystore.whileRotating {
-            if let made = try makeUntoldMirrorKey() { return made }
+            if let made = try makeUntoldMirrorKey(isStolen: isStolen) { return made }
             try ownLogsToTell()
             let hasKey = try keystore.hasMirrorKey
             if hasKey, !isStolen { try requireNewestMirrorKey() }

@@ -85,6 +85,23 @@ extension Node {
         }
     }
 
+    /// This node's key with the certificate in its place, where the next certificate is there and its key is neither in its
+    /// place nor beside it: that key is lost, and was never used.
+    func identityBesideLostNext() throws -> TLSIdentity? {
+        guard try !keystore.hasNextTLSKey, let next = try home.nextCertificate(), try home.hasCertificate else {
+            return nil
+        }
+        return try keystore.tlsKey().withUnsafeBytes { key in
+            guard (try? TLSIdentity(certificatePEM: next, privateKeyPEM: key)) == nil else { return nil }
+            return try? TLSIdentity(certificatePEM: home.certificate(), privateKeyPEM: key)
+        }
+    }
+
+    func isNextTLSKeyLost() throws -> Bool {
+        guard try !keystore.hasNextTLSKey, try home.nextCertificate() != nil else { return false }
+        return try identityBesideLostNext() != nil
+    }
+
     var mismatchedTLSKey: HomeError {
         let isSelfSigned = (try? certificate().isSelfSigned) ?? true
         return HomeError(

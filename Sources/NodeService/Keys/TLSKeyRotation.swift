@@ -142,6 +142,7 @@ extension Node {
 
     /// Ends a switch that was broken off behind its first step, or that no log could tell of.
     func completeSwitch(author: String, time: Timestamp) throws -> TLSKeyRotation? {
+        if try isNextTLSKeyLost() { try home.removeNextCertificate() }
         let state = try tlsKeyState()
         if state.isMisplaced { try home.promoteNextCertificate() }
         if let told = try tellOfReplacedKeys(author: author, time: time) { return told }

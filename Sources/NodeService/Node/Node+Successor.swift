@@ -35,7 +35,11 @@ extension Node {
         // A successor that is not written yet was broken off here before. One that has a key and is not in the database
         // may have been written, and partners may hold it: that is for `recover` to find out.
         let lostKey = try lostLogKey(community: community)
-        let isBegun = generation(of: community) > 1 && log?.size == 0 && log?.recovering == nil && lostKey == nil
+        let current = LogOrigin(origin(of: community))
+        let isEmpty = log?.size == 0 && log?.recovering == nil
+        let isBegun =
+            try generation(of: community) > 1 && lostKey == nil
+            && (isEmpty || current.map { try store.isGivingUp(for: $0) } ?? false)
         if !isBegun {
             let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
             let isRolledBack = try isRolledBack(origin(of: community))
@@ -49,6 +53,7 @@ extension Node {
                             + "--abandon if no partner has it any more"
                         : "\(origin(of: community)) did not fork; it goes on as it is")
             }
+            if stolen, let current { try store.beginGivingUp(current) }
             try privateKeys.makeLogKey(community: community, generation: generation(of: community) + 1)
             // From here on this is the log to write.
             node = try refreshed()
@@ -57,6 +62,13 @@ extension Node {
         try node.publishMembers(of: community, isStolen: stolen, author: author, time: time)
         try node.publishKeys(in: community, author: author, time: time)
         return node
+    }
+
+    /// The own log whose successor has a key and nothing more: giving it up was broken off.
+    public func logBeingGivenUp(in community: String) throws -> String? {
+        guard let successor = LogOrigin(origin(of: community)), try store.isGivingUp(for: successor) else { return nil }
+        return LogOrigin(
+            node: successor.node, community: successor.community, generation: successor.generation - 1)?.text
     }
 
     private func isRolledBack(_ origin: String) throws -> Bool {
@@ -83,8 +95,10 @@ extension Node {
             members.append(JSONMember("evidence", .array(notes)))
             if let finding = try? evidence.verify() { members.append(JSONMember("reason", .string(finding.text))) }
         }
-        let isWhole = try store.log(before)?.recovering == nil
-        if isWhole || isStolen, let size = try store.sizeWrittenHere(before) {
+        let givenUp = try store.log(before)
+        let isWhole = givenUp?.recovering == nil
+        let known = try givenUp?.givenUpAt ?? (isWhole || isStolen ? store.sizeWrittenHere(before) : nil)
+        if let size = known {
             members.append(JSONMember("size", .integer(Int64(clamping: size))))
         }
         return .object(members)

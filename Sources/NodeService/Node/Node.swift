@@ -315,6 +315,7 @@ public final class Node: Sendable {
             do {
                 return try readIdentity()
             } catch let error as TLSError where error.code == .mismatchedKey {
+                if let identity = try identityBesideLostNext() { return identity }
                 throw mismatchedTLSKey
             }
         }

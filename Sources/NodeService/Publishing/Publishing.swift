@@ -38,6 +38,7 @@ public struct Publishing: Sendable {
         for count in [1, 2] where parts.count > count {
             guard let file = try? PublishedFile(path: parts.dropFirst(count).joined(separator: "/")) else { continue }
             guard let log = try log(Array(parts.prefix(count)), federation), log.frozen == nil, log.recovering == nil,
+                !log.reachesBeyondOwner,
                 try auditors.admits(peer.node, to: log, federation)
                     ?? federation.admits(peer.node, to: log, membership: store.membership(of: log.id))
             else { return nil }

@@ -29,6 +29,11 @@ extension Node {
     ///   answered before does not count.
     public func beginRecovery(isRestored: Bool) throws {
         for key in try keystore.logGenerations() where configuration.community(key.community) != nil {
+            // A successor with a key and nothing more: `key stolen log` completes that.
+            guard try logBeingGivenUp(in: key.community) == nil || generation(of: key.community) != key.generation
+            else {
+                continue
+            }
             try Self.makeLostLog(key, keystore, node: name, store)
         }
         guard isRestored else { return }
