@@ -56,7 +56,11 @@ final class PlaintextScene {
     deinit { stop() }
 
     private var environment: [String: String] {
-        ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no", "TMPDIR": temporary]
+        // SQLite spills pages of its files now and then, which are looked at where they lie.
+        [
+            "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SWIFT_BACKTRACE": "enable=no", "TMPDIR": temporary,
+            "SQLITE_TMPDIR": place.path,
+        ]
     }
 
     /// A file that has the value where the text has `VALUE`.
