@@ -95,6 +95,7 @@ struct StatusCommand: ParsableCommand {
             return "\(log.origin) \(text): run `entente sync`"
         }
         alarms += logs.compactMap(\.beyondOwnerAlarm)
+        alarms += try logs.compactMap { try $0.notOfOwnerAlarm(in: node.store) }
         alarms += logs.filter { $0.isOwn && $0.givenUpAt != nil && !$0.isSucceeded(among: logs) }.map {
             "\($0.origin) was given up, and its successor is not there yet: run `entente key stolen log` to complete that"
         }
@@ -219,6 +220,17 @@ extension StoredLog {
         return
             "\(origin) has \(rest) here from #\(limit) on that \(node) says it did not write: it had given the log up by "
             + "then, as when its key is stolen; do not rely on them, and tell \(node)"
+    }
+
+    /// What `status` says where the owner of a log that was given up says that it had written something else.
+    func notOfOwnerAlarm(in store: SQLiteLogStore) throws -> String? {
+        // Which of the two is the owner's is known of a fork already.
+        guard givenUpAt != nil, frozen == nil, let said = try store.givenUp(id)?.root,
+            let held = try store.rootOfOwner(id), held != said
+        else { return nil }
+        return
+            "\(origin): what is here is not what \(node) says it had written when it gave the log up, but what somebody else "
+            + "has signed with its key; do not rely on it, and tell \(node)"
     }
 
     /// `own`, `replica`, `receiving`, `recovering`, `given up` or `frozen`.

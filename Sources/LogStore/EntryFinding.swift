@@ -21,7 +21,8 @@ enum EntryFinding: Sendable {
             self = .membership(
                 index: index,
                 Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed),
-                givenUp: index == 0 ? record.givenUp.map { GivenUpLog(origin: $0.origin, size: $0.size) } : nil)
+                givenUp: index == 0
+                    ? record.givenUp.map { GivenUpLog(origin: $0.origin, size: $0.size, root: $0.root) } : nil)
         } else if record.type == .grant || record.type == .erasure, let target = record.target {
             if let sha256 = record.erasedBlob, record.type == .erasure {
                 self = .erasure(record: index, of: target, sha256: sha256)

@@ -29,6 +29,10 @@ public enum StoreError: Error, Hashable, Sendable {
     case frozen(origin: String, reason: String)
     /// The log's owner had written so many entries when it went on in a successor.
     case givenUp(origin: String, size: UInt64)
+    /// A checkpoint is not what the log's owner says the log was at this size when it went on in a successor.
+    case notOfOwner(origin: String, size: UInt64)
+    /// A checkpoint of so many entries is not of those that are here.
+    case contradictsHeld(origin: String, size: UInt64)
     /// An entry is empty or longer than a body may be.
     case bodySize(Int)
     /// A range came that does not continue what is held.
@@ -130,6 +134,10 @@ extension StoreError: CustomStringConvertible {
         case .frozen(let origin, let reason): "\(origin) is frozen: \(reason)"
         case .givenUp(let origin, let size):
             "\(origin) was given up by its owner at \(size) entries and takes none any more; its successor does"
+        case .notOfOwner(let origin, let size):
+            "\(origin) had other entries at \(size) when its owner gave it up, as its successor says"
+        case .contradictsHeld(let origin, let size):
+            "a checkpoint of \(origin) at \(size) entries is not of those that are here"
         case .bodySize(let count): "a record of \(count) bytes; a body has 1 to 16,384"
         case .notContiguous(let held, let start): "a range that starts at \(start) does not continue \(held) entries"
         case .badBundle(let number, let reason): "entry bundle \(number): \(reason)"

@@ -5,33 +5,6 @@ import Testing
 
 /// A log whose key is stolen ends where its owner's successor says so, with the real program.
 @Suite(.serialized) struct GivenUpLogTests {
-    private static let log = "us.example/krus"
-
-    /// us with three records that kr and jp hold, a copy of all that it has in the hands of a thief, and a successor.
-    private struct Theft {
-        let place = try? Place()
-        let size: Int
-
-        init() throws {
-            let place = try #require(place)
-            try place.federate("us", "kr", "jp")
-            for label in ["one", "two", "three"] { try place.submit("us", label) }
-            try place.serve("us")
-            for node in ["kr", "jp"] { try place.must(node, "sync", "us.example") }
-            place.stop("us")
-            try? FileManager.default.removeItem(atPath: "\(place.path)/us/node.sock")
-            try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: "\(place.path)/thief")
-            size = try place.size(of: GivenUpLogTests.log, at: "us")
-            try place.must("us", "key", "stolen", "log", "--yes")
-        }
-
-        func takeCard(_ node: String) throws {
-            let place = try #require(place)
-            let card = try place.file("us-new.yaml", try place.must("us", "identity").output)
-            try place.must(node, "peer", "add", card, "--replace")
-        }
-    }
-
     private static let verifier = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../docs/examples/verify_log.py").standardized.path
     private static let hasPython: Bool = {
@@ -41,12 +14,12 @@ import Testing
 
     private func log(_ place: Place, _ node: String) throws -> [String: Any] {
         let logs = try place.must(node, "status", "--json").objects.first?["logs"] as? [[String: Any]]
-        return try #require(logs?.first { $0["origin"] as? String == Self.log })
+        return try #require(logs?.first { $0["origin"] as? String == LogTheft.log })
     }
 
     @Test func whoKnowsTheSuccessorTakesNothingMoreOfAThief() throws {
-        let theft = try Theft()
-        let place = try #require(theft.place)
+        let theft = try LogTheft()
+        let place = theft.place
         try theft.takeCard("kr")
         try place.serve("us")
         try place.must("kr", "sync", "us.example")
@@ -54,20 +27,22 @@ import Testing
         #expect(first.contains("\"predecessor\"") && first.contains("\"size\":\(theft.size)"), "\(first)")
 
         // jp has the old card only, so it believes the thief.
-        try place.must("thief", "withdraw", "\(Self.log)#1", "--reason", "gone")
+        try place.must("thief", "withdraw", "\(LogTheft.log)#1", "--reason", "gone")
         try place.must("thief", "key", "rotate", "sealing")
         try place.must("thief", "key", "stolen", "mirror")
         try place.serve("jp")
         try place.must("thief", "sync", "jp.example")
-        #expect(try place.size(of: Self.log, at: "jp") > theft.size)
+        #expect(try place.size(of: LogTheft.log, at: "jp") > theft.size)
         for node in ["kr", "us"] {
             let told = try place.must(node, "sync", "jp.example", "--json").objects.first
             let refused = try #require(told?["refused"] as? [String])
             #expect(
-                refused.contains { $0.hasPrefix("\(Self.log): its owner gave it up at \(theft.size)") }, "\(refused)")
-            #expect(try place.size(of: Self.log, at: node) == theft.size)
+                refused.contains { $0.hasPrefix("\(LogTheft.log): its owner gave it up at \(theft.size)") },
+                "\(refused)")
+            #expect(try place.size(of: LogTheft.log, at: node) == theft.size)
             #expect(
-                try place.must(node, "show", "\(Self.log)#1", "--json").objects.first?["state"] as? String == "current")
+                try place.must(node, "show", "\(LogTheft.log)#1", "--json").objects.first?["state"] as? String
+                    == "current")
             #expect(try log(place, node)["state"] as? String == "given_up")
             try place.expectSound(node)
         }
@@ -84,22 +59,22 @@ import Testing
         #expect(epochs.count == 1)
         try place.must("us", "key", "rotate", "sealing")
         let refused = try place.run("thief", "sync", "kr.example")
-        #expect(try place.size(of: Self.log, at: "kr") == theft.size, "\(refused.output)")
+        #expect(try place.size(of: LogTheft.log, at: "kr") == theft.size, "\(refused.output)")
     }
 
     @Test func whoBelievedTheThiefIsWarnedAndPassesNothingOn() throws {
-        let theft = try Theft()
-        let place = try #require(theft.place)
+        let theft = try LogTheft()
+        let place = theft.place
         try place.must("thief", "key", "stolen", "mirror")
         try place.submit("thief", "a lie")
         try place.serve("kr")
         try place.must("thief", "sync", "kr.example")
-        let size = try place.size(of: Self.log, at: "kr")
+        let size = try place.size(of: LogTheft.log, at: "kr")
         #expect(size > theft.size)
         try theft.takeCard("kr")
         try place.serve("us")
         try place.must("kr", "sync", "us.example")
-        let alarm = try #require(try place.alarms("kr").first { $0.hasPrefix("\(Self.log) has ") })
+        let alarm = try #require(try place.alarms("kr").first { $0.hasPrefix("\(LogTheft.log) has ") })
         #expect(alarm.contains("\(size - theft.size) entries here from #\(theft.size) on"), "\(alarm)")
         // What the thief says of keys counts no more, so what the owner cosigns does.
         try place.must("kr", "sync", "us.example")
@@ -120,14 +95,14 @@ import Testing
         // jp gets the log from its owner, and nothing of it from kr.
         try theft.takeCard("jp")
         try place.must("jp", "sync")
-        #expect(try place.size(of: Self.log, at: "jp") == theft.size)
-        #expect(try place.size(of: "\(Self.log)/2", at: "jp") > 0)
+        #expect(try place.size(of: LogTheft.log, at: "jp") == theft.size)
+        #expect(try place.size(of: "\(LogTheft.log)/2", at: "jp") > 0)
     }
 
     /// As a crash leaves it: the log takes nothing more, and its successor has a key and no more.
     @Test(arguments: [false, true]) func aGivingUpThatWasBrokenOffIsCompleted(recovers: Bool) throws {
-        let theft = try Theft()
-        let place = try #require(theft.place)
+        let theft = try LogTheft()
+        let place = theft.place
         let home = "\(place.path)/us"
         let key = try String(contentsOfFile: "\(home)/keys/log-krus.2.key", encoding: .utf8)
         try FileManager.default.removeItem(atPath: home)
@@ -136,7 +111,7 @@ import Testing
         #expect(chmod("\(home)/keys/log-krus.2.key", 0o600) == 0)
         func id(_ origin: String) -> String { "x'\(SHA256.hash(origin).hex)'" }
         try DatabaseFile("\(home)/node.sqlite").execute(
-            "INSERT INTO given_up VALUES (\(id(Self.log)), \(theft.size), \(id("\(Self.log)/2")))")
+            "INSERT INTO given_up VALUES (\(id(LogTheft.log)), \(theft.size), \(id("\(LogTheft.log)/2")))")
         try place.expectSound("us")
         #expect(try place.alarms("us").contains { $0.contains("`entente key stolen log` to complete") })
         // Meanwhile the thief writes, and kr takes it.
@@ -147,18 +122,18 @@ import Testing
             _ = try place.run("us", "recover")
         }
         try place.must("us", "key", "stolen", "log", "--yes")
-        #expect(try place.size(of: Self.log, at: "us") == theft.size)
+        #expect(try place.size(of: LogTheft.log, at: "us") == theft.size)
         let logs = try place.must("us", "status", "--json").objects.first?["logs"] as? [[String: Any]]
         let own = logs?.compactMap { $0["origin"] as? String }.filter { $0.hasPrefix("us.example/krus") }
-        if !recovers { #expect(own == [Self.log, "\(Self.log)/2"]) }
-        let first = try place.must("us", "show", "\(Self.log)/2#0", "--raw").output
+        if !recovers { #expect(own == [LogTheft.log, "\(LogTheft.log)/2"]) }
+        let first = try place.must("us", "show", "\(LogTheft.log)/2#0", "--raw").output
         #expect(first.contains("\"size\":\(theft.size)"), "\(first)")
         try place.expectSound("us")
     }
 
     @Test func whatIsKeptOfWhereALogEndsIsHeldAgainstTheSuccessor() throws {
-        let theft = try Theft()
-        let place = try #require(theft.place)
+        let theft = try LogTheft()
+        let place = theft.place
         try place.expectSound("us")
         for change in ["UPDATE given_up SET size = size - 1", "UPDATE given_up SET size = size + 1"] {
             let copy = "\(place.path)/\(change.hash)"

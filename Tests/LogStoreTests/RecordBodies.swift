@@ -4,10 +4,16 @@ import Records
 
 /// Bodies of records, written by hand as other programs would write them.
 enum RecordBodies {
-    static func members(_ nodes: [String], carry: Bool = false) -> [UInt8] {
+    static func members(
+        _ nodes: [String], carry: Bool = false, predecessor: (origin: String, size: Int, root: SHA256Digest)? = nil
+    ) -> [UInt8] {
         let list = nodes.map { "\"\($0)\"" }.joined(separator: ",")
+        let before = predecessor.map {
+            #","predecessor":{"origin":"\#($0.origin)","root":"\#($0.root.hex)","size":\#($0.size)}"#
+        }
         return [UInt8](
-            #"{"v":1,"type":"members","members":[\#(list)]\#(carry ? #","carry_sealed":"members""# : "")}"#.utf8)
+            #"{"v":1,"type":"members","members":[\#(list)]\#(carry ? #","carry_sealed":"members""# : "")\#(before ?? "")}"#
+                .utf8)
     }
 
     static func sealed(_ blob: [UInt8], to nodes: [String], size: Int? = nil, note: String = "") -> [UInt8] {

@@ -56,7 +56,9 @@ struct RecoveryTests {
                         of: member, size: head.size, root: head.root, pinned: 0, log: logID, time: 1)
                 }
             }
-            steps.append { _ = try $0.finishRecovery(of: logID, members: ["jp.example", "kr.example"]) }
+            steps.append {
+                _ = try $0.finishRecovery(of: logID, members: ["jp.example", "kr.example"], time: 1_700_000_000)
+            }
             return steps
         }
     }
@@ -106,7 +108,7 @@ struct RecoveryTests {
         before.copy(Array(Self.files.prefix(2)), to: scene.folder)
         let store = try scene.folder.open()
         #expect(throws: StoreError.recovering(origin: origin, signed: 700, held: 700)) { try store.append([[1]]) }
-        #expect(try store.finishRecovery(of: logID, members: ["jp.example", "kr.example"]))
+        #expect(try store.finishRecovery(of: logID, members: ["jp.example", "kr.example"], time: 1_700_000_000))
         try store.append(makeBodies(700..<701))
         try checkInvariants(store, bodies: makeBodies(0..<701))
     }
@@ -135,7 +137,7 @@ struct RecoveryTests {
         let members = ["jp.example", "kr.example"]
         for step in scene.steps.prefix(5) { try step(store) }
         #expect(try store.recovery(of: logID)?.missing(of: members) == ["kr.example"])
-        #expect(try !store.finishRecovery(of: logID, members: members))
+        #expect(try !store.finishRecovery(of: logID, members: members, time: 1_700_000_000))
         // kr holds a part, and a checkpoint whose entries nobody has: only a successor log could go on.
         let part = scene.heads[0]
         #expect(
@@ -143,7 +145,7 @@ struct RecoveryTests {
                 of: "kr.example", size: part.size, root: part.root, pinned: 705, log: logID, time: 2) == .noted)
         #expect(try store.recovery(of: logID)?.missing(of: members) == [])
         #expect(try store.recovery(of: logID)?.isWhole == false)
-        #expect(try !store.finishRecovery(of: logID, members: members))
+        #expect(try !store.finishRecovery(of: logID, members: members, time: 1_700_000_000))
         #expect(throws: StoreError.recovering(origin: origin, signed: 700, held: 700)) { try store.append([[1]]) }
         try store.beginRecovery(of: logID, signed: 0, again: true)
         #expect(try store.recovery(of: logID)?.answers == [])
@@ -184,7 +186,7 @@ struct RecoveryTests {
         try store.receive(longer, from: liar)
         _ = try store.noteAnswer(
             of: "kr.example", size: longer.size, root: longer.root, pinned: 0, log: logID, time: 1)
-        #expect(throws: refusal) { try store.finishRecovery(of: logID, members: ["kr.example"]) }
+        #expect(throws: refusal) { try store.finishRecovery(of: logID, members: ["kr.example"], time: 1_700_000_000) }
         #expect(throws: refusal) { try store.append([[1]]) }
         #expect(try store.signedMark(of: logID)?.size == 700)
     }
@@ -213,10 +215,10 @@ struct RecoveryTests {
             try store.createLostLog(origin: origin, node: "us.example", community: "krus", verifierKey: "key")
         }
         #expect(throws: StoreError.recovering(origin: origin, signed: 0, held: 0)) { try store.append([[1]]) }
-        #expect(try !store.finishRecovery(of: logID, members: ["kr.example"]))
+        #expect(try !store.finishRecovery(of: logID, members: ["kr.example"], time: 1_700_000_000))
         // No member holds anything: the log begins.
         _ = try store.noteAnswer(of: "kr.example", size: 0, root: .zero, pinned: 0, log: logID, time: 1)
-        #expect(try store.finishRecovery(of: logID, members: ["kr.example"]))
+        #expect(try store.finishRecovery(of: logID, members: ["kr.example"], time: 1_700_000_000))
         try store.append(makeBodies(0..<2))
         try checkInvariants(store, bodies: makeBodies(0..<2))
     }

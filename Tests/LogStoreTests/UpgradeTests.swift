@@ -40,7 +40,7 @@ struct UpgradeTests {
                 "foreign_cosigner",
                 "log_contact", "asked_witness", "witness_cosignature", "restored", "unread_successor", "given_up",
             ])
-        try takeBack(folder.marks, tables: ["erased_blob", "witnessed", "witness_key", "remade"])
+        try takeBack(folder.marks, tables: ["erased_blob", "witnessed", "witness_key", "remade", "recovered"])
         do {
             let store = try folder.open()
             #expect(try store.log(origin)?.size == 300)
@@ -105,7 +105,7 @@ struct UpgradeTests {
                 log_id BLOB NOT NULL, entry INTEGER NOT NULL, sha256 BLOB NOT NULL, record INTEGER NOT NULL,
                 PRIMARY KEY (log_id, entry, sha256)) STRICT, WITHOUT ROWID;
             INSERT INTO erased SELECT log_id, entry, sha256, record FROM erased_blob;
-            DROP TABLE erased_blob;
+            DROP TABLE erased_blob; DROP TABLE recovered;
             PRAGMA user_version = 4
             """)
         do {

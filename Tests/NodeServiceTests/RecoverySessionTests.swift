@@ -28,7 +28,7 @@ import TransparencyLog
         }
         // It says nothing of its own about a log that others may know better.
         #expect(try restored.store.cosignatures(of: us.log.id).map(\.cosigner) == ["kr.example"])
-        #expect(try restored.store.finishRecovery(of: us.log.id, members: ["kr.example"]))
+        #expect(try restored.store.finishRecovery(of: us.log.id, members: ["kr.example"], time: 1_700_000_000))
         try restored.append(1)
         #expect(try await synchronise(restored, kr).0.sent == 1)
         #expect(try restored.heads() == kr.heads())
@@ -52,7 +52,7 @@ import TransparencyLog
             #expect((log.recovering != nil) == isRecovering)
         }
         #expect(try us.store.recovery(of: us.log.id)?.answers == [])
-        #expect(try !us.store.finishRecovery(of: us.log.id, members: ["kr.example"]))
+        #expect(try !us.store.finishRecovery(of: us.log.id, members: ["kr.example"], time: 1_700_000_000))
     }
 
     @Test func anotherHistoryUnderTheOwnKeyIsNoAnswer() async throws {
@@ -91,7 +91,7 @@ import TransparencyLog
         try lost.store.beginRecovery(of: us.log.id, signed: 0)
         _ = try await synchronise(lost, kr)
         #expect(try lost.store.log(us.log.origin)?.frozen != nil)
-        #expect(try !lost.store.finishRecovery(of: us.log.id, members: ["kr.example"]))
+        #expect(try !lost.store.finishRecovery(of: us.log.id, members: ["kr.example"], time: 1_700_000_000))
         #expect(throws: StoreError.self) { try lost.append(1) }
     }
 
@@ -115,7 +115,7 @@ import TransparencyLog
             let state = try #require(try lost.store.recovery(of: us.log.id))
             #expect(state.log.size == 20 && state.signed == 100_020)
             #expect(state.missing(of: ["kr.example"]).isEmpty && !state.isWhole)
-            #expect(try !lost.store.finishRecovery(of: us.log.id, members: ["kr.example"]))
+            #expect(try !lost.store.finishRecovery(of: us.log.id, members: ["kr.example"], time: 1_700_000_000))
         }
     }
 

@@ -20,6 +20,7 @@ struct KeyStolenCommand: ParsableCommand {
             EXAMPLES
               entente key stolen sealing
               entente key stolen log --community krus --yes
+              entente key stolen log --size 1042   # entries from #1042 on are the thief's
               entente key stolen tls
             """)
 
@@ -32,8 +33,17 @@ struct KeyStolenCommand: ParsableCommand {
     var role: Role
     @Option(help: "The community of a log key; needed where there are several.")
     var community: String?
+    @Option(
+        help: ArgumentHelp(
+            "How many entries of the log are this node's: those behind them are a thief's, or given up with them.",
+            valueName: "entries"))
+    var size: UInt64?
     @Flag(help: "Do not ask before a log is given up.")
     var yes = false
+
+    func validate() throws {
+        guard size == nil || role == .log else { throw ValidationError("--size is for `key stolen log`") }
+    }
 
     func run() throws {
         let node = try global.open()
@@ -81,6 +91,7 @@ struct KeyStolenCommand: ParsableCommand {
         let name = try node.community(community).name
         let before = try node.logBeingGivenUp(in: name) ?? node.origin(of: name)
         let alone = try node.entriesNobodyElseHas(community: name)
+        if let origin = LogOrigin(before) { try node.checkWritten(size, of: origin) }
         let consequence = "\(before) is given up for good: this node writes a successor from now on"
         let loss = node.lossOfGivingUp(before, alone)
         if yes {
@@ -89,17 +100,20 @@ struct KeyStolenCommand: ParsableCommand {
             try Confirmation.ask([loss, consequence].compactMap { $0 }.joined(separator: ". "), "Do that?")
         }
         let next = try node.openSuccessor(
-            of: name, abandoning: true, stolen: true, author: Clock.user, time: Clock.timestamp)
+            of: name, abandoning: true, stolen: true, written: size, author: Clock.user, time: Clock.timestamp)
         NodeBell.ring(node.home)
         if global.json {
             Output.json([
                 JSONMember("role", .string("log")), JSONMember("given_up", .string(before)),
                 JSONMember("origin", .string(next.origin(of: name))),
+                JSONMember(
+                    "size", try next.store.log(before)?.givenUpAt.map { .integer(Int64(clamping: $0)) } ?? .null),
                 JSONMember("held_by_nobody_else", .integer(Int64(clamping: alone.count))),
                 JSONMember("vkey", .string(try next.logCardKey(community: name).text)),
             ])
         } else {
-            Output.line("\(before) is given up; \(next.origin(of: name)) goes on")
+            let end = try next.store.log(before)?.givenUpAt.map { " at \(counted($0, "entry", "entries"))" } ?? ""
+            Output.line("\(before) is given up\(end); \(next.origin(of: name)) goes on")
         }
         if try next.store.log(before)?.givenUpAt == nil {
             Output.note(

@@ -302,7 +302,7 @@ extension NodeDatabase.Kind {
     /// Marks of what was signed and of what was erased, apart from what a backup restores.
     static let signed = NodeDatabase.Kind(
         applicationID: 0x456e_7432,  // "Ent2"
-        version: 5,
+        version: 6,
         steps: [
             """
             CREATE TABLE mark (
@@ -359,6 +359,14 @@ extension NodeDatabase.Kind {
             ) STRICT, WITHOUT ROWID;
             INSERT INTO erased_blob SELECT log_id, entry, sha256, log_id, record FROM erased;
             DROP TABLE erased;
+            """,
+            // Own logs of which a recovery has brought more than the marks knew, and how much they knew.
+            """
+            CREATE TABLE recovered (
+                log_id BLOB PRIMARY KEY CHECK (length(log_id) = 32),
+                size INTEGER NOT NULL,
+                time INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
             """,
         ],
         isDurable: true,

@@ -210,7 +210,7 @@ extension SQLiteLogStore {
         try store(finding, row: row, log: log, blob: nil, db)
     }
 
-    private static func body(_ db: Database, row: Int64, at index: UInt64) throws -> [UInt8]? {
+    static func body(_ db: Database, row: Int64, at index: UInt64) throws -> [UInt8]? {
         let width = UInt64(EntryBundle.maximumEntries)
         let number = index / width
         guard let bundle = try bundles(db, row: row, numbers: number..<(number + 1)).first else { return nil }

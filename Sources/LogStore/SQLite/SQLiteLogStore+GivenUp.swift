@@ -28,21 +28,86 @@ extension SQLiteLogStore {
             sql: "INSERT OR REPLACE INTO given_up (log_id, size, successor) VALUES (?, ?, ?)",
             arguments: [id.databaseBytes, size, successor.databaseBytes])
         try db.execute(
-            sql: "DELETE FROM pending WHERE log = (SELECT id FROM log WHERE log_id = ?) AND size > ?",
-            arguments: [id.databaseBytes, size])
+            sql: """
+                DELETE FROM pending WHERE log = (SELECT id FROM log WHERE log_id = ?)
+                    AND (size > ? OR (size = ? AND root <> ?))
+                """, arguments: [id.databaseBytes, size, size, givenUp.root?.databaseBytes])
     }
 
     /// From now on this own log, whose key is stolen, takes nothing more from anybody, before there is a key of its
     /// successor: whatever happens then, the successor says this size. Nothing is kept where nobody knows it.
-    package func beginGivingUp(_ origin: LogOrigin) throws {
-        guard let successor = origin.successor, let size = try sizeWrittenHere(origin.text) else { return }
+    ///
+    /// - Parameter said: how many entries the operator says are this node's; no more than are here.
+    package func beginGivingUp(_ origin: LogOrigin, at said: UInt64? = nil) throws {
+        guard let successor = origin.successor, let size = try said ?? sizeWrittenHere(origin.text) else { return }
         try database.write { db in
-            let log = try Self.fetch(db, SHA256.hash(origin.text)).log
+            let (row, log) = try Self.fetch(db, SHA256.hash(origin.text))
             guard log.givenUpAt == nil else { return }
+            guard size <= log.size else { throw StoreError.notContiguous(held: log.size, start: size) }
             // Another command has appended meanwhile.
-            guard log.recovering != nil || log.size == size else { throw StoreError.busy(path: origin.text) }
-            try Self.keep(GivenUpLog(origin: origin, size: size), successor: SHA256.hash(successor.text), db)
+            guard said != nil || log.recovering != nil || log.size == size else {
+                throw StoreError.busy(path: origin.text)
+            }
+            let root = try Self.root(db, row: row, log: log, size: size)
+            try Self.keep(
+                GivenUpLog(origin: origin, size: size, root: root), successor: SHA256.hash(successor.text), db)
         }
+    }
+
+    /// The root of what is here of the owner's entries in a log that was given up; `nil` where not all of them are here.
+    package func rootOfOwner(_ log: SHA256Digest) throws -> SHA256Digest? {
+        try database.read { db in
+            let (row, log) = try Self.fetch(db, log)
+            guard let size = log.givenUpAt, size <= log.size else { return nil }
+            return try Self.root(db, row: row, log: log, size: size)
+        }
+    }
+
+    /// What its successor says of a log that was given up; `nil` where none here says anything.
+    package func givenUp(_ log: SHA256Digest) throws -> GivenUpLog? {
+        try database.read { db in try Self.givenUp(log, db) }
+    }
+
+    private static func givenUp(_ log: SHA256Digest, _ db: Database) throws -> GivenUpLog? {
+        let successor = try Row.fetchOne(
+            db.cachedStatement(sql: "SELECT successor FROM given_up WHERE log_id = ?"), arguments: [log.databaseBytes]
+        ).map { try $0.digest("successor") }
+        let stored = try successor.flatMap { id in
+            try Row.fetchOne(
+                db.cachedStatement(sql: "\(selectLogs) WHERE log_id = ?"), arguments: [id.databaseBytes]
+            ).map(self.log(from:))
+        }
+        guard let stored, stored.size > 0 else { return nil }
+        return try first(of: stored, db)?.givenUp(in: stored)
+    }
+
+    // MARK: The owner's part, where a thief's entries are here too
+
+    /// The newest checkpoint here in which nothing stands behind what the owner wrote: the head, where that is so.
+    package func headOfOwner(_ log: StoredLog) throws -> SignedHead? {
+        guard let head = log.head, let limit = log.givenUpAt, head.size > limit else { return log.head }
+        return try database.read { db in try Self.newestCheckpoint(of: log.id, upTo: limit, db) }
+    }
+
+    private static func newestCheckpoint(of log: SHA256Digest, upTo size: UInt64, _ db: Database) throws -> SignedHead?
+    {
+        try Row.fetchOne(
+            db.cachedStatement(
+                sql: """
+                    SELECT size, root, note FROM checkpoint WHERE log = (SELECT id FROM log WHERE log_id = ?)
+                        AND size <= ? ORDER BY size DESC LIMIT 1
+                    """), arguments: [log.databaseBytes, Int64(clamping: size)]
+        ).map { SignedHead(size: $0.size("size"), root: try $0.digest("root"), note: try $0.text("note")) }
+    }
+
+    /// Takes a checkpoint of the owner's part whose entries are all here.
+    static func adopt(_ head: SignedHead, row: Int64, of log: StoredLog, _ db: Database) throws {
+        let known = try newestCheckpoint(of: log.id, upTo: log.givenUpAt ?? 0, db)?.size ?? 0
+        guard head.size > known else { throw StoreError.notContiguous(held: known, start: head.size) }
+        guard try root(db, row: row, log: log, size: head.size) == head.root else {
+            throw StoreError.contradictsHeld(origin: log.origin, size: head.size)
+        }
+        try insert(head, row: row, db)
     }
 
     /// Whether this successor was begun here and has nothing in it: it is not in the database, and was not signed.
@@ -74,6 +139,16 @@ extension SQLiteLogStore {
         throw StoreError.givenUp(origin: log.origin, size: limit)
     }
 
+    /// The same of a checkpoint, which at the end is what the owner says.
+    static func checkOfOwner(_ head: SignedHead, _ log: StoredLog, _ db: Database) throws {
+        try checkOfOwner(head.size, log)
+        guard head.size == log.givenUpAt,
+            // Of a successor that is damaged nobody knows what it says.
+            let root = (try? givenUp(log.id, db))??.root, root != head.root
+        else { return }
+        throw StoreError.notOfOwner(origin: log.origin, size: head.size)
+    }
+
     /// The logs that are kept as given up because successors say so, with the successor.
     package func givenUpLogs() throws -> [(log: SHA256Digest, size: UInt64, successor: SHA256Digest)] {
         try database.read { db in
@@ -90,14 +165,23 @@ extension SQLiteLogStore {
 
     /// What the first record of a successor says of the log before it.
     package func givenUp(saidBy successor: StoredLog) throws -> GivenUpLog? {
-        guard let body = try body(of: successor.id, at: 0) else { return nil }
-        return body.withUnsafeBytes { EntryFinding(body: $0, index: 0) }?.givenUp(in: successor)
+        guard successor.size > 0 else { return nil }
+        return try database.read { db in try Self.first(of: successor, db)?.givenUp(in: successor) }
+    }
+
+    private static func first(of log: StoredLog, _ db: Database) throws -> EntryFinding? {
+        try body(db, row: rowID(db, log.id), at: 0).flatMap { body in
+            body.withUnsafeBytes { EntryFinding(body: $0, index: 0) }
+        }
     }
 }
 
 extension StoredLog {
     /// Whether entries are here that stand behind what its owner wrote.
     public var reachesBeyondOwner: Bool { givenUpAt.map { size > $0 } ?? false }
+
+    /// How many of the entries here its owner has written.
+    public var sizeOfOwner: UInt64 { min(size, givenUpAt ?? size) }
 }
 
 extension StoredLog {

@@ -113,14 +113,17 @@ extension SQLiteLogStore {
         let (row, log) = try Self.fetch(db, id)
         if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
         // Only this node adds to its own log, unless it has lost what it had added.
-        guard !log.isOwn || log.recovering != nil else { throw StoreError.notOwn(origin: log.origin) }
+        guard !log.isOwn || log.recovering != nil || log.reachesBeyondOwner else {
+            throw StoreError.notOwn(origin: log.origin)
+        }
         if log.isOwn, let mark = try marks.mark(.own, log: id), mark.size == head.size, mark.root != head.root {
             throw StoreError.contradictsSigned(origin: log.origin, size: head.size)
         }
+        try Self.checkOfOwner(head, log, db)
+        if log.reachesBeyondOwner { return try Self.adopt(head, row: row, of: log, db) }
         guard head.size > (log.head?.size ?? 0), head.size >= log.size, head.size <= TreeLimits.maximumSize else {
             throw StoreError.notContiguous(held: log.size, start: head.size)
         }
-        try Self.checkOfOwner(head.size, log)
         // Two roots for one size are a fork, and never a reason to forget the first.
         if let pending = log.pending, pending.size == head.size, pending.root != head.root {
             throw StoreError.notProved(origin: log.origin, start: log.size, end: head.size)
@@ -254,7 +257,7 @@ extension SQLiteLogStore {
         try db.cachedStatement(sql: "UPDATE log SET size = ? WHERE id = ?").execute(arguments: [Int64(size), row])
     }
 
-    private static func insert(_ head: SignedHead, row: Int64, _ db: Database) throws {
+    static func insert(_ head: SignedHead, row: Int64, _ db: Database) throws {
         try db.cachedStatement(
             sql: "INSERT INTO checkpoint (log, size, root, note) VALUES (?, ?, ?, ?)"
         ).execute(arguments: [row, Int64(head.size), head.root.databaseBytes, head.note])

@@ -163,17 +163,24 @@ extension SQLiteLogStore {
         }
     }
 
+    /// From where on a recovery has brought entries of an own log that this node's marks knew nothing of, and when that
+    /// was, in Unix seconds; `nil` where none did. Somebody else who has the key may have written them.
+    public func recoveredFrom(_ origin: String) throws -> (size: UInt64, time: UInt64)? {
+        try marks.recovered(SHA256.hash(origin))
+    }
+
     /// Ends the recovery of an own log, which then takes this node's entries again: where all of these members have
     /// answered and all that is known to have been signed is held. Answers whether it did.
     ///
     /// Throws ``StoreError/contradictsSigned(origin:size:)`` where what came back is not what the mark says was signed.
-    public func finishRecovery(of id: SHA256Digest, members: some Sequence<String>) throws -> Bool {
+    public func finishRecovery(of id: SHA256Digest, members: some Sequence<String>, time: UInt64) throws -> Bool {
         let mark = try marks.mark(.own, log: id)?.size ?? 0
         return try database.write { db in
             let (row, log) = try Self.fetch(db, id)
             guard log.frozen == nil, let state = try Self.recovery(db, row: row, log: log, mark: mark), state.isWhole,
                 state.missing(of: members).isEmpty
             else { return false }
+            if log.size > mark { try marks.note(recovered: id, from: mark, time: time) }
             // Raises the mark to the head. A crash behind it leaves the log recovering: the next attempt ends it.
             try checkMark(of: log, in: db, isRecovered: true)
             try db.execute(sql: "UPDATE log SET recovering = 0 WHERE id = ?", arguments: [row])

@@ -75,7 +75,8 @@ public final class SQLiteLogStore: Sendable {
     private func check(
         _ log: StoredLog, against mark: SignedMarks.Mark?, in db: Database, isRecovered: Bool
     ) throws {
-        let isKnown = log.recovering == nil || isRecovered
+        // What a thief has written is none of what this node has signed.
+        let isKnown = (log.recovering == nil && !log.reachesBeyondOwner) || isRecovered
         guard let mark else {
             if isKnown, let head = log.head { try raiseMark(of: log, to: head) }
             return

@@ -114,6 +114,26 @@ struct SignedMarks: Sendable {
         try database.write { try $0.execute(sql: "DELETE FROM remade") }
     }
 
+    /// Notes that a recovery is about to raise the mark of an own log beyond what was known to be signed. The first time
+    /// counts: what lies behind that may be somebody else's from then on.
+    func note(recovered log: SHA256Digest, from size: UInt64, time: UInt64) throws {
+        try database.write {
+            try $0.execute(
+                sql: "INSERT OR IGNORE INTO recovered (log_id, size, time) VALUES (?, ?, ?)",
+                arguments: [log.databaseBytes, Int64(clamping: size), Int64(clamping: time)])
+        }
+    }
+
+    /// How much of an own log was known to be signed here when a recovery first brought more, and when that was, in Unix
+    /// seconds; `nil` where none did.
+    func recovered(_ log: SHA256Digest) throws -> (size: UInt64, time: UInt64)? {
+        try database.read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT size, time FROM recovered WHERE log_id = ?", arguments: [log.databaseBytes]
+            ).map { ($0.size("size"), $0.size("time")) }
+        }
+    }
+
     // MARK: Erasures
 
     /// What was erased of one log in these databases; no copy of the other database brings it back.

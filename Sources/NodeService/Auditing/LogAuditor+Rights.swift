@@ -70,6 +70,9 @@ extension LogAuditor {
             if !isUnderWay, said?.origin.text != log.origin || said?.size != size {
                 walk.problem(nil, "it is kept as given up at \(size) entries, which no successor says")
             }
+            if let root = said?.root, let held = try store.rootOfOwner(log.id), held != root {
+                walk.problem(nil, "its first \(size) entries here are not what its owner says it had written")
+            }
         }
         guard let said = try store.givenUp(saidBy: log), try store.keepsGivenUp() else { return }
         if try !store.givenUpLogs().contains(where: { $0.successor == log.id && $0.size == said.size }) {

@@ -10,9 +10,11 @@ extension Node {
     /// names what became of the one before. Done twice, or broken off and done again, it makes one.
     ///
     /// Throws `notPermitted` unless the log forked, or `abandoning` one that is being recovered or whose key is gone, or
-    /// its key is `stolen`.
+    /// its key is `stolen`; and where it has to be said how much of a log whose key is stolen is this node's, and `written`
+    /// does not.
     public func openSuccessor(
-        of community: String, abandoning: Bool, stolen: Bool = false, author: String, time: Timestamp
+        of community: String, abandoning: Bool, stolen: Bool = false, written: UInt64? = nil, author: String,
+        time: Timestamp
     ) throws -> Node {
         _ = try self.community(community)
         return try keystore.whileRotating {
@@ -21,12 +23,12 @@ extension Node {
                     .busy, "\(origin(of: community)) was given up by another command meanwhile; see `entente status`")
             }
             return try openOwnSuccessor(
-                of: community, abandoning: abandoning, stolen: stolen, author: author, time: time)
+                of: community, abandoning: abandoning, stolen: stolen, written: written, author: author, time: time)
         }
     }
 
     private func openOwnSuccessor(
-        of community: String, abandoning: Bool, stolen: Bool, author: String, time: Timestamp
+        of community: String, abandoning: Bool, stolen: Bool, written: UInt64?, author: String, time: Timestamp
     ) throws -> Node {
         // Nothing is looked at, and the operator told of it, that could not be done then.
         try checkKeys()
@@ -53,7 +55,10 @@ extension Node {
                             + "--abandon if no partner has it any more"
                         : "\(origin(of: community)) did not fork; it goes on as it is")
             }
-            if stolen, let current { try store.beginGivingUp(current) }
+            if stolen, let current {
+                try checkWritten(written, of: current)
+                try store.beginGivingUp(current, at: written)
+            }
             try privateKeys.makeLogKey(community: community, generation: generation(of: community) + 1)
             // From here on this is the log to write.
             node = try refreshed()
@@ -62,6 +67,24 @@ extension Node {
         try node.publishMembers(of: community, isStolen: stolen, author: author, time: time)
         try node.publishKeys(in: community, author: author, time: time)
         return node
+    }
+
+    /// Whether it is known how many entries of an own log this node has written, or the operator says so.
+    public func checkWritten(_ written: UInt64?, of origin: LogOrigin) throws {
+        guard let log = try store.log(origin.text), log.givenUpAt == nil else { return }
+        if let written {
+            guard written > log.size else { return }
+            throw HomeError(
+                .usage, "only \(counted(log.size, "entry", "entries")) of \(origin) are here, not \(written)")
+        }
+        guard log.recovering == nil, let recovered = try store.recoveredFrom(origin.text), recovered.size < log.size
+        else { return }
+        throw HomeError(
+            .notPermitted,
+            "a recovery on \(Clock.moment(recovered.time)) brought entries of \(origin) from #\(recovered.size) "
+                + "on that this node had no mark of: look whether a thief wrote any of them (`entente show "
+                + "\(origin)#\(recovered.size)`), and say how many entries are this node's: `--size \(log.size)` if all "
+                + "are, `--size \(recovered.size)` if none of those")
     }
 
     /// The own log whose successor has a key and nothing more: giving it up was broken off.
@@ -100,6 +123,9 @@ extension Node {
         let known = try givenUp?.givenUpAt ?? (isWhole || isStolen ? store.sizeWrittenHere(before) : nil)
         if let size = known {
             members.append(JSONMember("size", .integer(Int64(clamping: size))))
+            if let root = try store.rootOfOwner(SHA256.hash(before)) {
+                members.append(JSONMember("root", .string(root.hex)))
+            }
         }
         return .object(members)
     }

@@ -79,7 +79,9 @@ extension Node {
             // Where there are members and none can be asked, nobody has answered.
             guard !asked.isEmpty || recovery.withoutCard.isEmpty else { continue }
             try DoubleRestorer(node: self, log: recovery.log).restore()
-            if try store.finishRecovery(of: recovery.log.id, members: asked) { settled.append(recovery.log) }
+            if try store.finishRecovery(of: recovery.log.id, members: asked, time: Clock.now()) {
+                settled.append(recovery.log)
+            }
         }
         try adoptMembers()
         let now = try home.configuration()

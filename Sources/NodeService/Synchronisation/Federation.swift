@@ -140,27 +140,31 @@ public final class SyncContext: Sendable {
         _ surroundings: LogSurroundings, visibleTo peer: String, _ federation: Federation
     ) throws -> LocalLog? {
         let log = surroundings.log
-        // What may be a thief's is passed on to nobody.
-        guard log.frozen == nil, !log.reachesBeyondOwner else { return nil }
+        guard log.frozen == nil else { return nil }
         guard federation.admits(peer, to: log, membership: surroundings.membership) else {
             return try lostLog(log, heardFrom: peer, federation)
         }
         let isRestored = log.restored != nil && !log.isOwn && peer == log.node
+        // What may be a thief's is passed on to nobody, and not spoken of: such a log is the owner's part of it.
+        let head = try store.headOfOwner(log)
+        let size = log.reachesBeyondOwner ? head?.size ?? 0 : log.size
+        let lacksHead = log.isOwn && log.reachesBeyondOwner && size < log.sizeOfOwner
         return LocalLog(
             id: log.id, origin: log.origin, community: log.community, isOwn: log.isOwn,
-            keys: try log.keys, stones: try localStones(of: log),
-            head: log.head.map { Head(log: log.id, size: $0.size, root: $0.root) }, held: log.size,
+            keys: try log.keys, stones: try localStones(of: log).filter { $0.head.size <= log.sizeOfOwner },
+            head: head.map { Head(log: log.id, size: $0.size, root: $0.root) }, held: size,
             pinned: log.pending.map { Head(log: log.id, size: $0.size, root: $0.root) },
-            cosignatures: surroundings.cosignatures.map {
+            cosignatures: surroundings.cosignatures.filter { $0.size <= log.sizeOfOwner }.map {
                 CosignatureLine(cosigner: $0.cosigner, size: $0.size, time: $0.time, line: $0.line)
             },
             receipts: try store.receiptDigest(of: log.id),
-            wantedBlobs: surroundings.wantedBlobs.map {
+            wantedBlobs: surroundings.wantedBlobs.filter { $0.index < log.sizeOfOwner }.map {
                 BlobKey(log: $0.log, index: $0.index, sha256: $0.sha256)
             },
-            damaged: surroundings.damaged,
-            // What its owner says of a log that came back with a backup is to be heard, too.
-            isRecovering: log.recovering != nil || isRestored,
+            damaged: surroundings.damaged.map { $0.clamped(to: 0..<max(size, $0.lowerBound)) }.filter { !$0.isEmpty },
+            // What its owner says of a log that came back with a backup is to be heard, too. An own log of which a
+            // checkpoint is missing takes that as one does that is being recovered.
+            isRecovering: log.recovering != nil || isRestored || lacksHead,
             // Its owner may have had sealed parts of it erased in a successor.
             successors: isRestored
                 ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [], limit: log.givenUpAt)

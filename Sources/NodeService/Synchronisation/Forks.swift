@@ -21,17 +21,16 @@ extension SyncContext {
     func log(_ id: LogID, readableBy peer: String) throws -> StoredLog? {
         let federation = federation.value
         guard let surroundings = try store.surroundings(in: federation.communities(admitting: peer), only: id).first,
-            federation.admits(peer, to: surroundings.log, membership: surroundings.membership),
-            !surroundings.log.reachesBeyondOwner
+            federation.admits(peer, to: surroundings.log, membership: surroundings.membership)
         else { return nil }
         return surroundings.log
     }
 
     /// The beginning of a log that a peer asks about, if it may see it and this node holds that tree.
     func prefix(_ request: PrefixRequest, for peer: String) throws -> [SHA256Digest]? {
-        guard let log = try log(request.log, readableBy: peer), request.treeSize <= log.head?.size ?? 0 else {
-            return nil
-        }
+        guard let log = try log(request.log, readableBy: peer),
+            request.treeSize <= min(log.head?.size ?? 0, log.sizeOfOwner)
+        else { return nil }
         return try ForkEvidence.makePrefix(
             size: request.size, treeSize: request.treeSize, from: StoredNodes(store: store, log: log.id),
             hasher: MerkleHasher())
@@ -40,7 +39,8 @@ extension SyncContext {
     /// The nodes below one that a peer asks about.
     func nodes(_ request: SubtreeRequest, for peer: String) throws -> [SHA256Digest]? {
         let node = NodeCoordinate(level: request.level, index: request.index)
-        guard let log = try log(request.log, readableBy: peer), node.isInside(treeSize: log.size) else { return nil }
+        guard let log = try log(request.log, readableBy: peer), node.isInside(treeSize: log.sizeOfOwner)
+        else { return nil }
         return try store.hashes(of: log.id, at: ForkSearch.nodes(below: node))
     }
 
@@ -89,8 +89,20 @@ extension SyncContext {
     /// The key was replaced between the two checkpoints. What the older one signed contradicts the stepping stone too,
     /// which it has also signed.
     private func freeze(_ log: StoredLog, _ note: SignedNote, _ keys: LogKeyChain) throws {
+        try freeze(log, note, keys, against: stones(of: log))
+    }
+
+    /// A checkpoint of the owner's part contradicts what is here beyond that: the key has signed two histories.
+    func freeze(_ id: LogID, contradictedBy note: String) throws {
+        guard let log = try store.log(id: id) else { return }
+        try freeze(log, SignedNote(parsing: note), log.keys, against: store.checkpoints(of: id))
+    }
+
+    private func freeze(
+        _ log: StoredLog, _ note: SignedNote, _ keys: LogKeyChain, against held: [SignedHead]
+    ) throws {
         let offered = try keys.verify(note)
-        for stone in try stones(of: log) where stone.size >= offered.size {
+        for stone in held where stone.size >= offered.size {
             let kept = try SignedNote(parsing: stone.note)
             guard
                 let key = keys.keys.first(where: { key in

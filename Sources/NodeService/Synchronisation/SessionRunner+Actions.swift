@@ -134,10 +134,19 @@ extension SessionRunner {
             case .success(.deferred):
                 reload(head.log) { .pinDeferred($0) }
                 if context.transfers.transfer(of: head.log) == nil { reload(head.log) { .changed([$0]) } }
+            case .failure(StoreError.contradictsHeld(_, _)): freeze(head.log, contradictedBy: note)
             case .failure(let error): feed.yield(.failed(head.log, reason: "\(error)"))
             }
         }
         context.transfers.join(request)
+    }
+
+    private func freeze(_ id: LogID, contradictedBy note: String) {
+        do {
+            try context.freeze(id, contradictedBy: note)
+        } catch {
+            feed.yield(.failed(id, reason: "\(error)"))
+        }
     }
 
     /// Feeds an event with the log as it is now, or that the peer may no longer see it.

@@ -14,8 +14,9 @@ extension SessionRunner {
         _ id: LogID, fromSize: UInt64, pushing: Bool, upTo size: UInt64? = nil
     ) throws -> (offer: Offer, push: EntryRange?)? {
         guard try context.localLog(id, visibleTo: configuration.peer) != nil, let log = try context.store.log(id: id),
-            let head = try size.map({ try context.store.checkpoint(of: id, size: $0) }) ?? log.head,
-            fromSize <= head.size
+            let head = try size.map({ try context.store.checkpoint(of: id, size: $0) })
+                ?? context.store.headOfOwner(log),
+            fromSize <= head.size, head.size <= log.sizeOfOwner
         else { return nil }
         var proof: [SHA256Digest] = []
         if fromSize > 0 {
@@ -70,9 +71,9 @@ extension SessionRunner {
             while true {
                 let asked = rest
                 let made = try await onQueue(reading) { () -> EntryRange? in
-                    guard try self.context.localLog(asked.log, visibleTo: self.configuration.peer) != nil else {
-                        return nil
-                    }
+                    guard let shown = try self.context.localLog(asked.log, visibleTo: self.configuration.peer),
+                        asked.treeSize <= shown.limit ?? .max
+                    else { return nil }
                     return try RangeServer(store: self.context.store).frame(for: asked)
                 }
                 guard let frame = made else {

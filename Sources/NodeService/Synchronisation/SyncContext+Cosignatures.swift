@@ -59,7 +59,7 @@ extension SyncContext {
     /// What to cosign, if anything.
     private func intent(_ log: StoredLog) throws -> Intent? {
         guard let head = log.head, log.size >= head.size, log.recovering == nil, log.frozen == nil,
-            refusal == nil, try !store.isDamaged(log.id)
+            !log.reachesBeyondOwner, refusal == nil, try !store.isDamaged(log.id)
         else { return nil }
         let time = max(now(), try store.lastCosigned(log.id))
         // A clock that is far behind the last cosignature is wrong: say nothing rather than something undated.

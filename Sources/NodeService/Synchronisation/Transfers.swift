@@ -109,6 +109,8 @@ final class Transfers: Sendable {
             transfer.join(request.participant)
             return .joined(log)
         }
+        // Of the owner's part the store knows which checkpoint is news.
+        guard !log.reachesBeyondOwner else { return nil }
         return log.head?.size ?? 0 >= head.size || log.size > head.size ? .deferred(log) : nil
     }
 

@@ -39,6 +39,7 @@ extension Session {
         }
         if let limit = log.limit, head.size > limit {
             try expectPush(offer, size: nil, isWanted: false)
+            beyondOwner.insert(log.id)
             leaveOut(log, .beyondOwner(origin: log.origin, size: limit), tell: "its owner has given it up", &actions)
             return
         }

@@ -16,8 +16,9 @@ extension Session {
         let parts = try exchange.receive(heads, community: community, isLast: isLast)
         tell(parts, &actions)
         var unknown: [LogID] = []
+        var returned: [LocalLog] = []
         for head in heads {
-            note(head)
+            if note(head), let log = logs[head.log] { returned.append(log) }
             if head.size > 0, logs[head.log] == nil { unknown.append(head.log) }
             // An owner that has lost all of a log asks what became of it.
             if head.size == 0, frozenHere.contains(head.log) { tellFork(head.log, &actions) }
@@ -28,6 +29,8 @@ extension Session {
                 sendUnknown(unknown, &actions)
                 actions.append(.lacks(unknown))
             }
+            // The peer may have offered such a log once more meanwhile, and heard that it is left out.
+            for log in returned { announce(log, &actions) }
             for head in heads { refresh(head.log, &actions) }
         } else if exchange.isComplete {
             exchanged(&actions)
@@ -44,8 +47,9 @@ extension Session {
         if exchange.isComplete { exchanged(&actions) }
     }
 
-    /// What a head says beyond the views of both sides.
-    private mutating func note(_ head: Head) {
+    /// What a head says beyond the views of both sides. Answers whether the log is left out no longer.
+    @discardableResult
+    private mutating func note(_ head: Head) -> Bool {
         peerPinned[head.log] = head.pinnedSize > 0 && logs[head.log] != nil ? head.pinnedSize : nil
         // Where it is still behind, it has not taken what was offered: it is offered again.
         offered[head.log] = nil
@@ -54,6 +58,26 @@ extension Session {
         unresumable.remove(head.log)
         // The peer has the log after all.
         unknownThere.remove(head.log)
+        awaitedRefusals.remove(head.log)
+        // It has learnt meanwhile where the log ends.
+        if let limit = logs[head.log]?.limit, head.size <= limit, beyondOwner.contains(head.log),
+            readmitted.insert(head.log).inserted
+        {
+            beyondOwner.remove(head.log)
+            leftOut.remove(head.log)
+            return true
+        }
+        return false
+    }
+
+    /// The successor of a log has come, which says where it ends: from now on it is its owner's part here. What was offered
+    /// beyond that is refused by who knows it already. Answers whether it is so, and the peer is to hear it.
+    private mutating func end(_ log: LocalLog) -> Bool {
+        guard let limit = log.limit, exchange.told[log.id]?.size ?? 0 > limit else { return false }
+        if leftOut.remove(log.id) == nil, offered[log.id] ?? 0 > limit { awaitedRefusals.insert(log.id) }
+        offered[log.id] = nil
+        openOffers.remove(log.id)
+        return true
     }
 
     /// Both sides know what the other holds.
@@ -225,6 +249,7 @@ extension Session {
 
     mutating func receiveRefusal(_ id: LogID, _ reason: String, _ actions: inout [SessionAction]) {
         guard let log = logs[id] else { return }
+        if awaitedRefusals.remove(id) != nil { return }
         abandonInquiry(log, &actions)
         if stallHere(log, &actions) || hearRefusal(ofKnownKey: log, reason, &actions) { return }
         leaveOut(log, .refusedByPeer(origin: log.origin, reason: reason), tell: nil, &actions)
@@ -236,9 +261,10 @@ extension Session {
         for log in changed where !hasMet || exchange.common.contains(log.community) {
             // The peer offers again once it hears where this side stands.
             let isReleased = deferred.remove(log.id) != nil
+            let isEnded = end(log)
             let isNew = logs.updateValue(log, forKey: log.id) == nil
             enqueue(log.wantedBlobs)
-            if isReleased || isNew, hasMet, exchange.isComplete { announce(log, &actions) }
+            if isReleased || isNew || isEnded, hasMet, exchange.isComplete { announce(log, &actions) }
             refresh(log.id, &actions)
         }
         requestBlobs(&actions)

@@ -75,6 +75,11 @@ public struct Session {
     var recovered: Set<LogID> = []
     var echoes: Set<UInt64> = []
     var nextEcho: UInt64 = 1 << 63
+    /// Logs that are left out because the peer offered more than their owners had written, and those that were and came back.
+    var beyondOwner: Set<LogID> = []
+    var readmitted: Set<LogID> = []
+    /// Logs of which more was offered than their owners had written, before that was known here: it may still be refused.
+    var awaitedRefusals: Set<LogID> = []
     /// Logs that the peer waits for until this side has mended them, and those that are damaged there.
     var stalledHere: Set<LogID> = []
     var stalledThere: Set<LogID> = []
@@ -353,7 +358,8 @@ public struct Session {
 
     /// How many things this side keeps in mind because of what the peer has said: bounded, whatever it says.
     package var footprint: Int {
-        leftOut.count + unknownThere.count + unresumable.count + peerPinned.count + openOffers.count
+        leftOut.count + beyondOwner.count + readmitted.count + awaitedRefusals.count + unknownThere.count
+            + unresumable.count + peerPinned.count + openOffers.count
             + waitingOffers.count + uselessOffers.count + deferred.count + fetches.count + outstandingCount
             + late.count + missedOffers.count + reserved.count + starved.count + pushes.count + awaitedAnswers.count
             + judging.count + knownThere.count + askedKeys.count + askedStones.count

@@ -140,13 +140,13 @@ extension EntryRecord {
         return nodes.count == names.count && names.count == value["members"]?.array?.count ? nodes : []
     }
 
-    /// The log that a members record, the first of a successor, says was given up, and how many entries its owner had
-    /// written by then; `nil` where it does not say how many.
-    public var givenUp: (origin: LogOrigin, size: UInt64)? {
+    /// The log that a members record, the first of a successor, says was given up, how many entries its owner had
+    /// written by then, and the root of those where it says that; `nil` where it does not say how many.
+    public var givenUp: (origin: LogOrigin, size: UInt64, root: SHA256Digest?)? {
         guard let origin = value["predecessor"]?["origin"]?.string.flatMap({ LogOrigin($0) }),
             let size = value["predecessor"]?["size"]?.integer.flatMap({ UInt64(exactly: $0) })
         else { return nil }
-        return (origin, size)
+        return (origin, size, value["predecessor"]?["root"]?.string.flatMap(SealedHeader.digest))
     }
 
     /// Whether members carry sealed blobs that they cannot open.

@@ -102,6 +102,7 @@ extension RecordSchema {
         optional(
             "size", .integer(0...JSONScanner.maximumInteger),
             "how many entries its owner had written; what stands behind them is somebody else's"),
+        optional("root", .sha256, "the root of those entries"),
         optional("evidence", .list(.sha256, 1...16), "SHA-256 of the checkpoints that prove the fork"),
         optional("reason", .text(2_000), "what happened"),
     ])
