@@ -191,4 +191,28 @@ import Testing
         try place.expectSound("us")
         place.stop()
     }
+
+    /// What the log that was given up says of a newer mirror key leads nowhere any more, and is nobody's to ask about.
+    @Test func afterAllKeysCameBackOldThereIsAnEndOfAlarms() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: "\(place.path)/before")
+        for role in ["mirror", "log"] { try place.must("us", "key", "rotate", role) }
+        try Self.meet(place)
+        try Self.copy(place, "keys", from: "before")
+        try place.must("us", "key", "stolen", "log", "--yes")
+        try place.must("us", "key", "stolen", "mirror")
+        #expect(try place.alarms("us") == [])
+        let card = try place.file("us-new.yaml", place.must("us", "identity").output)
+        try place.must("kr", "peer", "add", card, "--replace")
+        try place.submit("kr", "first")
+        try Self.meet(place)
+        try Self.meet(place)
+        #expect(try place.log("kr.example/krus", at: "kr")?["cosigned_by"] as? [String] == ["us.example"])
+        for node in ["us", "kr"] {
+            #expect(try place.alarms(node) == [])
+            try place.expectSound(node)
+        }
+        place.stop()
+    }
 }

@@ -176,7 +176,10 @@ extension Node {
         }
         if let own = try? isNextMirrorKeyInUse() ? VerifierKey(parsing: mirrorCardKey().text) : knownMirrorKey() {
             let said = (try? store.publishedKeys(role: .mirror)) ?? []
-            keys[name] = MirrorKeys(own).led(by: said.filter { $0.node == name }.map { ($0.origin, $0.key) })
+            // As for partners: what a log that was given up says leads back, and contradicts nothing.
+            let current = Set(configuration.communities.map { origin(of: $0.name) })
+            keys[name] = MirrorKeys(own, origins: current).led(
+                by: said.filter { $0.node == name }.map { ($0.origin, $0.key) })
         }
         return keys
     }
