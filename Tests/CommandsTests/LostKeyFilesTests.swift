@@ -103,6 +103,43 @@ import Testing
         #expect(given.errors.contains("holds entry #\(size - 1) of us.example/krus"), "\(given.errors)")
     }
 
+    /// Killed between the record and the renaming, a rotation leaves the old file, which signs nothing any more.
+    @Test func theKeyThatARotationHasPublishedIsEnoughAlone() throws {
+        let place = try Self.federated()
+        try place.must("us", "key", "rotate", "log")
+        let keys = "\(place.path)/us/keys"
+        try FileManager.default.moveItem(atPath: "\(keys)/log-krus.key", toPath: "\(keys)/log-krus.next.key")
+        #expect(try place.alarms("us").filter { $0.contains("`entente key rotate log` to complete it") }.count == 1)
+        try place.submit("us", "before it is completed")
+        try place.must("us", "key", "rotate", "log")
+        #expect(FileManager.default.fileExists(atPath: "\(keys)/log-krus.key"))
+        #expect(try place.alarms("us") == [])
+        try place.checkAllHoldTheSameWithMeeting(Self.meet)
+        try place.expectSound("us")
+    }
+
+    @Test func theKeyOfARotationThatWasOnlyBegunIsNoneOfTheLog() throws {
+        let place = try Self.federated()
+        try? FileManager.default.removeItem(atPath: "\(place.path)/us/node.sock")
+        try FileManager.default.copyItem(atPath: "\(place.path)/us", toPath: "\(place.path)/copy")
+        try place.must("copy", "key", "rotate", "log")
+        let keys = "\(place.path)/us/keys"
+        try FileManager.default.copyItem(
+            atPath: "\(place.path)/copy/keys/log-krus.key", toPath: "\(keys)/log-krus.next.key")
+        try Self.remove(place, "keys/log-krus.key")
+        try Self.expectAlarm(
+            place, "keys/log-krus.key", "of a rotation that was begun, is none of that log yet",
+            "entente community successor krus --abandon")
+        try Self.expectRefusal(
+            place, "keys/log-krus.key", "community successor krus --abandon",
+            ["submit", "attribution", "--field", "chain=BTC", "--field", "address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"],
+            ["key", "rotate", "log"])
+        try place.must("us", "community", "successor", "krus", "--abandon")
+        try place.submit("us", "in the successor")
+        #expect(try place.alarms("us") == [])
+        try place.expectSound("us")
+    }
+
     @Test func aKeyThatIsPutBackIsAsGoodAsBefore() throws {
         let place = try Self.federated()
         let keys = "\(place.path)/us/keys"
@@ -302,6 +339,53 @@ import Testing
         #expect(try place.isEncrypted("us"))
         try place.submit("us", "in the successor")
         #expect(try place.alarms("us") == [])
+    }
+
+    private static let line = """
+        {"v":1,"type":"attribution","time":"2025-01-01T00:00:00Z","author":"x","tlp":"green",\
+        "subject":{"chain":"eip155:1","address":"0x098B716B8Aaf21512996dC57EB0615e2383E2f96"},"label":"imported"}
+
+        """
+
+    @Test func theRunningNodeMakesTheKeyForDoubles() throws {
+        let place = try Place()
+        let phrase = try place.file("phrase", "correct horse battery\n")
+        try place.found("us", under: phrase)
+        try place.serve("us", under: phrase)
+        let lines = try place.file("lines.jsonl", Self.line)
+        try place.must("us", "import", lines)
+        try Self.remove(place, "keys/doubles.key")
+        let refused = try place.detached("us", ["import", lines])
+        #expect(refused.status == 66 && refused.errors.contains("`entente recover`"), "\(refused.errors)")
+        let recovered = try place.detached("us", ["recover"])
+        #expect(recovered.status == 0, "\(recovered.errors)")
+        #expect(try place.isEncrypted("us"))
+        let again = try place.detached("us", ["import", lines, "--json"]).objects.first
+        #expect(again?["imported"] as? Int == 0 && again?["duplicates"] as? Int == 1, "\(again ?? [:])")
+        #expect(try place.alarms("us") == [])
+        place.stop()
+    }
+
+    /// Without the key no log is opened again that comes back from partners.
+    @Test(arguments: [false, true]) func aRecoveryMakesTheKeyForDoubles(isRunning: Bool) throws {
+        let place = try Self.federated()
+        let lines = try place.file("lines.jsonl", Self.line)
+        try place.must("us", "import", lines)
+        try Self.meet(place)
+        place.loseDatabase("us")
+        try Self.remove(place, "keys/doubles.key")
+        try place.serve("kr")
+        if isRunning {
+            try place.serve("us")
+            _ = try place.run("us", "recover")
+            #expect(try Entente.waits { try place.alarms("us").isEmpty })
+        } else {
+            try place.must("us", "recover")
+        }
+        let again = try place.must("us", "import", lines, "--json").objects.first
+        #expect(again?["imported"] as? Int == 0 && again?["duplicates"] as? Int == 1, "\(again ?? [:])")
+        #expect(try place.alarms("us") == [])
+        place.stop()
     }
 
     /// Moving a key away is how it is lost.

@@ -40,10 +40,13 @@ extension Keystore {
     /// What to do about the key file of a log that is gone.
     public func lostLogKey(community: String, generation: UInt64 = 1) throws -> HomeError {
         let file = try logFile(community, generation)
+        let hasNext = try nextLogPublicKey(community: community, generation: generation) != nil
         return HomeError(
             .noInput,
-            "is gone, and nothing can be appended to \(file.name): put it back from a backup of keys/; if there is none, "
-                + "`entente community successor \(community) --abandon` goes on in a new log", path: file.path)
+            "is gone, and nothing can be appended to \(file.name)"
+                + (hasNext ? " (the key beside it, of a rotation that was begun, is none of that log yet)" : "")
+                + ": put it back from a backup of keys/; if there is none, `entente community successor \(community) "
+                + "--abandon` goes on in a new log", path: file.path)
     }
 
     /// The same for a file of which every node has one.

@@ -4,16 +4,21 @@ import Glibc
 // What key files say of a node whose configuration is lost.
 extension Keystore {
     /// The logs for which there is a key: the community, and which log of this node in it, from 1; sorted.
-    public func logGenerations() throws -> [(community: String, generation: UInt64)] {
-        try Keystore.logFiles(in: home).map { ($0.community, $0.generation) }.sorted { $0 < $1 }
+    ///
+    /// - Parameter withNext: also those of which only the key is there that is to replace the one before.
+    public func logGenerations(withNext: Bool = false) throws -> [(community: String, generation: UInt64)] {
+        let files = try Keystore.logFiles(in: home).map { ($0.community, $0.generation) }
+        let next =
+            try withNext ? Keystore.logFiles(in: home, ending: ".next.key").map { ($0.community, $0.generation) } : []
+        return (files + next.filter { each in !files.contains { $0 == each } }).sorted { $0 < $1 }
     }
 
     private static func logFiles(
-        in home: HomeFolder
+        in home: HomeFolder, ending: String = ".key"
     ) throws -> [(name: String, community: String, generation: UInt64)] {
         try SystemCall.names(in: home.keysFolder, limit: 10_000).compactMap { name -> (String, String, UInt64)? in
-            guard name.hasPrefix("log-"), name.hasSuffix(".key") else { return nil }
-            let parts = name.dropFirst(4).dropLast(4).split(separator: ".", omittingEmptySubsequences: false)
+            guard name.hasPrefix("log-"), name.hasSuffix(ending) else { return nil }
+            let parts = name.dropFirst(4).dropLast(ending.count).split(separator: ".", omittingEmptySubsequences: false)
             guard let community = parts.first.map(String.init), Names.isCommunity(community), parts.count <= 2 else {
                 return nil
             }

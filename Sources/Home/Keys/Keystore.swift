@@ -41,9 +41,13 @@ public struct Keystore: Sendable {
     ///
     /// Throws `notPermitted` where there is none.
     public func logKey(origin: String, publicKey: Ed25519.PublicKey) throws -> Ed25519.PrivateKey {
-        for (community, generation) in try logGenerations() where self.origin(community, generation) == origin {
-            let current = try logKey(community: community, generation: generation)
-            if current.publicKey == publicKey { return current }
+        // The one that is to replace another may be the only one that is left.
+        for (community, generation) in try logGenerations(withNext: true)
+        where self.origin(community, generation) == origin {
+            if try hasLogKey(community: community, generation: generation) {
+                let current = try logKey(community: community, generation: generation)
+                if current.publicKey == publicKey { return current }
+            }
             if let next = try nextLogKey(community: community, generation: generation), next.publicKey == publicKey {
                 return next
             }

@@ -78,6 +78,10 @@ struct AgentKeys: PrivateKeys {
         return key
     }
 
+    func makeDoublesKey() throws {
+        guard case .done = try ask(.makeDoublesKey) else { throw unexpected }
+    }
+
     func makeLogKey(community: String, generation: UInt64) throws {
         guard case .done = try ask(.makeLogKey(community: community, generation: generation)) else {
             throw unexpected

@@ -19,6 +19,8 @@ package enum AgentRequest: Sendable, Hashable {
     case open([AgentBox])
     case doublesKey
     case blindIndexKey
+    /// Make the key for doubles again, whose file is gone.
+    case makeDoublesKey
     case makeLogKey(community: String, generation: UInt64)
     case makeWitnessKey
     /// Synchronise with this partner once. Answered by ``SessionNews``.
@@ -53,12 +55,13 @@ package enum AgentRequest: Sendable, Hashable {
         case .replaceKey: 10
         case .warnings: 11
         case .keyAlarms: 12
+        case .makeDoublesKey: 13
         }
     }
 
     private var payload: [UInt8] {
         switch self {
-        case .ring, .check, .doublesKey, .blindIndexKey, .makeWitnessKey, .warnings, .keyAlarms: []
+        case .ring, .check, .doublesKey, .blindIndexKey, .makeDoublesKey, .makeWitnessKey, .warnings, .keyAlarms: []
         case .sign(let checkpoint, let publicKey): publicKey + Array(checkpoint.utf8)
         case .open(let boxes): boxes.flatMap { $0.keyID + $0.box }
         case .makeLogKey(let community, let generation): BigEndian.bytes(generation) + Array(community.utf8)
@@ -108,6 +111,7 @@ package enum AgentRequest: Sendable, Hashable {
             self = .replaceKey(replacement)
         case 11 where payload.isEmpty: self = .warnings
         case 12 where payload.isEmpty: self = .keyAlarms
+        case 13 where payload.isEmpty: self = .makeDoublesKey
         default: return nil
         }
     }

@@ -59,6 +59,9 @@ package struct KeyAgent: Sendable {
             return .opened(try keys.open(boxes.map { BoxedKey(node: "", keyID: $0.keyID, box: $0.box) }))
         case .doublesKey: return .key(try keys.doublesKey())
         case .blindIndexKey: return .key(try keys.blindIndexKey())
+        case .makeDoublesKey:
+            try keys.makeDoublesKey()
+            return .done
         case .makeLogKey(let community, let generation):
             try keys.makeLogKey(community: community, generation: generation)
             return .done

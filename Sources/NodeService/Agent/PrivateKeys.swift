@@ -16,6 +16,8 @@ package protocol PrivateKeys: Sendable {
     /// The keys of the hashes that find doubles and sealed values. They protect files of this home and nothing else.
     func doublesKey() throws -> SecretBytes
     func blindIndexKey() throws -> SecretBytes
+    /// Makes the first of them again where its file is gone. Throws `exists` where there is one.
+    func makeDoublesKey() throws
     /// Makes the key of an own log. Throws `exists` where there is one.
     func makeLogKey(community: String, generation: UInt64) throws
     /// Makes the key that cosigns as a witness. Throws `exists` where there is one.
@@ -64,6 +66,8 @@ struct OwnKeys: PrivateKeys {
     func doublesKey() throws -> SecretBytes { try keystore.doublesKey() }
 
     func blindIndexKey() throws -> SecretBytes { try keystore.blindIndexKey() }
+
+    func makeDoublesKey() throws { _ = try keystore.createDoublesKey() }
 
     func makeLogKey(community: String, generation: UInt64) throws {
         _ = try keystore.createLogKey(community: community, generation: generation)

@@ -9,13 +9,18 @@ extension Node {
     /// Makes another key for doubles where it is gone, and computes again by what the records of own logs are known as
     /// doubles. Broken off and called again, it goes on.
     public func restoreDoubles() throws {
-        let logs = try store.logs().filter { $0.isOwn && $0.frozen == nil && $0.recovering == nil }
-        if try privateKeys is OwnKeys, try !keystore.hasDoublesKey {
-            // Under another key they would say nothing.
-            for log in logs { try store.forgetDoubleHashes(of: log.id) }
-            _ = try keystore.createDoublesKey()
+        try restoreDoublesKey()
+        for log in try store.logs() where log.isOwn && log.frozen == nil && log.recovering == nil {
+            try DoubleRestorer(node: self, log: log).restore()
         }
-        for log in logs { try DoubleRestorer(node: self, log: log).restore() }
+    }
+
+    /// Makes the key alone, here or in the running node, where it is gone: without it no log can be opened again.
+    func restoreDoublesKey() throws {
+        guard try !keystore.hasDoublesKey else { return }
+        // Under another key they would say nothing.
+        for log in try store.logs() where log.isOwn { try store.forgetDoubleHashes(of: log.id) }
+        try privateKeys.makeDoublesKey()
     }
 }
 

@@ -78,6 +78,7 @@ extension Node {
             let asked = try members(of: recovery.log).asked
             // Where there are members and none can be asked, nobody has answered.
             guard !asked.isEmpty || recovery.withoutCard.isEmpty else { continue }
+            try restoreDoublesKey()
             try DoubleRestorer(node: self, log: recovery.log).restore()
             if try store.finishRecovery(of: recovery.log.id, members: asked, time: Clock.now()) {
                 settled.append(recovery.log)
