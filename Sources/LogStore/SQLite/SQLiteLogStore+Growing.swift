@@ -170,8 +170,8 @@ extension SQLiteLogStore {
     /// What is left to be done once ranges are committed.
     private func settle(_ ranges: [VerifiedRange]) {
         if ranges.contains(where: { $0.findings.contains(where: \.isErasure) }) { settleErasuresIfPossible() }
-        // What cannot be done now is done when the database is opened next.
-        if ranges.contains(where: { $0.findings.contains(where: \.isMembership) }) { try? readAgain() }
+        guard ranges.contains(where: { $0.findings.contains(where: \.isMembership) }) else { return }
+        attempting("logs whose sealed parts this node is to hold since could not be read again") { try readAgain() }
     }
 
     private func commit(_ range: VerifiedRange, _ db: Database) throws -> StoredLog {

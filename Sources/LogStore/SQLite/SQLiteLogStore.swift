@@ -12,6 +12,8 @@ public final class SQLiteLogStore: Sendable {
     /// The node whose home this is: blobs sealed to it are wanted.
     package let node: String
     let receiptDigests = ReceiptDigests()
+    /// Hears of what could not be done now and will be tried again, in one line.
+    let onProblem: @Sendable (String) -> Void
 
     /// Opens or makes the two databases. Raises marks that a crash left behind the logs; a log that is behind its
     /// mark is opened all the same, but not appended to.
@@ -19,8 +21,9 @@ public final class SQLiteLogStore: Sendable {
     /// - Parameter busySeconds: how long a call waits for another process that writes.
     public init(
         path: String, signedPath: String, node: String, busySeconds: Double = 20,
-        mayUpgrade: @escaping UpgradeCheck = { _ in }
+        mayUpgrade: @escaping UpgradeCheck = { _ in }, onProblem: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
+        self.onProblem = onProblem
         database = try NodeDatabase(path: path, kind: .node, busySeconds: busySeconds, mayUpgrade: mayUpgrade)
         let isLost = access(signedPath, F_OK) != 0
         marks = try SignedMarks(path: signedPath, busySeconds: busySeconds, mayUpgrade: mayUpgrade)
@@ -34,7 +37,9 @@ public final class SQLiteLogStore: Sendable {
             try? beginRecovery(of: SHA256.hash(origin), signed: signed)
         }
         // Nobody has signed these, and one that cannot be read is no reason to stay closed.
-        try? forgetErasedDoubleHashes()
+        attempting("the hashes by which erased records were known as doubles could not be removed") {
+            try forgetErasedDoubleHashes()
+        }
         try eraseAgain()
         try readAgain()
         try readGivenUp()
@@ -45,6 +50,16 @@ public final class SQLiteLogStore: Sendable {
         self.database = database
         self.marks = marks
         self.node = node
+        onProblem = { _ in }
+    }
+
+    /// Does what can wait until the database is opened next, and tells where it failed.
+    func attempting(_ failure: String, _ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            onProblem("\(failure), which is tried again when this home is opened next: \(error)")
+        }
     }
 
     /// Compares an own log with its mark and raises a mark that is behind.

@@ -35,7 +35,7 @@ public final class Node: Sendable {
             try store
             ?? SQLiteLogStore(
                 path: home.nodeDatabase, signedPath: home.signedDatabase, node: configuration.node,
-                mayUpgrade: home.requireNoOlderRun)
+                mayUpgrade: home.requireNoOlderRun, onProblem: { logger.error("\($0)") })
         generations = try Node.generations(keystore, store)
         self.store = store
     }
