@@ -52,7 +52,8 @@ extension ExitStatus {
         case .busy, .keyReplaced: self = .busy
         case .full, .readOnly, .io, .damaged, .damagedEntries, .damagedEntry: self = .io
         case .cannotOpen, .newerVersion: self = .configuration
-        case .rolledBack, .recovering, .contradictsSigned, .frozen, .givenUp, .cosignedBeyond: self = .notPermitted
+        case .rolledBack, .recovering, .contradictsSigned, .frozen, .givenUp, .laterLog, .cosignedBeyond:
+            self = .notPermitted
         case .unknownLog: self = .noInput
         case .notOwn: self = .notPermitted
         case .bodySize: self = .badInput

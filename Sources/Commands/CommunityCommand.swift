@@ -107,7 +107,7 @@ struct CommunityCommand: ParsableCommand {
         @OptionGroup var global: GlobalOptions
         @Argument(help: "The community.")
         var name: String
-        @Flag(help: "Give up a log that did not fork but cannot be recovered, or whose key is lost.")
+        @Flag(help: "Give up a log that did not fork but cannot be recovered, or whose key, or a successor's, is lost.")
         var abandon = false
 
         func run() throws {

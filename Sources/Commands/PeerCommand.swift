@@ -170,6 +170,8 @@ struct PeerCommand: ParsableCommand {
             let changed = try node.home.updateConfiguration { left = try $0.expel(name) }
             try directory.remove(name)
             try node.store.forgetAgreements()
+            // What it says of this node's logs counts no more.
+            try node.store.forgetLaterLogs(heldBy: name)
             for community in left {
                 try node.publishMembers(of: community, author: Clock.user, time: Clock.timestamp)
             }

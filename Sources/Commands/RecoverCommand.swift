@@ -12,9 +12,10 @@ struct RecoverCommand: AsyncParsableCommand {
             Asks every member what it holds. Nothing is appended until all have answered: repeat this, or leave \
             `entente run` running. Of a home that is lost but for keys/ and peers/ it first makes the rest again.
 
-            Exit status 0: all is back. 69: members are missing. 1: histories contradict each other, or nobody has \
-            entries that were signed; only a successor log can go on then (`entente community successor`). A log that \
-            forked and has a successor already is no such case.
+            Exit status 0: all is back. 69: members are missing. 1: histories contradict each other, nobody has \
+            entries that were signed, or partners hold a later log of this node, whose key is not here; only a successor \
+            log can go on then (`entente community successor`). A log that forked and has a successor already is no such \
+            case.
 
             EXAMPLES
               entente recover

@@ -18,7 +18,7 @@ struct RecoveryOutcome {
     var status: ExitStatus {
         let isForked = recoveries.contains { $0.log.frozen != nil && successor(of: $0) == nil }
         if isForked || reports.contains(where: { $0.error?.kind == .fork })
-            || recoveries.contains(where: \.hasLostEntries)
+            || recoveries.contains(where: { $0.hasLostEntries || $0.laterLog != nil })
         {
             return .answerIsNo
         }
@@ -83,6 +83,10 @@ struct RecoveryOutcome {
                 ?? "go on in a successor log, `entente community successor`"
             Output.note("\(origin) takes no more entries: \(reason); \(next)")
         }
+        if let later = recovery.laterLog {
+            let reason = StoreError.laterLog(origin: origin, later: later.origin, holders: later.holders)
+            Output.note("\(reason)")
+        }
         if let state = recovery.state {
             if !recovery.missing.isEmpty {
                 Output.note(
@@ -122,6 +126,7 @@ extension LogRecovery {
             JSONMember("missing", .array(missing.map { .string($0) })),
             JSONMember("without_card", .array(withoutCard.map { .string($0) })),
             JSONMember("sealed_parts_missing", .integer(Int64(wantedBlobs))),
+            JSONMember("later_log", laterLog.map { .string($0.origin) } ?? .null),
         ]
     }
 }

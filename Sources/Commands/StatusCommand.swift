@@ -48,7 +48,7 @@ struct StatusCommand: ParsableCommand {
         alarms += try node.witnessAlarms(witnessed, now: now)
         // Without a certificate there is an alarm.
         let announced = try? node.announcedTLSKey()
-        let warnings = node.warningsOfRunningNode()
+        let warnings = try node.openEndWarnings() + node.warningsOfRunningNode()
         let peers = delivery.peers(views.map { ($0.log, $0.members) })
         if global.json {
             Output.json([
@@ -86,6 +86,7 @@ struct StatusCommand: ParsableCommand {
             let origin = node.origin(of: community.name)
             if !logs.contains(where: { $0.origin == origin }) { alarms.append(node.lostLog(origin).description) }
         }
+        alarms += try node.laterLogAlarms()
         alarms += node.cardProblems.map(\.description)
         let partners = Set(node.cards.map(\.node))
         alarms += logs.compactMap { log in

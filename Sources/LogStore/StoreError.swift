@@ -33,6 +33,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case notOfOwner(origin: String, size: UInt64)
     /// A checkpoint of so many entries is not of those that are here.
     case contradictsHeld(origin: String, size: UInt64)
+    /// Partners hold a log of this node that comes after this one, and is not here.
+    case laterLog(origin: String, later: String, holders: [String])
     /// An entry is empty or longer than a body may be.
     case bodySize(Int)
     /// A range came that does not continue what is held.
@@ -138,6 +140,12 @@ extension StoreError: CustomStringConvertible {
             "\(origin) had other entries at \(size) when its owner gave it up, as its successor says"
         case .contradictsHeld(let origin, let size):
             "a checkpoint of \(origin) at \(size) entries is not of those that are here"
+        case .laterLog(let origin, let later, let holders):
+            "\(origin) was given up, and nothing is appended to it: this node went on in \(later), which "
+                + "\(holders.joined(separator: " and ")) \(holders.count == 1 ? "holds" : "hold") and whose key is not in "
+                + "keys/; put back keys/ as it was last and run `entente recover`, or, if there is no such backup, go on in a "
+                + "further log with `entente community successor "
+                + "\(LogOrigin(origin)?.community.text ?? "COMMUNITY") --abandon`"
         case .bodySize(let count): "a record of \(count) bytes; a body has 1 to 16,384"
         case .notContiguous(let held, let start): "a range that starts at \(start) does not continue \(held) entries"
         case .badBundle(let number, let reason): "entry bundle \(number): \(reason)"

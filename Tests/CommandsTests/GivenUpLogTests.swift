@@ -148,6 +148,33 @@ import Testing
         #expect(try log(place, "us")["state"] as? String == "given_up")
     }
 
+    /// Without the mark of what was signed, which is in no backup.
+    @Test func ofALogThatEndsNobodyKnowsWhereItIsSaidWhatFollows() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.submit("us", "one")
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: "\(place.path)/us/signed.sqlite\(suffix)")
+        }
+        let given = try place.must("us", "key", "stolen", "log", "--yes", "--json")
+        #expect(given.objects.first?["ends_at"] is NSNull, "\(given.output)")
+        for part in ["does not say where that ends", "with the new card too", "tell them by phone from which entry on"]
+        {
+            #expect(given.errors.contains(part), "\(given.errors)")
+        }
+        func warnings() throws -> [String] {
+            try place.must("us", "status", "--json").objects.first?["warnings"] as? [String] ?? []
+        }
+        #expect(try warnings().contains { $0.hasPrefix("\(Self.log), whose key is stolen") })
+        #expect(try place.must("us", "status").output.contains("WARNING  \(Self.log), whose key is stolen"))
+        // Where it is known nothing of that is said.
+        let size = try place.size(of: "kr.example/krus", at: "kr")
+        let known = try place.must("kr", "key", "stolen", "log", "--yes", "--json")
+        #expect(known.objects.first?["ends_at"] as? Int == size, "\(known.output)")
+        #expect(!known.errors.contains("does not say where"), "\(known.errors)")
+        #expect((try place.must("kr", "status", "--json").objects.first?["warnings"] as? [String]) == [])
+    }
+
     @Test func aLogThatWasLostIsNotCutOff() throws {
         let place = try Place()
         try place.federate("us", "kr")

@@ -94,7 +94,7 @@ import Testing
         let absent = try place.run("us", "key", "stolen", "log", "--yes", "--size", "\(held + 1)")
         #expect(absent.status == 64 && absent.errors.contains("only \(held)"), "\(absent.errors)")
         let given = try place.must("us", "key", "stolen", "log", "--yes", "--size", "\(theft.size)", "--json")
-        #expect(given.objects.first?["size"] as? Int == theft.size)
+        #expect(given.objects.first?["ends_at"] as? Int == theft.size)
         let first = try place.must("us", "show", "\(Self.log)/2#0", "--raw").output
         #expect(first.contains("\"size\":\(theft.size)") && first.contains("\"root\":"), "\(first)")
         try place.expectSound("us")

@@ -102,23 +102,26 @@ struct KeyStolenCommand: ParsableCommand {
         let next = try node.openSuccessor(
             of: name, abandoning: true, stolen: true, written: size, author: Clock.user, time: Clock.timestamp)
         NodeBell.ring(node.home)
+        let isEndUnknown = try next.store.logsWithOpenEnd().contains(before)
+        let end = try isEndUnknown ? nil : next.store.log(before)?.givenUpAt
         if global.json {
             Output.json([
                 JSONMember("role", .string("log")), JSONMember("given_up", .string(before)),
+                JSONMember("ends_at", end.map { .integer(Int64(clamping: $0)) } ?? .null),
                 JSONMember("origin", .string(next.origin(of: name))),
-                JSONMember(
-                    "size", try next.store.log(before)?.givenUpAt.map { .integer(Int64(clamping: $0)) } ?? .null),
                 JSONMember("held_by_nobody_else", .integer(Int64(clamping: alone.count))),
                 JSONMember("vkey", .string(try next.logCardKey(community: name).text)),
             ])
         } else {
-            let end = try next.store.log(before)?.givenUpAt.map { " at \(counted($0, "entry", "entries"))" } ?? ""
-            Output.line("\(before) is given up\(end); \(next.origin(of: name)) goes on")
+            let ending = end.map { " at \(counted($0, "entry", "entries"))" } ?? ""
+            Output.line("\(before) is given up\(ending); \(next.origin(of: name)) goes on")
         }
-        if try next.store.log(before)?.givenUpAt == nil {
+        if isEndUnknown {
             Output.note(
-                "nobody here knows how many entries \(before) had, so its successor does not say where it ends: what a thief "
-                    + "writes there is still taken for this node's")
+                "nobody here knows how many entries this node had written in \(before), so \(next.origin(of: name)) does not "
+                    + "say where that ends: partners, those with the new card too, go on taking for this node's what the "
+                    + "thief signs there, withdrawals and erasures among it. Ask them what they hold, and tell them by phone "
+                    + "from which entry on it is not yours")
         }
         Output.note(
             "next: give partners the new card (`entente identity`), and tell them by phone to believe nothing more of "

@@ -10,6 +10,11 @@ extension Keystore {
         try KeysLock.hold(home) { try SecretFile.destroy("\(home.keysFolder)/sealing-\(epoch).key") }
     }
 
+    /// Overwrites the key of a log in which nothing was signed and removes it.
+    public func destroyLogKey(community: String, generation: UInt64) throws {
+        try KeysLock.hold(home) { try SecretFile.destroy(logFile(community, generation).path) }
+    }
+
     /// Overwrites the witness key and removes it. What it has cosigned stays cosigned.
     public func destroyWitnessKey() throws {
         try KeysLock.hold(home) { try SecretFile.destroy(witnessFile.path) }

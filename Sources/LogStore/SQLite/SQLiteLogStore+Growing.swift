@@ -24,6 +24,7 @@ extension SQLiteLogStore {
                         reason: "\(reason); go on in a successor log, `entente community successor \(log.community)`")
                 }
                 try Self.checkNotGivenUp(log)
+                try Self.checkNoLaterLog(after: origin, db)
                 try checkMark(of: log, in: db)
                 try Self.checkNotRecovering(log)
                 try options.doubles?.update(db, row: row, size: log.size, for: entries)

@@ -9,6 +9,7 @@ extension SQLiteLogStore {
         guard log.isOwn else { throw StoreError.notOwn(origin: log.origin) }
         if let reason = log.frozen { throw StoreError.frozen(origin: log.origin, reason: reason) }
         try Self.checkNotRecovering(log)
+        try checkNoLaterLog(after: log.origin)
         guard try log.keys.current.publicKey == publicKey else {
             throw StoreError.keyReplaced(origin: log.origin)
         }

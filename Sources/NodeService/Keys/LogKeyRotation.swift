@@ -72,6 +72,7 @@ extension Node {
                     : "\(origin) takes no entries now; run `entente recover` first")
         }
         if let lost = try lostLogKey(community: community) { throw lost }
+        try store.checkNoLaterLog(after: origin)
         let chain = try log.keys
         let inPlace = try logPublicKeyInPlace(community: community)
         if let last = chain.changes.last, last.new == chain.current, inPlace != chain.current.publicKey {

@@ -57,6 +57,16 @@ extension Node {
     /// An own log that is not in the database, and has been there. It never begins again by itself: partners may hold it.
     public func lostLog(_ origin: String) -> HomeError {
         let log = LogOrigin(origin)
+        if let log, (try? isSuccessorBegun(in: log.community.text)) == true {
+            let isTheft = (try? store.isGivingUp(for: log)) == true
+            return HomeError(
+                .notPermitted,
+                "\(origin) was begun as a successor, which was broken off; run "
+                    + (isTheft
+                        ? "`entente key stolen log` to complete it"
+                        : "`entente community successor \(log.community.text) --abandon` again to complete it"),
+                path: home.nodeDatabase)
+        }
         let hasKey = log.flatMap { try? keystore.hasLogKey(community: $0.community.text, generation: $0.generation) }
         return HomeError(
             .notPermitted,

@@ -63,6 +63,7 @@ extension Node {
         }
         for log in logs.open {
             try store.checkSigned(log.id)
+            try store.checkNoLaterLog(after: log.origin)
             try requireNewestKey(of: log)
         }
         return logs
@@ -75,7 +76,7 @@ extension Node {
             return false
         } catch let error as HomeError where [.notPermitted, .noInput].contains(error.category) {
             return true
-        } catch StoreError.recovering, StoreError.rolledBack, StoreError.contradictsSigned {
+        } catch StoreError.recovering, StoreError.rolledBack, StoreError.contradictsSigned, StoreError.laterLog {
             return true
         }
     }

@@ -38,16 +38,23 @@ extension Node {
         // may have been written, and partners may hold it: that is for `recover` to find out.
         let lostKey = try lostLogKey(community: community)
         let current = LogOrigin(origin(of: community))
+        if stolen, lostKey == nil, let current, try store.isBegun(current), try !store.isGivingUp(for: current) {
+            // Whoever has the key before may have this one, too. Nothing was signed with it.
+            try keystore.destroyLogKey(community: community, generation: current.generation)
+            return try refreshed().openOwnSuccessor(
+                of: community, abandoning: abandoning, stolen: stolen, written: written, author: author, time: time)
+        }
         let isEmpty = log?.size == 0 && log?.recovering == nil
         let isBegun =
-            try generation(of: community) > 1 && lostKey == nil
-            && (isEmpty || current.map { try store.isGivingUp(for: $0) } ?? false)
+            try generation(of: community) > 1 && lostKey == nil && (isEmpty || isSuccessorBegun(in: community))
         if !isBegun {
             let isForked = try log.flatMap { try store.fork(of: $0.id) } != nil
             let isRolledBack = try isRolledBack(origin(of: community))
             let isBehind = log == nil || log?.recovering != nil || isRolledBack
-            guard isForked || stolen || ((isBehind || lostKey != nil) && abandoning) else {
+            let later = try laterLog(in: community)
+            guard isForked || stolen || ((isBehind || lostKey != nil || later != nil) && abandoning) else {
                 if let lostKey { throw lostKey }
+                try store.checkNoLaterLog(after: origin(of: community))
                 throw HomeError(
                     .notPermitted,
                     isBehind
@@ -55,17 +62,29 @@ extension Node {
                             + "--abandon if no partner has it any more"
                         : "\(origin(of: community)) did not fork; it goes on as it is")
             }
-            if stolen, let current {
+            // Where the log ends is said in that which partners have, if they have one.
+            if stolen, later == nil, let current {
                 try checkWritten(written, of: current)
                 try store.beginGivingUp(current, at: written)
             }
-            try privateKeys.makeLogKey(community: community, generation: generation(of: community) + 1)
+            let last = later.flatMap { LogOrigin($0.origin) } ?? current
+            guard let next = last?.successor else { throw StoreError.unknownLog(origin(of: community)) }
+            try store.noteBegun(next)
+            try privateKeys.makeLogKey(community: community, generation: next.generation)
             // From here on this is the log to write.
             node = try refreshed()
         }
         try node.createOwnLog(community)
+        if let made = LogOrigin(node.origin(of: community)) { try store.forgetBegun(made) }
         try node.publishMembers(of: community, isStolen: stolen, author: author, time: time)
         try node.publishKeys(in: community, author: author, time: time)
+        // The one before may be another, of which partners told; where the stolen one ends is said in that.
+        if stolen, let before = LogOrigin(node.origin(of: community))?.predecessor,
+            try store.laterLog(after: before.text) == nil,
+            before == current || isBegun, try node.isEndUnknown(of: before)
+        {
+            try store.noteOpenEnd(of: before)
+        }
         return node
     }
 
@@ -87,11 +106,46 @@ extension Node {
                 + "are, `--size \(recovered.size)` if none of those")
     }
 
+    /// Whether no successor says how many entries this node had written in an own log.
+    private func isEndUnknown(of log: LogOrigin) throws -> Bool {
+        let id = SHA256.hash(log.text)
+        return try !store.givenUpLogs().contains { $0.log == id }
+    }
+
+    /// What `status` says of logs whose key is stolen and of which no successor says where they end.
+    public func openEndWarnings() throws -> [String] {
+        try store.logsWithOpenEnd().map { origin in
+            "\(origin), whose key is stolen, was given up without its successor saying where it ends: partners go on taking "
+                + "what the thief signs there for this node's; tell them which entries are (docs/keys.md)"
+        }
+    }
+
     /// The own log whose successor has a key and nothing more: giving it up was broken off.
     public func logBeingGivenUp(in community: String) throws -> String? {
         guard let successor = LogOrigin(origin(of: community)), try store.isGivingUp(for: successor) else { return nil }
         return LogOrigin(
             node: successor.node, community: successor.community, generation: successor.generation - 1)?.text
+    }
+
+    /// Whether the newest log of a community has a key and nothing more: the making of that successor was broken off.
+    func isSuccessorBegun(in community: String) throws -> Bool {
+        guard let successor = LogOrigin(origin(of: community)), successor.generation > 1 else { return false }
+        return try store.isGivingUp(for: successor) || store.isBegun(successor)
+    }
+
+    /// The log of this node in a community that partners hold after the newest one that is known here.
+    func laterLog(in community: String) throws -> LaterLog? {
+        try store.laterLog(after: origin(of: community))
+    }
+
+    /// What there is to say where partners hold later logs of this node than this one has.
+    public func laterLogAlarms() throws -> [String] {
+        try configuration.communities.compactMap { community in
+            guard let later = try laterLog(in: community.name) else { return nil }
+            return StoreError.laterLog(
+                origin: origin(of: community.name), later: later.origin, holders: later.holders
+            ).description
+        }
     }
 
     private func isRolledBack(_ origin: String) throws -> Bool {

@@ -220,6 +220,7 @@ public final class Node: Sendable {
             throw try store.log(origin) == nil ? lostLog(origin) : lost
         }
         if let log = try store.log(origin(of: community)) { try requireNewestKey(of: log) }
+        try store.checkNoLaterLog(after: origin(of: community))
         return try privateKeys.signer(of: origin(of: community), publicKey: logPublicKey(community: community))
     }
 
@@ -246,8 +247,9 @@ public final class Node: Sendable {
     ) throws {
         guard let configured = try home.configuration().community(community) else { return }
         let log = try store.log(origin(of: community))
-        // While it is being recovered nothing is appended, and nobody knows what it says. A forked one says no more.
-        if log?.recovering != nil || log?.frozen != nil { return }
+        // While it is being recovered nothing is appended, and nobody knows what it says. A forked one says no more, nor
+        // does one that was given up.
+        if try log?.recovering != nil || log?.frozen != nil || laterLog(in: community) != nil { return }
         let published = try log.flatMap { try store.membership(of: $0.id) }
         let carry = configured.carrySealed == .members
         if published == Membership(members: configured.members.sorted(), membersCarrySealed: carry) { return }

@@ -13,6 +13,8 @@ public struct LogRecovery: Sendable {
     public let withoutCard: [String]
     /// Sealed parts of its records that have not come back.
     public let wantedBlobs: Int
+    /// The log that partners hold in the place of this one, which takes nothing more.
+    public let laterLog: LaterLog?
 
     /// All have answered, and still something is missing that was signed: nobody has it.
     public var hasLostEntries: Bool {
@@ -29,11 +31,9 @@ extension Node {
     ///   answered before does not count.
     public func beginRecovery(isRestored: Bool) throws {
         for key in try keystore.logGenerations() where configuration.community(key.community) != nil {
-            // A successor with a key and nothing more: `key stolen log` completes that.
-            guard try logBeingGivenUp(in: key.community) == nil || generation(of: key.community) != key.generation
-            else {
-                continue
-            }
+            // A successor with a key and nothing more: the command that has begun it completes that.
+            let isBegun = try generation(of: key.community) == key.generation && isSuccessorBegun(in: key.community)
+            guard !isBegun else { continue }
             try Self.makeLostLog(key, keystore, node: name, store)
         }
         guard isRestored else { return }
@@ -55,7 +55,8 @@ extension Node {
             return LogRecovery(
                 log: log, state: state, missing: state?.missing(of: members.asked) ?? [],
                 withoutCard: members.withoutCard,
-                wantedBlobs: try store.wantedBlobs(of: log.id).count)
+                wantedBlobs: try store.wantedBlobs(of: log.id).count,
+                laterLog: log.origin == origin(of: log.community) ? try laterLog(in: log.community) : nil)
         }
     }
 

@@ -51,17 +51,24 @@ extension SessionRunner {
         }
     }
 
-    /// Tells the operator where the partner has given up a log and its card here does not say so.
+    /// Tells the operator where the partner has given up a log and its card here does not say so, and where it holds what
+    /// came after a log of this node's: nothing is appended to that any more.
     func lookForSuccessors(among logs: [LogID]) {
         reading.async { [self] in
             do {
                 for successor in try context.successors(of: configuration.peer) where logs.contains(successor.id) {
                     note(
-                        "\(successor.origin): the partner goes on there, and its card here is from before; take its new "
-                            + "card (`entente peer add FILE --replace`)")
+                        "\(successor.origin.text): the partner goes on there, and its card here is from before; take its "
+                            + "new card (`entente peer add FILE --replace`)")
+                }
+                for later in try context.successors(of: configuration.node) where logs.contains(later.id) {
+                    try context.store.noteLaterLog(later.origin, heldBy: configuration.peer)
+                    note(
+                        "\(later.origin.text): the partner holds this log, in which this node went on, and its key is not "
+                            + "here: nothing is appended to the one before it; see `entente status`")
                 }
             } catch {
-                log.warning("logs of the partner could not be read", metadata: ["error": "\(error)"])
+                log.warning("logs that came after others could not be read", metadata: ["error": "\(error)"])
             }
         }
     }
@@ -69,18 +76,11 @@ extension SessionRunner {
 
 extension SyncContext {
     /// The logs that a node may have opened after those that are held here.
-    fileprivate func successors(of node: String) throws -> [(origin: String, id: LogID)] {
+    fileprivate func successors(of node: String) throws -> [(origin: LogOrigin, id: LogID)] {
         let held = try store.logs().filter { $0.node == node }.compactMap { LogOrigin($0.origin) }
         let newest = Dictionary(grouping: held, by: \.community).values.compactMap {
             $0.max { $0.generation < $1.generation }
         }
-        return newest.flatMap(\.nextSuccessors).map { ($0.text, SHA256.hash($0.text)) }
-    }
-}
-
-extension LogOrigin {
-    /// The successors that are looked for: it takes a fork, a loss or a theft for each.
-    var nextSuccessors: [LogOrigin] {
-        Array(sequence(first: self) { $0.successor }.dropFirst().prefix(16))
+        return newest.flatMap(\.nextSuccessors).map { ($0, SHA256.hash($0.text)) }
     }
 }

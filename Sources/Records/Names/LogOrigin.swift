@@ -45,6 +45,16 @@ public struct LogOrigin: Sendable, Hashable {
         LogOrigin(node: node, community: community, generation: generation + 1)
     }
 
+    /// The log before this one; `nil` for the first.
+    public var predecessor: LogOrigin? {
+        generation > 1 ? LogOrigin(node: node, community: community, generation: generation - 1) : nil
+    }
+
+    /// The successors that are looked for: it takes a fork, a loss or a theft for each.
+    public var nextSuccessors: [LogOrigin] {
+        Array(sequence(first: self) { $0.successor }.dropFirst().prefix(16))
+    }
+
     /// Whether this log has a say about the records of another: it is the same, or one of its successors. The log
     /// before a successor takes nothing more, or may be written by a thief; its owner can speak in the successor only.
     public func speaks(for other: LogOrigin) -> Bool {
