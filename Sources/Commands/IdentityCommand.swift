@@ -35,6 +35,8 @@ struct IdentityCommand: ParsableCommand {
         } else {
             Output.write(card.text(), to: 1)
         }
+        // Whoever takes it would go by the keys of a log that is dead.
+        for alarm in try node.laterLogAlarms() { Output.note("do not give this card out: \(alarm)") }
         if card.endpoint == nil {
             Output.note("the card has no endpoint: partners cannot connect to this node, only it to them")
         }

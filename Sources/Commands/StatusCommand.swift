@@ -112,7 +112,7 @@ struct StatusCommand: ParsableCommand {
                 let difference = Set(published).symmetricDifference(own).sorted().joined(separator: ", ")
                 guard !log.isOwn else {
                     // While it is being recovered its newest record may not be there yet.
-                    if log.recovering == nil, log.frozen == nil {
+                    if log.recovering == nil, log.frozen == nil, try node.store.laterLog(after: log.origin) == nil {
                         alarms.append(
                             "node.yaml and the newest members record of \(log.origin) differ: \(difference); the next "
                                 + "`entente peer add` or `peer remove` there publishes those of node.yaml")

@@ -152,6 +152,24 @@ import Testing
         try place.expectSound("us")
     }
 
+    /// A node that writes in several communities goes on in the others.
+    @Test func anotherCommunityGoesOn() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        try place.must("us", "community", "add", "asia")
+        // As it is kept once kr has told of it.
+        try DatabaseFile("\(place.path)/us/node.sqlite").execute(
+            "INSERT INTO card_mark (node, origin, size) VALUES ('kr.example', '\(Self.log)/2', 0)")
+        let rotation = try place.must("us", "key", "rotate", "mirror", "--json").objects.first
+        #expect(rotation?["published"] as? [String] == ["us.example/asia"], "\(rotation ?? [:])")
+        let card = try place.must("us", "identity", "--community", "krus")
+        #expect(card.errors.contains("do not give this card out: \(Self.log) was given up"), "\(card.errors)")
+        try place.must("us", "community", "successor", "krus", "--abandon")
+        let said = try place.keyRecords("us", "mirror", in: "\(Self.log)/3")
+        #expect(said.count == 1)
+        #expect(try place.alarms("us") == [])
+    }
+
     /// What a partner says need not be so.
     @Test func aPartnerThatIsRemovedIsBelievedNoMore() throws {
         let back = try Return()

@@ -14,7 +14,7 @@ extension Node {
         /// Would, if their keys were not lost.
         let keyless: [StoredLog]
         let recovering: [StoredLog]
-        /// Never take entries again; a successor does.
+        /// Never take entries again; a successor does, which for some of them partners hold already.
         let frozen: [StoredLog]
         /// Have a key and are not in the database.
         let absent: [String]
@@ -28,13 +28,13 @@ extension Node {
     func ownLogs() throws -> OwnLogs {
         let current = configuration.communities.map { origin(of: $0.name) }
         let logs = try store.logs().filter { current.contains($0.origin) }
-        let writable = logs.filter { $0.frozen == nil }
+        let writable = try logs.filter { try $0.frozen == nil && store.laterLog(after: $0.origin) == nil }
         let whole = writable.filter { $0.recovering == nil }
         let keyless = try whole.filter { try lostLogKey(community: $0.community) != nil }
         return OwnLogs(
             open: whole.filter { !keyless.contains($0) }, keyless: keyless,
             recovering: writable.filter { $0.recovering != nil },
-            frozen: logs.filter { $0.frozen != nil },
+            frozen: logs.filter { !writable.contains($0) },
             absent: current.filter { origin in !logs.contains { $0.origin == origin } })
     }
 
@@ -55,6 +55,7 @@ extension Node {
             }
             if let log = logs.keyless.first, let lost = try lostLogKey(community: log.community) { throw lost }
             if let log = logs.frozen.first, logs.open.isEmpty {
+                try store.checkNoLaterLog(after: log.origin)
                 throw HomeError(
                     .notPermitted,
                     "\(log.origin) is frozen and takes no entries, so no log tells partners of that; run `entente community "
@@ -63,7 +64,6 @@ extension Node {
         }
         for log in logs.open {
             try store.checkSigned(log.id)
-            try store.checkNoLaterLog(after: log.origin)
             try requireNewestKey(of: log)
         }
         return logs

@@ -122,9 +122,7 @@ extension Node {
 
     /// The own log whose successor has a key and nothing more: giving it up was broken off.
     public func logBeingGivenUp(in community: String) throws -> String? {
-        guard let successor = LogOrigin(origin(of: community)), try store.isGivingUp(for: successor) else { return nil }
-        return LogOrigin(
-            node: successor.node, community: successor.community, generation: successor.generation - 1)?.text
+        try isSuccessorBegun(in: community) ? LogOrigin(origin(of: community))?.predecessor?.text : nil
     }
 
     /// Whether the newest log of a community has a key and nothing more: the making of that successor was broken off.

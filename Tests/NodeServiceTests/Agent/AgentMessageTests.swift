@@ -11,7 +11,7 @@ import Testing
         .open([AgentBox](repeating: box, count: AgentRequest.maximumBoxCount)),
         .sign(checkpoint: "us.example/krus\n1\nAAAA\n", publicKey: [UInt8](repeating: 3, count: 32)),
         .makeLogKey(community: "krus", generation: 1 << 40), .makeWitnessKey, .synchronise("kr.example"), .warnings,
-        .keyAlarms,
+        .keyAlarms, .makeDoublesKey,
         .replaceKey(.sealing(isStolen: false)), .replaceKey(.sealing(isStolen: true)),
         .replaceKey(.log(community: "krus")), .replaceKey(.mirror(isStolen: false)),
         .replaceKey(.mirror(isStolen: true)), .replaceKey(.tls(finish: false)), .replaceKey(.tls(finish: true)),
@@ -33,7 +33,7 @@ import Testing
             }
             if let longer = AgentRequest(bytes + [0]) { #expect(longer.encoded() == bytes + [0]) }
             for version: UInt8 in [0, 2, 255] { #expect(AgentRequest([version] + bytes.dropFirst()) == nil) }
-            for kind: UInt8 in [0, 13, 16, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
+            for kind: UInt8 in [0, 14, 16, 255] { #expect(AgentRequest([bytes[0], kind] + bytes.dropFirst(2)) == nil) }
         }
         #expect(AgentRequest([]) == nil)
         #expect(AgentRequest(AgentRequest.open([]).encoded()) == nil)

@@ -121,7 +121,7 @@ import TransparencyLog
         var status = stat()
         #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
         for bad: [UInt8] in [
-            [0], [1], [1, 0], [1, 9], [1, 13], [1, 11, 0], [2, 2], [1, 2, 0], [1, 4],
+            [0], [1], [1, 0], [1, 9], [1, 14], [1, 11, 0], [2, 2], [1, 2, 0], [1, 4],
             [1, 4] + [UInt8](repeating: 0, count: 111),
             [UInt8](repeating: 1, count: AgentRequest.maximumByteCount + 1), [UInt8](repeating: 1, count: 100_000),
         ] {
