@@ -132,6 +132,41 @@ import Testing
         try place.expectSound("disk/us")
     }
 
+    /// A node that is to carry sealed parts since looks for those of earlier records; that it could not is said, and what came
+    /// with the news stays.
+    @Test func whatCannotBeReadAgainIsToldOfAndReadWithTheNextOpening() throws {
+        let place = try Place()
+        try place.federate("us", "kr")
+        let victim = try place.file("victim.txt", "Sky Mavis")
+        let sealed = try place.must(
+            "us", "submit", "attribution", "--field", "chain=BTC", "--field", "address=\(address)", "--field",
+            "label=x",
+            "--field", "victim=@\(victim)", "--to", "us.example", "--json")
+        let reference = try #require(sealed.objects.first?["ref"] as? String)
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        place.stop("us")
+        let file = "\(place.path)/us/node.yaml"
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(text.contains("carry_sealed: recipients"))
+        try text.replacingOccurrences(of: "carry_sealed: recipients", with: "carry_sealed: members")
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        chmod(file, 0o600)
+        try place.must("us", "peer", "add", "\(place.path)/kr.yaml", "--replace")
+        try place.serve("us")
+        let database = try DatabaseFile("\(place.path)/kr/node.sqlite")
+        try database.execute(
+            "CREATE TRIGGER held BEFORE INSERT ON blob BEGIN SELECT RAISE(ABORT, 'held'); END")
+        let told = try place.must("kr", "sync", "us.example")
+        #expect(told.errors.contains("could not be read again, which is tried again"), "\(told.errors)")
+        try database.execute("DROP TRIGGER held")
+        #expect(try place.size(of: "us.example/krus", at: "kr") == place.size(of: "us.example/krus", at: "us"))
+        let again = try place.must("kr", "sync", "us.example")
+        #expect(!again.errors.contains("again"), "\(again.errors)")
+        let held = try place.must("us", "show", reference, "--json").objects.first
+        #expect(held?["sealed_held_by"] as? [String] == ["kr.example"], "\(held ?? [:])")
+    }
+
     @Test(.enabled(if: SmallDisk.isPossible, mountComment)) func aFullDiskEndsASyncAndKeepsWhatIsCommitted() throws {
         let place = try Place()
         let disk = try SmallDisk(at: place, size: "3m")

@@ -162,6 +162,10 @@ import Testing
             "INSERT INTO card_mark (node, origin, size) VALUES ('kr.example', '\(Self.log)/2', 0)")
         let rotation = try place.must("us", "key", "rotate", "mirror", "--json").objects.first
         #expect(rotation?["published"] as? [String] == ["us.example/asia"], "\(rotation ?? [:])")
+        // Nobody knows what it opens in the log that is not here.
+        try place.must("us", "key", "rotate", "sealing")
+        let kept = try place.run("us", "key", "destroy", "1", "--yes")
+        #expect(kept.status == 77 && kept.errors.contains("\(Self.log) was given up"), "\(kept.errors)")
         let card = try place.must("us", "identity", "--community", "krus")
         #expect(card.errors.contains("do not give this card out: \(Self.log) was given up"), "\(card.errors)")
         try place.must("us", "community", "successor", "krus", "--abandon")

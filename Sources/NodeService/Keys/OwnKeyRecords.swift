@@ -54,8 +54,8 @@ extension Node {
                 throw StoreError.recovering(origin: log.origin, signed: signed, held: log.size)
             }
             if let log = logs.keyless.first, let lost = try lostLogKey(community: log.community) { throw lost }
+            for log in logs.frozen { try store.checkNoLaterLog(after: log.origin) }
             if let log = logs.frozen.first, logs.open.isEmpty {
-                try store.checkNoLaterLog(after: log.origin)
                 throw HomeError(
                     .notPermitted,
                     "\(log.origin) is frozen and takes no entries, so no log tells partners of that; run `entente community "
