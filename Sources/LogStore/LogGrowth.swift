@@ -11,6 +11,8 @@ struct LogGrowth {
     /// Rows that were completed since the last ``takeWrites()``.
     private var bundles: [StoredBundle] = []
     private var tiles: [Tile] = []
+    /// The last bundle as it was then.
+    private var continued: [UInt8]
 
     var size: UInt64 { edge.size }
     private var partialCount: Int { Int(edge.size % UInt64(EntryBundle.maximumEntries)) }
@@ -18,12 +20,15 @@ struct LogGrowth {
     init(edge: TreeEdge, partialBundle: [UInt8]) {
         self.edge = edge
         self.partialBundle = partialBundle
+        continued = partialBundle
     }
 
     /// What a transaction writes to bring the stored log up to this growth.
     struct Writes: Sendable {
         let bundles: [StoredBundle]
         let tiles: [Tile]
+        /// What the first of the bundles begins with, as it was held in memory; empty where it is a new one.
+        var continued: [UInt8] = []
     }
 
     mutating func append(
@@ -72,6 +77,7 @@ struct LogGrowth {
         defer {
             bundles = []
             tiles = []
+            continued = partialBundle
         }
         var all = bundles
         if partialCount > 0 {
@@ -80,6 +86,6 @@ struct LogGrowth {
                     number: edge.size / UInt64(EntryBundle.maximumEntries), entries: partialCount,
                     isCompressed: false, data: partialBundle))
         }
-        return Writes(bundles: all, tiles: tiles + edge.tilesAtEdge)
+        return Writes(bundles: all, tiles: tiles + edge.tilesAtEdge, continued: continued)
     }
 }

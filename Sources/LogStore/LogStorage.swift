@@ -219,11 +219,16 @@ public struct AppendOptions {
     public let sign: (_ size: UInt64, _ root: SHA256Digest) throws -> String
     /// Leaves out what the log already says; `nil` appends all.
     public let doubles: DoubleFilter?
+    /// Called with the size of the log once nobody else can write to this store before the entries are in it. Throws
+    /// where they were made from something that does not hold any more; nothing is appended then.
+    public let check: (_ size: UInt64) throws -> Void
 
     public init(
-        doubles: DoubleFilter? = nil, sign: @escaping (_ size: UInt64, _ root: SHA256Digest) throws -> String
+        doubles: DoubleFilter? = nil, check: @escaping (_ size: UInt64) throws -> Void = { _ in },
+        sign: @escaping (_ size: UInt64, _ root: SHA256Digest) throws -> String
     ) {
         self.sign = sign
         self.doubles = doubles
+        self.check = check
     }
 }

@@ -25,6 +25,32 @@ struct AppendTests {
         try checkInvariants(store, bodies: bodies)
     }
 
+    @Test(
+        "What the entries were made from is checked when nobody else can write, and nothing is appended where it fails")
+    func checked() throws {
+        struct Changed: Error {}
+        let folder = try StoreFolder()
+        let store = try folder.author()
+        try store.append(makeBodies(0..<3))
+        let other = try folder.open(busySeconds: 0)
+        let entry = NewEntry(body: [UInt8]("{}".utf8))
+        for isRefused in [true, false] {
+            let options = AppendOptions(
+                check: { size in
+                    // It may read, and sees what another process has written before.
+                    #expect(try size == 3 && store.log(origin)?.size == 3)
+                    #expect(throws: StoreError.self) { try other.append([[1]]) }
+                    if isRefused { throw Changed() }
+                }, sign: sign)
+            if isRefused {
+                #expect(throws: Changed.self) { try store.append([entry], to: origin, options: options) }
+            } else {
+                #expect(try store.append([entry], to: origin, options: options).head.size == 4)
+            }
+            try checkInvariants(store)
+        }
+    }
+
     @Test("A log grown one entry at a time is the log appended at once, at every size")
     func growsOneByOne() throws {
         let folder = try StoreFolder()

@@ -144,6 +144,38 @@ struct DamageTests {
         #expect(try source.bundles(of: logID, entries: 512..<710) == before)
     }
 
+    @Test("A range that was checked while the last bundle was damaged does not undo its repair", arguments: [710, 800])
+    func mendedMeanwhile(size: UInt64) throws {
+        let pair = try Pair(600)
+        let (source, replica) = (pair.source, pair.replica)
+        let head = try Pair.append(makeBodies(600..<Int(size)), to: source, pair.signer)
+        let before = try replica.bundles(of: logID, entries: 512..<600)
+        try pair.damage(flipped: [.bundle(2)])
+        try replica.pin(head, of: logID)
+        let verifier = try replica.verifier(of: logID)
+        let first = try verifier.verify(source.arriving(600..<650, of: size))
+        let rest = try verifier.verify(source.arriving(650..<size, of: size))
+        #expect(try replica.repair(source.arriving(512..<600, of: size), treeSize: size) == [.bundle(2)])
+        #expect(try replica.bundles(of: logID, entries: 512..<600) == before)
+        for range in [first, rest] { try replica.commit(range) }
+        #expect(try replica.damage(of: logID).isEmpty)
+        #expect(
+            try replica.bundles(of: logID, entries: 0..<size) == source.bundles(of: logID, entries: 0..<size))
+    }
+
+    @Test("What has rotted since a range was checked does not take the place of what was read then")
+    func rottenMeanwhile() throws {
+        let pair = try Pair(600)
+        let (source, replica) = (pair.source, pair.replica)
+        let head = try Pair.append(makeBodies(600..<710), to: source, pair.signer)
+        try replica.pin(head, of: logID)
+        let range = try replica.verifier(of: logID).verify(source.arriving(600..<710, of: 710))
+        try replica.flip(.bundle(2), of: logID, byte: 17)
+        try replica.commit(range)
+        #expect(
+            try replica.bundles(of: logID, entries: 0..<710) == source.bundles(of: logID, entries: 0..<710))
+    }
+
     @Test("Tiles of every level are made anew from what is below them, without a partner")
     func tiles() throws {
         let pair = try Pair(66_000)
@@ -179,14 +211,9 @@ struct DamageTests {
     @Test("A rotten sealed part is wanted, not shown, and mended by the bytes that the record names")
     func blobs() throws {
         let folder = try StoreFolder()
-        let store = try folder.open()
-        try store.createOwn()
         let bytes = [UInt8]("sealed bytes".utf8)
         let reference = BlobReference(log: logID, index: 0, sha256: SHA256.hash(bytes), size: bytes.count)
-        let entry = NewEntry(
-            body: RecordBodies.sealed(bytes, to: ["us.example"]),
-            blob: NewBlob(sha256: reference.sha256, bytes: bytes))
-        _ = try store.append([entry], to: origin, options: plainOptions)
+        let store = try folder.author([.sealed(bytes, to: ["us.example"])])
         try store.flip(.blob(entry: 0), of: logID, byte: 3)
         #expect(try store.blob(reference) == nil)
         #expect(try store.wantedBlobs(of: logID).isEmpty)

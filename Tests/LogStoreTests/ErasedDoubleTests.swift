@@ -13,16 +13,13 @@ struct ErasedDoubleTests {
 
     /// A log with two sealed records, the second of which has the hash, and one in clear.
     private func author(_ folder: StoreFolder) throws -> SQLiteLogStore {
-        let store = try folder.open()
-        try store.createOwn()
+        let store = try folder.author()
         _ = try append([(sealed("a"), 11), (sealed("b"), hash), (clear("c"), 13)], nil, store)
         return store
     }
 
     private func sealed(_ note: String) -> NewEntry {
-        NewEntry(
-            body: RecordBodies.sealed(bytes, to: ["us.example"], note: note),
-            blob: NewBlob(sha256: SHA256.hash(bytes), bytes: bytes))
+        .sealed(bytes, to: ["us.example"], note: note)
     }
 
     private func clear(_ note: String) -> NewEntry { NewEntry(body: [UInt8](#"{"note":"\#(note)"}"#.utf8)) }
@@ -67,8 +64,7 @@ struct ErasedDoubleTests {
     func otherErasures() throws {
         for batch in [true, false] {
             let folder = try StoreFolder()
-            let us = try folder.open()
-            try us.createOwn()
+            let us = try folder.author()
             if batch {
                 _ = try append(
                     [(sealed("a"), 11), (sealed("b"), hash), (clear("c"), 13), (NewEntry(body: erasure), 0)], nil, us)

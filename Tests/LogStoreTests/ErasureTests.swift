@@ -17,12 +17,7 @@ struct ErasureTests {
     private var sealed: [UInt8] { RecordBodies.sealed(bytes, to: ["us.example", "kr.example"]) }
 
     private func author(_ folder: StoreFolder) throws -> SQLiteLogStore {
-        let store = try folder.open()
-        try store.createOwn()
-        _ = try store.append(
-            [NewEntry(body: sealed, blob: NewBlob(sha256: reference.sha256, bytes: bytes))], to: origin,
-            options: plainOptions)
-        return store
+        try folder.author([.sealed(bytes, to: ["us.example", "kr.example"])])
     }
 
     private func erasure(_ target: String = "us.example/krus#0") -> [UInt8] {
@@ -137,11 +132,7 @@ struct ErasureTests {
             let other = [UInt8]("other \(index) \(String(repeating: "y", count: index * 997 % 40_000))".utf8)
             others.append(other)
             _ = try us.append(
-                [
-                    NewEntry(
-                        body: RecordBodies.sealed(other, to: ["us.example"]),
-                        blob: NewBlob(sha256: SHA256.hash(other), bytes: other))
-                ], to: origin, options: plainOptions)
+                [.sealed(other, to: ["us.example"])], to: origin, options: plainOptions)
         }
         #expect(try files(folder).contains { contains($0, bytes) })
         try us.append([erasure()])
@@ -297,11 +288,7 @@ struct ErasureTests {
             let us = try author(folder)
             try us.append([erasure()])
             _ = try us.append(
-                [
-                    NewEntry(
-                        body: RecordBodies.sealed(second, to: ["us.example"]),
-                        blob: NewBlob(sha256: other.sha256, bytes: second))
-                ], to: origin, options: plainOptions)
+                [.sealed(second, to: ["us.example"])], to: origin, options: plainOptions)
         }
         let marks = ["signed.sqlite", "signed.sqlite-wal"]
         for name in marks + ["signed.sqlite-shm"] { unlink("\(folder.path)/\(name)") }

@@ -2,6 +2,25 @@ import Cryptography
 import LogStore
 import Records
 
+extension NewEntry {
+    /// A record with a sealed part, and that part.
+    static func sealed(_ bytes: [UInt8], to nodes: [String], note: String = "", doubleHash: UInt64 = 0) -> NewEntry {
+        NewEntry(
+            body: RecordBodies.sealed(bytes, to: nodes, note: note), doubleHash: doubleHash,
+            blob: NewBlob(sha256: SHA256.hash(bytes), bytes: bytes))
+    }
+}
+
+extension StoreFolder {
+    /// The store of a node that writes a log, with these entries in it.
+    func author(_ entries: [NewEntry] = []) throws -> SQLiteLogStore {
+        let store = try open()
+        try store.createOwn()
+        if !entries.isEmpty { _ = try store.append(entries, to: origin, options: plainOptions) }
+        return store
+    }
+}
+
 /// Bodies of records, written by hand as other programs would write them.
 enum RecordBodies {
     static func members(

@@ -21,11 +21,9 @@ struct SuccessorRightsTests {
     }
 
     private func author(_ folder: StoreFolder, successor: String? = nil) throws -> SQLiteLogStore {
-        let store = try folder.open()
-        try store.createOwn()
-        _ = try store.append(
-            [NewEntry(body: sealed, blob: NewBlob(sha256: reference.sha256, bytes: bytes))], to: origin,
-            options: plainOptions)
+        let store = try folder.author([
+            NewEntry(body: sealed, blob: NewBlob(sha256: reference.sha256, bytes: bytes))
+        ])
         let parts = (successor ?? self.successor).split(separator: "/")
         try store.createLog(
             origin: successor ?? self.successor, node: String(parts[0]), community: String(parts[1]), isOwn: true,

@@ -27,6 +27,7 @@ extension SQLiteLogStore {
                 try Self.checkNoLaterLog(after: origin, db)
                 try checkMark(of: log, in: db)
                 try Self.checkNotRecovering(log)
+                try options.check(log.size)
                 try options.doubles?.update(db, row: row, size: log.size, for: entries)
                 var growth = try Self.growth(db, row: row, log: log)
                 var outcomes: [AppendOutcome] = []
@@ -183,7 +184,7 @@ extension SQLiteLogStore {
             throw StoreError.notContiguous(held: log.size, start: range.start)
         }
         try Self.checkOfOwner(range.target.size, log)
-        try Self.write(range.writes, row: row, size: range.end, db)
+        try Self.write(range.writes.continuing(db, row: row), row: row, size: range.end, db)
         for finding in range.findings { try store(finding, row: row, log: log, blob: nil, db) }
         if range.findings.contains(where: \.isLogKey) { try Self.checkTarget(range.target, db, range.log) }
         if range.end == range.target.size {
