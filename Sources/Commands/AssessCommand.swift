@@ -72,8 +72,9 @@ struct WithdrawCommand: ParsableCommand {
         let community = try node.community(target.reference.origin.community.text)
         let submission = try Submission(node: node, community: community, author: Clock.user)
         let other = try replacement.map { try node.target($0) }
-        let outcome = try submission.withdraw(
-            target, reason: reason, replacement: other.map { ($0.reference.text, $0.hash) })
+        let withdrawal = try submission.withdrawal(
+            of: target, reason: reason, replacement: other.map { ($0.reference.text, $0.hash) })
+        let outcome = try submission.append([withdrawal]).first
         outcome?.show(origin: node.origin(of: community.name), json: global.json)
     }
 }

@@ -40,7 +40,9 @@ struct EraseCommand: ParsableCommand {
                 "the sealed values of \(target.reference.text) go for good, here and at every holder", "Erase them?")
         }
         let submission = try Submission(node: node, community: community, author: Clock.user)
-        let outcome = try submission.append([NewEntry(body: body)]).first
+        let outcome = try submission.append([NewEntry(body: body)]) { _ in
+            try node.checkErasure(of: target, in: community)
+        }.first
         // It is erased; where this fails, the next search does it.
         try? node.forgetErasedValues()
         outcome?.show(origin: node.origin(of: community.name), json: global.json)

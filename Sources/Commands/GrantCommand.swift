@@ -33,7 +33,9 @@ struct GrantCommand: ParsableCommand {
         let body = try node.grantRecord(
             of: target, to: to, in: community, author: Clock.user, time: Clock.timestamp)
         let submission = try Submission(node: node, community: community, author: Clock.user)
-        let outcome = try submission.append([NewEntry(body: body)]).first
+        let outcome = try submission.append([NewEntry(body: body)]) { [to] _ in
+            try node.checkGrant(of: target, to: to, in: community)
+        }.first
         outcome?.show(origin: node.origin(of: community.name), json: global.json)
     }
 }

@@ -1,5 +1,6 @@
 import Cryptography
 import Home
+import Interchange
 import LogStore
 import NodeService
 import Records
@@ -13,6 +14,8 @@ struct Submission {
     private let writer: RecordWriter
     var policy: SealingPolicy { writer.policy }
     private let signer: NoteSigner
+    private var store: SQLiteLogStore { node.store }
+    private var origin: String { node.origin(of: community.name) }
 
     init(node: Node, community: CommunityConfiguration, author: String) throws {
         self.node = node
@@ -26,11 +29,13 @@ struct Submission {
         try writer.prepare(draft, wishes: wishes)
     }
 
-    /// The records of a file, one JSON object a line: all of them, or an error that names the first bad line.
+    /// The records of a file, one JSON object a line, behind a byte order mark or not: all of them, or an error that names
+    /// the first bad line.
     func prepare(
         lines: [UInt8], name: String, tlp: TLP, wishes: SealingPolicy.Wishes
     ) throws -> [RecordWriter.Prepared] {
-        let rows = lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+        let rows = TextBytes.withoutMark(lines).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
             .filter { !$0.element.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
             .map { (number: $0.offset + 1, bytes: $0.element) }
         let outcomes = AllCores.map(rows) { [writer, author] row in
@@ -53,24 +58,56 @@ struct Submission {
         return prepared
     }
 
-    func append(_ entries: [NewEntry], doubles: DoubleFilter? = nil) throws -> [AppendOutcome] {
-        try node.append(entries, community: community.name, signer: signer, doubles: doubles).outcomes
+    func append(
+        _ entries: [NewEntry], doubles: DoubleFilter? = nil,
+        check: @escaping (_ size: UInt64) throws -> Void = { _ in }
+    ) throws -> [AppendOutcome] {
+        try node.append(entries, community: community.name, signer: signer, doubles: doubles, check: check).outcomes
     }
 
-    /// Appends a withdrawal of a record of this node's own log.
-    @discardableResult
-    func withdraw(
-        _ target: RecordTarget, reason: String?, replacement: (reference: String, hash: SHA256Digest)? = nil
-    ) throws -> AppendOutcome? {
-        guard target.reference.origin.text == node.origin(of: community.name) else {
+    /// Appends a record and, right behind it, the withdrawal of the one that it replaces: both, or neither. Answers what
+    /// became of the record.
+    func replace(_ target: RecordTarget, by entry: NewEntry, reason: String?) throws -> [AppendOutcome] {
+        for _ in 0..<Submission.attempts {
+            let size = try store.log(origin)?.size ?? 0
+            let withdrawal = try withdrawal(of: target, reason: reason, replacement: entry, at: size)
+            do {
+                return [try append([entry, withdrawal]) { guard $0 == size else { throw Overtaken() } }[0]]
+            } catch is Overtaken {
+                continue
+            }
+        }
+        throw CommandFailure(.busy, "\(origin) is written by other commands all the time; try again when they are done")
+    }
+
+    /// Another command has appended, so that the record would not stand where its withdrawal says.
+    private struct Overtaken: Error {}
+
+    private static let attempts = 64
+
+    /// The withdrawal of a record that another one replaces, which is going to stand at this index. Throws where the
+    /// policy refuses it.
+    func withdrawal(
+        of target: RecordTarget, reason: String?, replacement: NewEntry, at index: UInt64? = nil
+    ) throws -> NewEntry {
+        let index = try index ?? store.log(origin)?.size ?? 0
+        return try withdrawal(
+            of: target, reason: reason, replacement: ("\(origin)#\(index)", MerkleHasher().leaf(replacement.body)))
+    }
+
+    /// The withdrawal of a record of this node's own log.
+    func withdrawal(
+        of target: RecordTarget, reason: String?, replacement: (reference: String, hash: SHA256Digest)? = nil
+    ) throws -> NewEntry {
+        guard target.reference.origin.text == origin else {
             throw CommandFailure(
                 .notPermitted,
-                "\(target.reference.text) is not in \(node.origin(of: community.name)); only its owner withdraws a "
+                "\(target.reference.text) is not in \(origin); only its owner withdraws a "
                     + "record, others can `entente assess` it")
         }
         guard
             var draft = RecordDraft(type: .withdrawal, time: Clock.timestamp, author: author, tlp: .green)
-        else { return nil }
+        else { throw CommandFailure(.internal, "withdrawal records are not known") }
         try draft.set("target", to: target.value)
         try draft.set("action", to: .string(replacement == nil ? "retracts" : "supersedes"))
         if let reason { try draft.set("reason", to: .string(reason)) }
@@ -78,7 +115,7 @@ struct Submission {
             try draft.set(
                 "replacement", to: RecordTarget(reference: reference, hash: replacement.hash).value)
         }
-        return try append([writer.prepare(draft).entry]).first
+        return try writer.prepare(draft).entry
     }
 }
 

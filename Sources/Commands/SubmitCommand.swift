@@ -95,15 +95,21 @@ struct SubmitCommand: AsyncParsableCommand {
         } else {
             prepared = try [submission.prepare(draft(node, submission.policy), wishes: wishes)]
         }
-        if dryRun { return show(prepared, community) }
+        let entries = prepared.map(\.entry)
         let replaced = try replaces.map { try node.target($0) }
-        let appended = try submission.append(prepared.map(\.entry))
-        for outcome in appended { outcome.show(origin: node.origin(of: community.name), json: global.json) }
-        if let replaced, case .appended(let index, let hash) = appended.first {
-            try submission.withdraw(
-                replaced, reason: reason,
-                replacement: (node.origin(of: community.name) + "#\(index)", hash))
+        if dryRun {
+            if let replaced, let entry = entries.first {
+                _ = try submission.withdrawal(of: replaced, reason: reason, replacement: entry)
+            }
+            return show(prepared, community)
         }
+        let appended =
+            if let replaced, let entry = entries.first {
+                try submission.replace(replaced, by: entry, reason: reason)
+            } else {
+                try submission.append(entries)
+            }
+        for outcome in appended { outcome.show(origin: node.origin(of: community.name), json: global.json) }
         try await waitForHolders(of: appended, node, community)
     }
 

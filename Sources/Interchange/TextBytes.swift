@@ -1,7 +1,7 @@
 /// Bytes of a text as other systems write it.
-enum TextBytes {
+public enum TextBytes {
     /// Without the byte order mark that some programs put in front of UTF-8.
-    static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
+    public static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
         bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     }
 

@@ -31,6 +31,23 @@ import Testing
 
     private func lines(_ rows: [[UInt8]]) -> Data { Data(rows.flatMap { $0 + [0x0A] }) }
 
+    /// As editors of Windows write it.
+    @Test func aByteOrderMarkBeforeAFileIsNoPartOfIt() throws {
+        let place = try Place()
+        try place.found("us")
+        let file = try place.file("r.jsonl", "\u{FEFF}\(Self.good)\r\n")
+        let reference = try #require(
+            place.must("us", "submit", "--file", file, "--json").objects.first?["ref"] as? String)
+        #expect(try place.must("us", "show", reference, "--raw").output.contains(#""label":"first""#))
+        let victim = try place.file("victim.txt", "\u{FEFF}Sky Mavis\n")
+        try place.must(
+            "us", "submit", "attribution", "--field", "chain=BTC", "--field",
+            "address=1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "--field", "label=x", "--field", "victim=@\(victim)")
+        #expect(try place.must("us", "search", "--sealed", "victim=Sky Mavis", "--json").objects.count == 1)
+        let shown = try place.must("us", "show", "us.example/krus#2", "--json").objects.first?["opened"]
+        #expect((shown as? [String: Any])?["victim"] as? String == "Sky Mavis")
+    }
+
     @Test func submitRefusesAllOfAFileForOneBadRecordInIt() throws {
         let place = try Place()
         try place.found("us")

@@ -179,6 +179,14 @@ import Testing
         let refused = try place.run("us", "withdraw", reference, "--reason", "a mistake")
         #expect(refused.status == 77)
         #expect(refused.errors.contains("sealing.types.withdrawal.never_in_clear"), "\(refused.errors)")
+        // What is to take its place is not written either.
+        let size = try place.size(of: "us.example/krus", at: "us")
+        for more in [["--dry-run"], []] {
+            let replaced = try run(place, Self.base + ["--replaces", reference, "--reason", "a mistake"] + more)
+            #expect(replaced.status == 77, "\(more)")
+            #expect(replaced.errors.contains("sealing.types.withdrawal.never_in_clear"), "\(replaced.errors)")
+            #expect(try place.size(of: "us.example/krus", at: "us") == size, "\(more)")
+        }
         try change(
             place, "      never_in_clear: [reason]\n", "      fields: [reason]\n      never_in_clear: [reason]\n")
         let raw = try place.must("us", "withdraw", reference, "--reason", "a mistake", "--json").objects.first

@@ -1,4 +1,5 @@
 import Glibc
+import Interchange
 
 /// Files and standard input that a command reads whole.
 enum InputFile {
@@ -35,9 +36,9 @@ enum InputFile {
         }
     }
 
-    /// A value for a field: the text of a file without its last line break.
+    /// A value for a field: the text of a file without its last line break, and without a byte order mark before it.
     static func text(_ path: String) throws -> String {
-        var bytes = try read(path, limit: 1 << 20)
+        var bytes = TextBytes.withoutMark(try read(path, limit: 1 << 20))
         if bytes.last == 0x0A { bytes.removeLast() }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw CommandFailure(.badInput, "\(path) is not UTF-8")

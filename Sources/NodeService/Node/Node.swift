@@ -180,9 +180,11 @@ public final class Node: Sendable {
             sealingKeys: try sealingKeys(), doublesKey: try privateKeys.doublesKey())
     }
 
-    /// Appends to the own log of a community and signs. Rings the running node, which tells the partners.
+    /// Appends to the own log of a community and signs. Rings the running node, which tells the partners. For `check`
+    /// see ``AppendOptions/check``.
     public func append(
-        _ entries: [NewEntry], community: String, signer: NoteSigner, doubles: DoubleFilter? = nil
+        _ entries: [NewEntry], community: String, signer: NoteSigner, doubles: DoubleFilter? = nil,
+        check: @escaping (_ size: UInt64) throws -> Void = { _ in }
     ) throws -> AppendResult {
         let origin = origin(of: community)
         guard let log = try store.log(origin) else { throw lostLog(origin) }
@@ -199,7 +201,7 @@ public final class Node: Sendable {
         }
         let result = try store.append(
             entries, to: origin,
-            options: AppendOptions(doubles: doubles) { size, root in
+            options: AppendOptions(doubles: doubles, check: check) { size, root in
                 try Checkpoint(origin: origin, size: size, root: root).sign(with: signer).serialized
             })
         NodeBell.ring(home)

@@ -35,17 +35,45 @@ extension Node {
         time: Timestamp
     ) throws -> [UInt8] {
         try checkReaders(names, in: community)
-        let sealed = try ownSealedRecord(target, in: community, deed: "opens it to others")
-        if let erasure = try sealed.erasure() {
-            throw HomeError(
-                .noInput, "the sealed part of \(sealed.reference) was erased by \(try reference(of: erasure.record))")
-        }
+        let sealed = try ownSealedRecord(target, in: community, deed: Node.granting)
+        try checkNotErased(sealed)
         guard let blob = try sealed.blob() else {
             throw HomeError(
                 .noInput, "the sealed part of \(sealed.reference) is not here; `entente scrub --repair` asks partners")
         }
         try requireKey(of: sealed)
         try checkDelivery(of: sealed, to: names, in: community)
+        let recipients = try newReaders(of: sealed, among: names, in: community)
+        guard var draft = RecordDraft(type: .grant, time: time, author: author, tlp: .green) else {
+            throw HomeError(.configuration, "grant records are not known")
+        }
+        try draft.set("target", to: target.value)
+        try sealed.opener.note(.grant, sealed)
+        for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
+        return try bodyInClear(of: draft, in: community)
+    }
+
+    /// Throws where the sealed part was erased, or opened to one of these nodes, since a grant for them was made.
+    public func checkGrant(
+        of target: RecordTarget, to names: [String], in community: CommunityConfiguration
+    ) throws {
+        let sealed = try ownSealedRecord(target, in: community, deed: Node.granting)
+        try checkNotErased(sealed)
+        _ = try newReaders(of: sealed, among: names, in: community)
+    }
+
+    private static let granting = "opens it to others"
+
+    private func checkNotErased(_ sealed: SealedRecord) throws {
+        guard let erasure = try sealed.erasure() else { return }
+        throw HomeError(
+            .noInput, "the sealed part of \(sealed.reference) was erased by \(try reference(of: erasure.record))")
+    }
+
+    /// Those of these nodes that it is not open to yet, under the keys that they have now.
+    private func newReaders(
+        of sealed: SealedRecord, among names: [String], in community: CommunityConfiguration
+    ) throws -> [SealingRecipient] {
         let keys = try sealingKeys()
         let boxed = Set(
             sealed.header.recipients.map { Opening(node: $0.node.text, keyID: $0.keyID.bytes) }
@@ -57,13 +85,7 @@ extension Node {
         guard !recipients.isEmpty else {
             throw HomeError(.exists, "\(sealed.reference) is open to \(names.joined(separator: ", ")) already")
         }
-        guard var draft = RecordDraft(type: .grant, time: time, author: author, tlp: .green) else {
-            throw HomeError(.configuration, "grant records are not known")
-        }
-        try draft.set("target", to: target.value)
-        try sealed.opener.note(.grant, sealed)
-        for (name, value) in try sealed.grant(to: recipients, blob).members { try draft.set(name, to: value) }
-        return try bodyInClear(of: draft, in: community)
+        return recipients
     }
 
     /// The body of a record of which nothing can be sealed. Throws ``SealingRefusal`` where node.yaml forbids something
@@ -120,13 +142,7 @@ extension Node {
     public func erasureRecord(
         of target: RecordTarget, in community: CommunityConfiguration, reason: String?, author: String, time: Timestamp
     ) throws -> [UInt8] {
-        let sealed = try ownSealedRecord(target, in: community, deed: "has it erased")
-        // One in a log that was given up may never have come to all: it is said again.
-        if let erasure = try sealed.erasure(), erasure.record.log == SHA256.hash(origin(of: community.name)) {
-            throw HomeError(
-                .exists,
-                "the sealed part of \(sealed.reference) was erased already, by \(try reference(of: erasure.record))")
-        }
+        let sealed = try erasable(target, in: community)
         guard var draft = RecordDraft(type: .erasure, time: time, author: author, tlp: .green) else {
             throw HomeError(.configuration, "erasure records are not known")
         }
@@ -134,6 +150,22 @@ extension Node {
         try draft.set("sha256", to: .string(sealed.header.sha256.hex))
         if let reason { try draft.set("reason", to: .string(reason)) }
         return try bodyInClear(of: draft, in: community)
+    }
+
+    /// Throws where this node's log asks for the erasure already: another command was faster.
+    public func checkErasure(of target: RecordTarget, in community: CommunityConfiguration) throws {
+        _ = try erasable(target, in: community)
+    }
+
+    private func erasable(_ target: RecordTarget, in community: CommunityConfiguration) throws -> SealedRecord {
+        let sealed = try ownSealedRecord(target, in: community, deed: "has it erased")
+        // One in a log that was given up may never have come to all: it is said again.
+        if let erasure = try sealed.erasure(), erasure.record.log == SHA256.hash(origin(of: community.name)) {
+            throw HomeError(
+                .exists,
+                "the sealed part of \(sealed.reference) was erased already, by \(try reference(of: erasure.record))")
+        }
+        return sealed
     }
 
     /// Takes what was erased out of the index of sealed values too, where there is one; the next search would.
