@@ -4,13 +4,10 @@ import Records
 struct ActorPack: RowSource {
     private let pack: YAMLPack
     private let defaults: ImportDefaults
-    private let headerProvenance: JSONValue?
 
     init(file: (name: String, bytes: [UInt8]), defaults: ImportDefaults, files: any FileAccess) throws {
         pack = try YAMLPack(file: file, list: "actors", files: files)
         self.defaults = defaults
-        headerProvenance =
-            pack.header.isEmpty ? nil : .object(pack.header.map { JSONMember($0.key, $0.node.json) })
     }
 
     var chunkCount: Int { pack.chunkCount }
@@ -18,20 +15,10 @@ struct ActorPack: RowSource {
     var heading: [UInt8] { pack.heading }
 
     func items(ofChunk chunk: Int) -> [ImportItem] {
-        pack.items(ofChunk: chunk) { item in
-            do {
-                if let problem = item.problem { throw Tag.Problem(description: problem) }
-                guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
-                return RowFinisher.finish(
-                    try record(mapping, at: item.position), type: .actor, defaults: defaults,
-                    position: item.position, row: item.row)
-            } catch {
-                return .reject(position: item.position, reason: "\(error)", row: item.row())
-            }
-        }
+        pack.rows(ofChunk: chunk, as: .actor, defaults, record)
     }
 
-    private func record(_ mapping: [(key: String, value: YAMLTree)], at position: ImportPosition) throws -> JSONValue {
+    private func record(_ mapping: YAMLPack.Mapping, at position: ImportPosition) throws -> JSONValue {
         var members: [JSONMember] = []
         var unplaced: [JSONMember] = []
         for (key, node) in mapping {
@@ -58,12 +45,8 @@ struct ActorPack: RowSource {
             default: unplaced.append(JSONMember(key, node.json))
             }
         }
-        var provenance = [
-            JSONMember("format", .string("actorpack")), JSONMember("file", .string(pack.name)),
-            JSONMember("position", .string("actor \(position.item ?? 0)")),
-        ]
-        if let headerProvenance { provenance.append(JSONMember("header", headerProvenance)) }
-        if !unplaced.isEmpty { provenance.append(JSONMember("fields", .object(unplaced))) }
+        let provenance = pack.provenance(
+            format: "actorpack", position: "actor \(position.item ?? 0)", header: pack.header, unplaced: unplaced)
         members.append(JSONMember("provenance", .object(provenance)))
         return .object(members)
     }

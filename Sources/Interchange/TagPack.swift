@@ -6,7 +6,7 @@ struct TagPack: RowSource {
     private let pack: YAMLPack
     private let defaults: ImportDefaults
     private let inherited: [(key: String, node: YAMLTree)]
-    private let headerProvenance: JSONValue?
+    private let unplacedHeader: [(key: String, node: YAMLTree)]
 
     /// Fields that a tag may have.
     private static let tagFields: Set<String> = [
@@ -21,8 +21,7 @@ struct TagPack: RowSource {
         self.pack = pack
         self.defaults = defaults
         inherited = pack.header.filter { TagPack.tagFields.contains($0.key) }
-        let rest = pack.header.filter { !TagPack.tagFields.contains($0.key) }
-        headerProvenance = rest.isEmpty ? nil : .object(rest.map { JSONMember($0.key, $0.node.json) })
+        unplacedHeader = pack.header.filter { !TagPack.tagFields.contains($0.key) }
     }
 
     var chunkCount: Int { pack.chunkCount }
@@ -30,20 +29,10 @@ struct TagPack: RowSource {
     var heading: [UInt8] { pack.heading }
 
     func items(ofChunk chunk: Int) -> [ImportItem] {
-        pack.items(ofChunk: chunk) { item in
-            do {
-                if let problem = item.problem { throw Tag.Problem(description: problem) }
-                guard let mapping = item.node?.map else { throw Tag.Problem(description: "no names and values") }
-                return RowFinisher.finish(
-                    try record(mapping, at: item.position), type: .attribution, defaults: defaults,
-                    position: item.position, row: item.row)
-            } catch {
-                return .reject(position: item.position, reason: "\(error)", row: item.row())
-            }
-        }
+        pack.rows(ofChunk: chunk, as: .attribution, defaults, record)
     }
 
-    private func record(_ mapping: [(key: String, value: YAMLTree)], at position: ImportPosition) throws -> JSONValue {
+    private func record(_ mapping: YAMLPack.Mapping, at position: ImportPosition) throws -> JSONValue {
         var tag = Tag()
         var own: Set<String> = []
         var unplaced: [JSONMember] = []
@@ -56,12 +45,8 @@ struct TagPack: RowSource {
         if !own.contains("confidence"), !inherited.contains(where: { $0.key == "confidence" }) {
             try tag.set("confidence", "unknown")
         }
-        tag.provenance = [
-            JSONMember("format", .string("tagpack")), JSONMember("file", .string(pack.name)),
-            JSONMember("position", .string("tag \(position.item ?? 0)")),
-        ]
-        if let headerProvenance { tag.provenance.append(JSONMember("header", headerProvenance)) }
-        if !unplaced.isEmpty { tag.provenance.append(JSONMember("fields", .object(unplaced))) }
+        tag.provenance = pack.provenance(
+            format: "tagpack", position: "tag \(position.item ?? 0)", header: unplacedHeader, unplaced: unplaced)
         return tag.record
     }
 
