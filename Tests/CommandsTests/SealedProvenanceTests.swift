@@ -38,6 +38,12 @@ import Testing
         Source(
             name: "c.jsonl", text: row(##""context":"```json\n{\"victim\":\"\##(secret)\"}\n```""##), field: "context"),
         Source(name: "c.jsonl", text: row(#""context":"{victim: \#(secret), }""#), field: "context"),
+        Source(
+            name: "c.jsonl", text: row(#""context":"<case><case_number>\#(secret)</case_number></case>""#),
+            field: "context"),
+        Source(name: "c.jsonl", text: row(#""context":"case_number -> \#(secret)""#), field: "context"),
+        Source(
+            name: "c.jsonl", text: row(#""context":"피해자(victim)：\#(secret)""#), field: "context", command: "submit"),
         Source(name: "a.yaml", text: pack("", in: "victim: \(secret)\n"), field: "victim"),
         Source(name: "a.yaml", text: pack("", in: "about: {CASE_NUMBER: \(secret)}\n"), field: "provenance"),
         Source(

@@ -168,13 +168,51 @@ import Testing
         (#"{"victim":"S"} and more"#, true), (#""victim": "S""#, true), (#"'victim': 'S'"#, true),
         (#"{"source":"an informant","n":12345678901234567890}"#, true), (#"{"victim" 5}"#, true),
         (#"{"victims":1,}"#, false), (#"{"a":"the victim",}"#, false), ("[1] Method and victim {note}", false),
-        ("\"The victim\": so he said", false), ("{note}", false), ("victim: S", false),
+        ("\"The victim\": so he said", false), ("{note}", false), ("victims: S", false),
         (#"{"n":12345678901234567890,"a":"x\u0041"}"#, false),
     ])
     func aContextThatIsNearlyJSONIsSearched(_ context: String, isSealed: Bool) throws {
         let draft = try draft(#","context":"# + JSONWriter.text(.string(context)))
         #expect(try policy().decision(on: draft).fields == (isSealed ? ["context"] : []))
         #expect(policy().seals("context", byNameIn: draft, wishes: .init()) == isSealed)
+    }
+
+    /// XML, arrows, equals signs and colons, of other scripts, too.
+    @Test(arguments: [
+        ("<case_number>2023-0417</case_number>", true), ("see <ns:victim id='1'>S</ns:victim>", true),
+        ("<case>\n<Victim>S</Victim></case>", true), ("<note/>", true), ("<field name=\"victim\">S</field>", true),
+        ("<row method='x' a=\"b\"/>", true), ("<row a=\"b\" victim = \"S\"/>", true),
+        ("<case-number>3</case-number>", true),
+        ("case_number -> 2023", true), ("case_number\u{FF1A}2023", true), ("the CASE_NUMBER is 2023", true),
+        ("caseNumber 2023", true), ("\u{C0AC}\u{AC74} case_number\u{B294} 2023-0417", true),
+        ("\u{D53C}\u{D574}\u{C790}(victim)\u{FF1A}\u{D64D}", true), ("\u{D53C}\u{D574}\u{C790} victim: \u{D64D}", true),
+        ("victim: S", true), ("Stolen in May. Victim: S", true), ("- **Victim**: S", true), ("1. Victim: S", true),
+        ("a; victim\u{FF1D}S", true), ("note \u{2192} S", true), ("method => S", true), ("method := S", true),
+        ("Case Number: 2023", true), ("| victim | S |", false), ("\"a\": 1, victim -> S", true),
+        (#"{"a":"victim: S"}"#, true), (#"["case_number -> 2"]"#, true),
+        ("note: a", false), ("Method: clustering", false), ("the victim: so he said", false), ("a victim", false),
+        ("a <victim", false), ("a < victim > b", false), ("<p>Note: a</p>", false), ("see the case number", false),
+        ("<a href='https://x.example/?note=1'>x</a>", false), ("https://x.example/?victim=1", false),
+        ("<source src='x'/>", false), ("source -> an informant", false), ("mail <note@x.example>", false),
+        ("his methods = x", false), ("my_case_numbers", false), ("a note = x", false), ("no victims: S", false),
+    ])
+    func aTextThatIsNoJSONIsSearched(_ context: String, isSealed: Bool) throws {
+        let draft = try draft(#","context":"# + JSONWriter.text(.string(context)))
+        #expect(try policy().decision(on: draft).fields == (isSealed ? ["context"] : []))
+        let provenance = try self.draft(#","provenance":{"fields":{"a":"# + JSONWriter.text(.string(context)) + "}}")
+        #expect(try policy().decision(on: provenance).fields == (isSealed ? ["provenance"] : []))
+    }
+
+    @Test func aCommandOpensOnlyWhatIsSealedByDefaultInText() throws {
+        let context = try draft(#","context":"note -> x""#)
+        #expect(try policy().decision(on: context, wishes: .init(inClear: ["context"])).fields == [])
+        #expect(try policy().decision(on: context, wishes: .init(inClear: ["note"])).fields == [])
+        for text in ["victim: x", "case_number 4"] {
+            let draft = try draft(#","context":"# + JSONWriter.text(.string(text)))
+            #expect(throws: SealingRefusal.sealedAnyway(field: "context")) {
+                try policy().decision(on: draft, wishes: .init(inClear: ["context"]))
+            }
+        }
     }
 
     @Test func aCommandOpensOnlyWhatIsSealedByDefaultInProvenance() throws {

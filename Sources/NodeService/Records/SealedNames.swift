@@ -2,13 +2,15 @@ import Home
 import Records
 
 /// Names that node.yaml seals, looked for where a record keeps what a source said under names of its own: in
-/// `provenance`, and in a `context` that is JSON. A part with such a name in it is sealed as a whole.
+/// `provenance`, and in a `context`. A part with such a name in it is sealed as a whole.
 struct SealedNames: Sendable {
     private let defaults: SealingDefaults
     // As ``folded(_:)`` gives them. Those of every type: an attribution's source may well speak of an incident's victim.
     private let never: Set<[UInt8]>
     private let byDefault: [(path: String, folded: [UInt8])]
     private let all: Set<[UInt8]>
+    /// Those with an underscore.
+    private let joined: Set<[UInt8]>
 
     init(defaults: SealingDefaults) {
         self.defaults = defaults
@@ -16,6 +18,8 @@ struct SealedNames: Sendable {
         never = Set((defaults.neverInClear + rules.flatMap { $0.neverInClear ?? [] }).map(SealedNames.folded))
         byDefault = (defaults.fields + rules.flatMap { $0.fields ?? [] }).map { ($0, SealedNames.folded($0)) }
         all = never.union(byDefault.map(\.folded))
+        let paths = defaults.neverInClear + rules.flatMap { $0.neverInClear ?? [] } + byDefault.map(\.path)
+        joined = Set(paths.filter { $0.contains("_") && !$0.contains(".") }.map(SealedNames.folded))
     }
 
     /// The parts of a draft that have such a name in them. A command may open (`--in-clear`) what is only sealed by
@@ -28,13 +32,13 @@ struct SealedNames: Sendable {
     }
 
     private func search(_ part: String, of type: RecordType, inClear open: [String]) -> Search {
-        guard !open.isEmpty else { return Search(names: all, source: defaults.source(of: type)) }
-        guard !open.contains(part) else { return Search(names: never, source: .never) }
+        guard !open.isEmpty else { return Search(self, names: all, source: defaults.source(of: type)) }
+        guard !open.contains(part) else { return Search(self, names: never, source: .never) }
         let others = byDefault.filter { field in
             !open.contains { Records.SealedHeader.path($0, covers: field.path) }
         }
         return Search(
-            names: never.union(others.map(\.folded)),
+            self, names: never.union(others.map(\.folded)),
             source: open.contains("source") ? .never : defaults.source(of: type))
     }
 
@@ -58,14 +62,17 @@ struct SealedNames: Sendable {
         private let loose: LooseNames
         /// With the name of a source, whose value is not looked at.
         private let looseWithSource: LooseNames
+        private let text: TextNames
 
-        init(names: Set<[UInt8]>, source: SealingDefaults.SourceSealing) {
+        init(_ sealed: SealedNames, names: Set<[UInt8]>, source: SealingDefaults.SourceSealing) {
             self.names = names
             self.source = source
             loose = LooseNames(names: names, folded: SealedNames.folded)
             looseWithSource =
                 source == .never
                 ? loose : LooseNames(names: names.union([Array("source".utf8)]), folded: SealedNames.folded)
+            text = TextNames(
+                names: names, beforeColon: sealed.never, joined: sealed.joined, folded: SealedNames.folded)
         }
 
         /// `parent` is the name of the object that this stands in: `confidence: {level: …}` is `confidence.level`.
@@ -85,18 +92,19 @@ struct SealedNames: Sendable {
 
         /// Packs have objects and lists as texts, too, and such texts in texts. What only looks like one is searched as
         /// far as it can be read.
-        private func isIn(_ text: String) -> Bool {
-            var text = text[...]
+        private func isIn(_ whole: String) -> Bool {
+            var text = whole[...]
             // What editors and notes put in front: a byte order mark, the fence of a code block.
             text = text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }
             if text.hasPrefix("```") {
                 text = text.drop { !$0.isNewline }.drop(while: \.isWhitespace)
                 while let last = text.last, last == "`" || last.isWhitespace { text.removeLast() }
             }
-            guard let first = text.first, "{[\"'".contains(first) else { return false }
+            guard let first = text.first, "{[\"'".contains(first) else { return self.text.isIn(text) }
             if first != "'", let value = try? JSONScanner.scan(text: String(text)) { return isIn(value) }
             // Of a sentence that begins with a quotation only names in quotation marks count.
             return (first == "{" ? looseWithSource : loose).isIn(text, onlyQuoted: first == "\"" || first == "'")
+                || self.text.isIn(text)
         }
 
         private func isSealedSource(_ value: JSONValue, _ name: [UInt8]) -> Bool {
