@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import LogStore
 import NodeService
 import Records
 import TransparencyLog
@@ -13,6 +14,8 @@ struct EvidenceCheck {
     /// Whether the keys were named one by one, and not taken from a policy or a home.
     private let isAskedFor: Bool
     private let policy: WitnessPolicy?
+    /// The log as the home has it whose keys count, if it has it.
+    private let log: StoredLog?
 
     /// Throws where the file is malformed. Without keys those of the home count, if there is one.
     init(path: String, bytes: [UInt8], keys: [String], policy: WitnessPolicy?, home: String?) throws {
@@ -26,17 +29,18 @@ struct EvidenceCheck {
         isWhole = [UInt8](evidence.serialized.utf8) == bytes
         let given = try LogAudit.keys(keys) + (policy?.keys ?? [])
         isAskedFor = policy == nil && !given.isEmpty
-        known = try given.isEmpty ? EvidenceCheck.knownKeys(home) : given
+        let node = try given.isEmpty ? EvidenceCheck.node(home) : nil
+        known = node.map { $0.mirrorKeys.values.flatMap(\.all) + $0.knownLogKeys.values.joined() } ?? given
+        log = try node?.store.log(evidence.reference.origin.text)
     }
 
-    private static func knownKeys(_ home: String?) throws -> [VerifierKey] {
+    private static func node(_ home: String?) throws -> Node? {
         do {
-            let node = try Node.open(home)
-            return node.mirrorKeys.values.flatMap(\.all) + node.knownLogKeys.values.joined()
+            return try Node.open(home)
         } catch {
             // Nobody needs a home to check a file, but one that was named has to be there.
             if home != nil { throw error }
-            return []
+            return nil
         }
     }
 
@@ -97,6 +101,14 @@ struct EvidenceCheck {
             }
         } catch {
             problem(CommandFailure(error).description)
+        }
+        if let end = evidence.givenUpAt {
+            let owner = evidence.reference.origin.node.text
+            report.unproved.append(
+                "that \(owner) wrote this: \(evidence.exporter) says in the file that \(owner) had given the log up at "
+                    + "\(counted(end, "entry", "entries")) by then, as when its key is stolen")
+        } else if let log, let text = log.beyondOwnerText(evidence.reference.index) {
+            report.unproved.append("that \(log.node) wrote this: \(text)")
         }
         if logKeys.isEmpty {
             report.unproved.append(

@@ -20,6 +20,7 @@ struct ExportEvidence {
         // Nobody is handed a file that does not prove what it says.
         _ = try evidence.verify(logKey: evidence.logKey)
         try node.journal.note([Journal.Entry(.export, reference: reference.text)])
+        log.noteBeyondOwner(reference.index)
         let bytes = [UInt8](evidence.serialized.utf8)
         guard path != "-" else { return Output.bytes(bytes) }
         try AtomicFile.create(bytes, at: path)
@@ -27,6 +28,7 @@ struct ExportEvidence {
             Output.json([
                 JSONMember("ref", .string(reference.text)), JSONMember("file", .string(path)),
                 JSONMember("bytes", .integer(Int64(bytes.count))), JSONMember("vkey", .string(evidence.logKey.text)),
+                JSONMember("beyond_owner", .bool(log.isBeyondOwner(reference.index))),
             ])
         } else {
             Output.line("\(path): \(reference.text), \(grouped(bytes.count)) bytes")

@@ -23,7 +23,9 @@ struct ExportTiles {
                     tell(log, ok: true, "nothing of it is here yet")
                     continue
                 }
-                if isJSON { Output.json(members(result)) }
+                // Tiles cannot say so themselves.
+                if let text = log.beyondOwnerText { Output.note("entente: \(text)") }
+                if isJSON { Output.json(members(result, of: log)) }
                 table.add(
                     result.origin, grouped(result.size), grouped(result.size - result.previous), grouped(result.files),
                     grouped(result.bytes), result.path)
@@ -47,13 +49,14 @@ struct ExportTiles {
         ])
     }
 
-    private func members(_ result: TileExport.Result) -> [JSONMember] {
+    private func members(_ result: TileExport.Result, of log: StoredLog) -> [JSONMember] {
         [
             JSONMember("origin", .string(result.origin)), JSONMember("ok", .bool(true)),
             JSONMember("path", .string(result.path)), JSONMember("size", .integer(Int64(clamping: result.size))),
             JSONMember("previous", .integer(Int64(clamping: result.previous))),
             JSONMember("files", .integer(Int64(result.files))), JSONMember("bytes", .integer(Int64(result.bytes))),
             JSONMember("removed", .integer(Int64(result.removed))),
+            JSONMember("beyond_owner", .bool(log.reachesBeyondOwner)),
         ]
     }
 }

@@ -17,6 +17,9 @@ struct ProveCommand: ParsableCommand {
             cosignature and all others of the time: it shows that the node held the record. Exit status 1: no \
             cosignature that is kept shows it.
 
+            A proof says that the record is in the log, and not who wrote it: of a record behind the end of a log that \
+            its owner gave up, as when its key is stolen, that is said on standard error (`beyond_owner` in JSON).
+
             EXAMPLES
               entente prove us.example/krus#1042 > 1042.tlog-proof
               entente prove us.example/krus#1042 --as-of 2026-11-24T12:00:00Z > 1042.tlog-proof
@@ -40,10 +43,12 @@ struct ProveCommand: ParsableCommand {
         }
         if let asOf { return try prove(reference, asOf: asOf, of: log, node) }
         let proof = try node.proof(of: reference)
+        log.noteBeyondOwner(reference.index)
         if global.json {
             Output.json([
                 JSONMember("ref", .string(reference.text)), JSONMember("proof", .string(proof.serialized)),
                 JSONMember("vkey", .string(try log.keys.current.text)),
+                JSONMember("beyond_owner", .bool(log.isBeyondOwner(reference.index))),
             ])
         } else {
             Output.write(proof.serialized, to: 1)
@@ -63,11 +68,13 @@ struct ProveCommand: ParsableCommand {
         if UInt64(time.seconds) > Clock.now() {
             Output.note("\(time.text) is still to come: this is what is held now")
         }
+        log.noteBeyondOwner(reference.index)
         guard global.json else { return Output.write(dated.proof.serialized, to: 1) }
         let keys = try log.keys
         Output.json([
             JSONMember("ref", .string(reference.text)), JSONMember("proof", .string(dated.proof.serialized)),
             JSONMember("vkey", .string((keys.keys(at: dated.size).last ?? keys.current).text)),
+            JSONMember("beyond_owner", .bool(log.isBeyondOwner(reference.index))),
             JSONMember("as_of", .string(time.text)),
             JSONMember("size", .integer(Int64(clamping: dated.size))),
             JSONMember("held_at", .string(moment(dated.heldAt))),

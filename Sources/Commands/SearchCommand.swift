@@ -80,7 +80,7 @@ struct SearchCommand: ParsableCommand {
             query.among = Set(try index.positions(where: conditions) { bar.update($0, of: $1) })
             bar.finish()
             if let first = index.refusals.first {
-                let which = try node.reference(of: first)
+                let which = try node.reference(of: first.record)
                 Output.note(
                     "entente: \(groupedCount(index.refusals.count, "sealed part is", "sealed parts are")) not what the signed "
                         + "record promises, and found by no value: see `entente show \(which)`")
@@ -106,9 +106,15 @@ struct SearchCommand: ParsableCommand {
             table.add(
                 each.reference, record?.time.map { String($0.text.prefix(10)) } ?? "",
                 record?.type.rawValue ?? "unreadable", record?.subjectText ?? "", record?.summary ?? "",
-                each.state.rawValue)
+                each.stateText)
         }
         if table.isEmpty { Output.note("nothing found") } else { table.print() }
+        if let first = found.first(where: \.isBeyondOwner) {
+            let count = found.count(where: \.isBeyondOwner)
+            Output.note(
+                "entente: \(groupedCount(count, "record", "records")) of these \(count == 1 ? "is" : "are") not of the node "
+                    + "whose log it is, which had given that log up: see `entente show \(first.reference)`")
+        }
         if hidden > 0 { Output.note("\(hidden) withdrawn or superseded left out; --all shows them") }
     }
 
@@ -164,7 +170,8 @@ extension FoundRecord {
         let value: JSONValue = (try? JSONScanner.scan(body)) ?? .null
         return [
             JSONMember("ref", .string(reference)), JSONMember("hash", .string(leafHash.hex)),
-            JSONMember("state", .string(state.rawValue)), JSONMember("record", value),
+            JSONMember("state", .string(state.rawValue)), JSONMember("beyond_owner", .bool(isBeyondOwner)),
+            JSONMember("record", value),
         ]
     }
 }

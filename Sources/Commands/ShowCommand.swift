@@ -38,7 +38,10 @@ struct ShowCommand: ParsableCommand {
         guard let view = try viewer.view(reference, opening: !raw) else {
             throw CommandFailure(.answerIsNo, "no record \(reference.text) here")
         }
-        if raw { return Output.bytes(view.found.body) }
+        if raw {
+            view.log.noteBeyondOwner(view.found.index)
+            return Output.bytes(view.found.body)
+        }
         // Those may say something of this one.
         try node.index().unread().noteUnsearched()
         // Its author may have had it erased since, and this node would not know.
@@ -59,6 +62,7 @@ struct ShowCommand: ParsableCommand {
                                 .object([
                                     JSONMember("ref", .string("\($0.origin)#\($0.index)")),
                                     JSONMember("effect", .string($0.effect.rawValue)),
+                                    JSONMember("beyond_owner", .bool($0.isBeyondOwner)),
                                 ])
                             })),
                 ] + (proofText.map { [JSONMember("proof", .string($0))] } ?? []))
@@ -75,6 +79,7 @@ struct ShowCommand: ParsableCommand {
 
     private func print(_ view: RecordView, _ proofText: String?) {
         Output.line("\(Style.bold(view.found.reference))  \(view.found.state.rawValue)")
+        if let text = view.log.beyondOwnerText(view.found.index) { Output.line(Style.red("\(notOwners): \(text)")) }
         Output.line(Style.dim("leaf hash \(view.found.leafHash.hex)"))
         for line in lines(of: (try? JSONScanner.scan(view.found.body)) ?? .null, hiding: ["sealed"]) {
             Output.line("  " + line)
@@ -106,7 +111,8 @@ struct ShowCommand: ParsableCommand {
             }
         }
         for opinion in view.opinions {
-            Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)")
+            let whose = opinion.isBeyondOwner ? Style.red("  \(notOwners): its owner had given that log up") : ""
+            Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)\(whose)")
         }
         for line in view.delivery.lines { Output.line("  " + line) }
         if let proofText { Output.line("\n" + proofText) }

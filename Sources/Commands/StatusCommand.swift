@@ -95,7 +95,7 @@ struct StatusCommand: ParsableCommand {
             }
             return "\(log.origin) \(text): run `entente sync`"
         }
-        alarms += logs.compactMap(\.beyondOwnerAlarm)
+        alarms += logs.compactMap(\.beyondOwnerText)
         alarms += try logs.compactMap { try $0.notOfOwnerAlarm(in: node.store) }
         alarms += logs.filter { $0.isOwn && $0.givenUpAt != nil && !$0.isSucceeded(among: logs) }.map {
             "\($0.origin) was given up, and its successor is not there yet: run `entente key stolen log` to complete that"
@@ -212,15 +212,6 @@ extension StoredLog {
         let shown = references.prefix(3)
         let more = references.count > shown.count ? " and \(references.count - shown.count) more places" : ""
         return "\(origin) is damaged here: \(shown.joined(separator: ", "))\(more); run `entente scrub --repair`"
-    }
-
-    /// What `status` says where somebody else has written in a log after its owner gave it up.
-    var beyondOwnerAlarm: String? {
-        guard let limit = givenUpAt, reachesBeyondOwner else { return nil }
-        let rest = counted(size - limit, "entry", "entries")
-        return
-            "\(origin) has \(rest) here from #\(limit) on that \(node) says it did not write: it had given the log up by "
-            + "then, as when its key is stolen; do not rely on them, and tell \(node)"
     }
 
     /// What `status` says where the owner of a log that was given up says that it had written something else.

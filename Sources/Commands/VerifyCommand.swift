@@ -22,6 +22,10 @@ struct VerifyCommand: ParsableCommand {
             The index of a home is derived: with --index what in it does not say what the logs say is named, and the \
             file can be deleted. Pages of node.sqlite that no audit has to read are looked at then, too.
 
+            Whether what is sealed is what its record promises shows only who opens it: with --sealed, all that is sealed to \
+            this node is opened, and noted in the journal, for which its keys are needed. What a search has opened before \
+            and found in order is not opened again.
+
             With --since, entries that the audit of that report has read are not read again, once it is proved that \
             the log goes on from them. Tiles are read anew, and have to go on from them.
 
@@ -33,6 +37,7 @@ struct VerifyCommand: ParsableCommand {
               entente verify
               entente verify --log us.example/krus --json > 2026-11.json
               entente verify --since 2026-11.json --json > 2026-12.json
+              entente verify --sealed
               entente verify --policy agencies.policy
               entente verify /mnt/backup/us.example-2026-11-30.entente
               entente verify /mnt/seized/home --vkey us.example/krus+5b1a6c0d+AfR…
@@ -80,6 +85,11 @@ struct VerifyCommand: ParsableCommand {
         help: "Hold a home's index against its logs, and look at every page of its database; far longer.")
     var withIndex = false
 
+    @Flag(
+        name: .customLong("sealed"),
+        help: "Open what is sealed to this node, too, and name what is not as its record promises.")
+    var withSealed = false
+
     @Flag(help: "Read everything again, also with --since.")
     var full = false
 
@@ -90,6 +100,8 @@ struct VerifyCommand: ParsableCommand {
     func validate() throws {
         if path == nil {
             guard vkey.isEmpty, body == nil else { throw ValidationError("--vkey and --body go with a proof file") }
+        } else if withSealed {
+            throw ValidationError("--sealed goes with this node's own home, not with PATH")
         } else if withIndex, let path {
             guard AuditSource.databases(at: path).flatMap({ AuditSource.index(beside: $0.database, at: path) }) != nil
             else { throw ValidationError("--index goes with the folder of a home") }
@@ -165,7 +177,7 @@ struct VerifyCommand: ParsableCommand {
             LogAudit(
                 name: node.home.path, store: node.store, mirrorKeys: node.mirrorKeys.merging(keys) { own, _ in own },
                 logKeys: known.logKeys, home: node.home, unvouched: known.unvouched, unproved: known.unproved,
-                index: withIndex ? node.home.indexDatabase : nil))
+                index: withIndex ? node.home.indexDatabase : nil), opening: withSealed ? node : nil)
     }
 
     /// The policy, if there is one.
@@ -180,7 +192,7 @@ struct VerifyCommand: ParsableCommand {
         }
     }
 
-    private func audit(_ audit: LogAudit) throws {
+    private func audit(_ audit: LogAudit, opening node: Node? = nil) throws {
         try refuseCosigner()
         let earlier = try since.map { try LogAudit.earlier($0) }
         let bar = ProgressBar("verifying", isQuiet: global.json)
@@ -190,6 +202,11 @@ struct VerifyCommand: ParsableCommand {
         let here = Set(try audit.store.logs().map(\.origin))
         for key in try LogAudit.keys(vkey) where key.algorithm == .ed25519 && !here.contains(key.name) {
             report.unproved.append("anything of \(key.name): its key was given, and no such log is in \(audit.name)")
+        }
+        if let node {
+            let bar = ProgressBar("opening", isQuiet: global.json)
+            try report.addRefusals(of: node) { bar.update($0, of: $1) }
+            bar.finish()
         }
         let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
         let judged = try policyFile().first.map { policy in

@@ -96,5 +96,20 @@ import Testing
         let view = try #require(place.must("kr", "show", honest, "--json").objects.first)
         #expect(view["sealed_part"] as? String == "opened" && view["sealed_problem"] is NSNull)
         try place.expectSound("kr")
+        // An audit says so once it opens what is sealed; that is noted, and the logs are as they were signed.
+        let audit = try place.run("kr", "verify", "--sealed", "--json")
+        let problems = try #require(audit.objects.first?["problems"] as? [[String: Any]])
+        #expect(audit.status == 1 && problems.count == 2, "\(audit.output)")
+        for (reference, check) in [(other, "wrong_commitment"), (shut, "box_does_not_open")] {
+            #expect(
+                problems.contains {
+                    reference == "us.example/krus#\($0["entry"] as? Int ?? 0)"
+                        && $0["origin"] as? String == "us.example/krus"
+                        && ($0["text"] as? String)?.contains("refused (\(check))") == true
+                }, "\(problems)")
+        }
+        #expect(try place.run("kr", "verify", "--sealed", "--log", "kr.example/krus").status == 0)
+        #expect(try place.run("us", "verify", "--sealed").status == 0)
+        #expect(try place.run("kr", "verify", "--sealed", "\(place.path)/kr").status == 64)
     }
 }

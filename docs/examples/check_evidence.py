@@ -17,13 +17,14 @@ from log_keys import key_change, reigns
 from verify_proof import COSIGNER_KEY, Wrong, check_proof, decode, need, parse_key, signatures
 
 OPENING = '<script type="application/json" id="entente-evidence">\n'
-FORMATS = "entente-evidence/1", "entente-evidence/2"
+FORMATS = "entente-evidence/1", "entente-evidence/2", "entente-evidence/3"
 
 
 def main(path, log_vkey, *cosigner_vkeys):
     with open(path, encoding="utf-8") as file:
         data = json.loads(file.read().split(OPENING)[1].split("\n", 1)[0])
     need(data["format"] in FORMATS, "another format")
+    need(("given_up_at" in data) == (data["format"] == FORMATS[2]), "what its format has of the log's end")
     known, body, size = parse_key(log_vkey), decode(data["body"]), int(data["proof"].split("\n\n")[1].split("\n")[1])
     history = [(decode(record["body"]), record["proof"]) for record in data["key_history"]]
     changes = [key_change(each, int(proof.split("index ")[1].split("\n")[0]), known[0]) for each, proof in history]
@@ -32,6 +33,8 @@ def main(path, log_vkey, *cosigner_vkeys):
     index, note = check_proof(data["proof"], body, log_key)
     need(data["ref"] == f"{log_key[0]}#{index}", "the proof is that of another record than the one named")
     print(f"{data['ref']} is what {log_key[0]} signed, under {size} entries: {body.decode()}")
+    if "given_up_at" in data:
+        print(f"NOT ITS OWNER'S, says {data['exported_by']}: the log had been given up at {data['given_up_at']} entries")
     for key in map(parse_key, cosigner_vkeys):
         # A node that has cosigned by its mirror key holds the log; a witness has only seen that it grew.
         dates = signatures(note, key) if key[2] == COSIGNER_KEY else []

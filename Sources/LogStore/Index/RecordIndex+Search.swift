@@ -45,13 +45,16 @@ public struct FoundRecord: Sendable, Hashable {
     public let origin: String
     public let index: UInt64
     public let state: RecordState
+    /// Whether it stands behind the end of a log that its owner has given up, so that the owner did not write it.
+    public let isBeyondOwner: Bool
     public let body: [UInt8]
 
-    public init(log: SHA256Digest, origin: String, index: UInt64, state: RecordState, body: [UInt8]) {
-        self.log = log
-        self.origin = origin
+    public init(in log: StoredLog, at index: UInt64, state: RecordState, body: [UInt8]) {
+        self.log = log.id
+        origin = log.origin
         self.index = index
         self.state = state
+        isBeyondOwner = log.isBeyondOwner(index)
         self.body = body
     }
 }
@@ -62,6 +65,8 @@ public struct RecordOpinion: Sendable, Hashable {
     public let origin: String
     public let index: UInt64
     public let replacement: String?
+    /// Whether that record is none of its log's owner.
+    public let isBeyondOwner: Bool
 }
 
 extension RecordIndex {
@@ -79,8 +84,7 @@ extension RecordIndex {
         for hit in hits {
             do {
                 guard let log = logs[hit.log], let body = try reader.soundBody(of: log, at: hit.index) else { continue }
-                found.append(
-                    FoundRecord(log: hit.log, origin: hit.origin, index: hit.index, state: hit.state, body: body))
+                found.append(FoundRecord(in: log, at: hit.index, state: hit.state, body: body))
             } catch StoreError.damagedEntry(let reference) {
                 damaged.append(reference)
             }
@@ -92,6 +96,7 @@ extension RecordIndex {
     public func standing(of origin: String, at index: UInt64) throws -> (state: RecordState, opinions: [RecordOpinion])
     {
         try update()
+        let logs = Dictionary(try store.logs().map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
         return try database.read { db in
             let opinions = try Row.fetchAll(
                 db,
@@ -102,9 +107,11 @@ extension RecordIndex {
                     """, arguments: [origin, Int64(clamping: index)]
             ).compactMap { row -> RecordOpinion? in
                 guard let effect = RecordEffect(rawValue: try row.text("kind")) else { return nil }
+                let (origin, index) = (try row.text("origin"), row.size("idx"))
                 return RecordOpinion(
-                    effect: effect, origin: try row.text("origin"), index: row.size("idx"),
-                    replacement: String.fromDatabaseValue(row["replacement"]))
+                    effect: effect, origin: origin, index: index,
+                    replacement: String.fromDatabaseValue(row["replacement"]),
+                    isBeyondOwner: logs[origin]?.isBeyondOwner(index) ?? false)
             }
             return (RecordState(opinions.map(\.effect)), opinions)
         }

@@ -83,6 +83,8 @@ extension AuditReport {
         } else if let log = logs.first(where: { $0.origin == finding.checkpoint.origin }) {
             if try !log.keys.keys.contains(evidence.logKey) {
                 judged.reason = "it is under the key \(evidence.logKey.text), which is not the log's"
+            } else if evidence.givenUpAt != nil || log.isBeyondOwner(evidence.reference.index) {
+                judged.unproved = "that \(log.node) wrote it: it had given the log up by then"
             }
         } else {
             judged.unproved = "that the key in it is one of \(finding.checkpoint.origin), which is not here"

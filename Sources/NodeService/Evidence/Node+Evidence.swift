@@ -33,7 +33,8 @@ extension Node {
         }
         return RecordEvidence(
             reference: reference, body: body, proof: proof, logKey: logKey,
-            cosignerKeys: keys.sorted { $0.name < $1.name }, keyRecords: records, exporter: name, exported: exported)
+            cosignerKeys: keys.sorted { $0.name < $1.name }, keyRecords: records, exporter: name, exported: exported,
+            givenUpAt: log.isBeyondOwner(reference.index) ? log.givenUpAt : nil)
     }
 
     /// The entries of a log that say something of a key.

@@ -18,7 +18,7 @@ extension RecordEvidence {
             <h1>\(Markup.text(title))</h1>
             <p>This page shows what the data at its end say. A page proves nothing by itself: check the file as described
             under “How to verify”, with keys that you have from somewhere else.</p>
-            <h2>What the record says</h2>
+            \(ownerWarning)<h2>What the record says</h2>
             \(Markup.table(recordRows))
             <h2>Where it stands</h2>
             \(Markup.table(placeRows))
@@ -45,6 +45,18 @@ extension RecordEvidence {
             <p>Written by \(Markup.text(exporter)) at \(Markup.text(exported.text)); nothing proves that.</p>
 
             """ + RecordEvidence.dataOpening + data + RecordEvidence.dataClosing + "</body></html>\n"
+    }
+
+    /// Empty where the record is its owner's, as far as the exporting node knows.
+    private var ownerWarning: String {
+        guard let givenUpAt else { return "" }
+        let owner = Markup.text(reference.origin.node.text)
+        return """
+            <p><strong>Not the word of \(owner): \(Markup.text(exporter)) knows from the log's successor that \(owner) had
+            given this log up at \(givenUpAt) entries, as when its key is stolen. Somebody else has signed this record
+            with that key. Ask \(owner).</strong></p>
+
+            """
     }
 
     private var recordRows: [(String, String)] {
@@ -77,14 +89,14 @@ extension RecordEvidence {
     private var cosignerHeading: String {
         switch format {
         case .first: "Who has said to hold the log up to there"
-        case .second: "Who has cosigned the log up to there"
+        case .second, .third: "Who has cosigned the log up to there"
         }
     }
 
     private var cosignerDeed: String {
         switch format {
         case .first: "had the log up to there by the time of its cosignature."
-        case .second:
+        case .second, .third:
             """
             had seen this state of the log by the time of its cosignature,
             and that it goes on from what it had seen before. By its mirror key a partner says besides that it held every
@@ -98,7 +110,7 @@ extension RecordEvidence {
             switch format {
             case .first: !logKey.isNamed(by: line)
             // The log's key before, or the next one, signs beside it where one takes the place of the other.
-            case .second: !KeyName.same(line.name, logKey.name)
+            case .second, .third: !KeyName.same(line.name, logKey.name)
             }
         }.map { line in
             let time = (try? Cosignature(line)).map { Node.instant($0.time) } ?? "an unreadable time"

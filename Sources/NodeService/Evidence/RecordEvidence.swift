@@ -19,9 +19,8 @@ public struct RecordEvidence: Sendable, Hashable {
         /// Its page says of all cosigners that they had the log, which is not so of a witness.
         case first = "entente-evidence/1"
         case second = "entente-evidence/2"
-
-        /// What new files are written in.
-        public static let newest = Format.second
+        /// Of a record behind the end of a log that its owner has given up; all others are written in the second.
+        case third = "entente-evidence/3"
 
         /// What every such file begins with.
         var opening: String { "<!DOCTYPE html>\n<!-- \(rawValue): see \"How to verify\" below -->\n" }
@@ -34,7 +33,7 @@ public struct RecordEvidence: Sendable, Hashable {
     /// What a file's name should end with.
     public static let fileExtension = ".evidence.html"
 
-    public var format = Format.newest
+    public let format: Format
     public let reference: Reference
     public let body: [UInt8]
     /// The place of the body under the checkpoint, with all cosignatures.
@@ -47,6 +46,25 @@ public struct RecordEvidence: Sendable, Hashable {
     /// Who has written the file, and when; nothing proves that.
     public let exporter: String
     public let exported: Timestamp
+    /// How many entries the log's owner had written when it gave the log up, as the exporting node says; in the third
+    /// format only.
+    public let givenUpAt: UInt64?
+
+    init(
+        reference: Reference, body: [UInt8], proof: TLogProof, logKey: VerifierKey, cosignerKeys: [VerifierKey],
+        keyRecords: [KeyRecord], exporter: String, exported: Timestamp, givenUpAt: UInt64?
+    ) {
+        format = givenUpAt == nil ? .second : .third
+        self.reference = reference
+        self.body = body
+        self.proof = proof
+        self.logKey = logKey
+        self.cosignerKeys = cosignerKeys
+        self.keyRecords = keyRecords
+        self.exporter = exporter
+        self.exported = exported
+        self.givenUpAt = givenUpAt
+    }
 
     /// What is proved by a file under the key that it is checked with.
     public struct Finding: Sendable, Hashable {
@@ -160,25 +178,27 @@ extension RecordEvidence {
 
     /// The data as JSON, without a character that HTML takes for its own.
     var data: String {
-        let value = JSONValue.object([
-            JSONMember("format", .string(format.rawValue)),
-            JSONMember("ref", .string(reference.text)),
-            JSONMember("body", .string(Base64.encode(body))),
-            JSONMember("proof", .string(proof.serialized)),
-            JSONMember("log_key", .string(logKey.text)),
-            JSONMember("cosigner_keys", .array(cosignerKeys.map { .string($0.text) })),
-            JSONMember(
-                "key_history",
-                .array(
-                    keyRecords.map {
-                        .object([
-                            JSONMember("body", .string(Base64.encode($0.body))),
-                            JSONMember("proof", .string($0.proof.serialized)),
-                        ])
-                    })),
-            JSONMember("exported_by", .string(exporter)),
-            JSONMember("exported", .string(exported.text)),
-        ])
+        let end = givenUpAt.map { [JSONMember("given_up_at", .integer(Int64(clamping: $0)))] } ?? []
+        let value = JSONValue.object(
+            [
+                JSONMember("format", .string(format.rawValue)),
+                JSONMember("ref", .string(reference.text)),
+                JSONMember("body", .string(Base64.encode(body))),
+                JSONMember("proof", .string(proof.serialized)),
+                JSONMember("log_key", .string(logKey.text)),
+                JSONMember("cosigner_keys", .array(cosignerKeys.map { .string($0.text) })),
+                JSONMember(
+                    "key_history",
+                    .array(
+                        keyRecords.map {
+                            .object([
+                                JSONMember("body", .string(Base64.encode($0.body))),
+                                JSONMember("proof", .string($0.proof.serialized)),
+                            ])
+                        })),
+                JSONMember("exported_by", .string(exporter)),
+                JSONMember("exported", .string(exported.text)),
+            ] + end)
         var text = ""
         for scalar in JSONWriter.text(value).unicodeScalars {
             switch scalar {
@@ -242,6 +262,14 @@ extension RecordEvidence {
         }
         exporter = try text("exported_by", in: value)
         self.exported = exported
+        if format == .third {
+            guard let end = value["given_up_at"]?.integer.flatMap(UInt64.init(exactly:)), end <= reference.index else {
+                throw EvidenceError.malformed("its given_up_at")
+            }
+            givenUpAt = end
+        } else {
+            givenUpAt = nil
+        }
     }
 }
 

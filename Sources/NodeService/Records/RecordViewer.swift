@@ -24,6 +24,7 @@ public struct RecordView: Sendable {
     }
 
     public let found: FoundRecord
+    public let log: StoredLog
     public let header: Records.SealedHeader?
     public let sealedPart: SealedPart
     /// Why nothing of the sealed part is shown, where it is refused.
@@ -79,8 +80,7 @@ public struct RecordViewer {
             }
         }
         return RecordView(
-            found: FoundRecord(
-                log: log.id, origin: log.origin, index: reference.index, state: standing.state, body: body),
+            found: FoundRecord(in: log, at: reference.index, state: standing.state, body: body), log: log,
             header: record?.sealed, sealedPart: part, refusal: refusal, destroyedEpochs: destroyed, opened: opened,
             opinions: standing.opinions,
             delivery: try Delivery(node: node).record(

@@ -12,10 +12,12 @@ public struct SealedIndex: Sendable {
     private let opener: SealedOpener
     private let blind: BlindDigest
     private let keyIDs: Set<[UInt8]>
-    private let refused = Guarded<Set<RecordPosition>>([])
+    private let refused = Guarded<[RecordPosition: SealedRefusal]>([:])
 
     /// The records met so far whose sealed part is not what they promise, so that no value finds them.
-    public var refusals: [RecordPosition] { refused.value.sorted() }
+    public var refusals: [(record: RecordPosition, refusal: SealedRefusal)] {
+        refused.value.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
 
     /// Envelopes that are opened for one transaction.
     private static let batch = 4_096
@@ -45,7 +47,7 @@ public struct SealedIndex: Sendable {
         return try zip(positions, findings(at: positions)).compactMap { position, finding in
             guard case .terms(let terms) = finding else {
                 // Erased, damaged or under a key that is gone: it is found no more, until it comes back.
-                if case .refused = finding { refused.update { _ = $0.insert(position) } }
+                if case .refused(let refusal) = finding { refused.update { $0[position] = refusal } }
                 try forget(position)
                 return nil
             }
@@ -134,10 +136,10 @@ public struct SealedIndex: Sendable {
             case .terms(let terms):
                 batch.digests.append((row, Set(terms.map(blind.digest)).sorted()))
             case .waiting: batch.awaited.append(row.number)
-            case .refused:
+            case .refused(let refusal):
                 // Looked at again by every search, which says so.
                 let position = RecordPosition(log: row.reference.log, index: row.reference.index)
-                refused.update { _ = $0.insert(position) }
+                refused.update { $0[position] = refusal }
                 batch.awaited.append(row.number)
             case .lacksKey: batch.lacksKeys = true
             case .nothing: break
@@ -152,7 +154,7 @@ public struct SealedIndex: Sendable {
         case waiting
         case lacksKey
         /// It is not what the signed record promises.
-        case refused
+        case refused(SealedRefusal)
         case nothing
     }
 
@@ -235,7 +237,7 @@ public struct SealedIndex: Sendable {
             // The disk has damaged it; it may be mended.
             return .waiting
         } catch {
-            if SealedRefusal(error) != nil { return .refused }
+            if let refusal = SealedRefusal(error) { return .refused(refusal) }
             guard error is SealingError else { throw error }
             return .nothing
         }
