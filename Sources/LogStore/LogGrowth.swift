@@ -23,6 +23,14 @@ struct LogGrowth {
         continued = partialBundle
     }
 
+    /// Whether the entries of the last bundle can be told apart. Behind one where they cannot, nobody could read what is
+    /// appended.
+    var isReadable: Bool {
+        guard partialCount > 0 else { return partialBundle.isEmpty }
+        let bodies = try? EntryBundle.bodies(in: partialBundle, maximumBody: BundleCodec.maximumBodySize)
+        return bodies?.count == partialCount
+    }
+
     /// What a transaction writes to bring the stored log up to this growth.
     struct Writes: Sendable {
         let bundles: [StoredBundle]

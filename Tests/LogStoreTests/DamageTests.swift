@@ -163,6 +163,21 @@ struct DamageTests {
             try replica.bundles(of: logID, entries: 0..<size) == source.bundles(of: logID, entries: 0..<size))
     }
 
+    @Test("Nothing is appended behind a bundle of which the entries cannot be told apart, until it is mended")
+    func unreadableEnd() throws {
+        let pair = try Pair(600)
+        let (source, replica) = (pair.source, pair.replica)
+        // The first byte is of a length.
+        try source.flip(.bundle(2), of: logID, byte: 0)
+        #expect(throws: StoreError.damaged(path: origin, reason: "its last entries cannot be read")) {
+            try Pair.append(makeBodies(600..<601), to: source, pair.signer)
+        }
+        #expect(try source.log(origin)?.size == 600)
+        try source.mark([Damage(place: .bundle(2), reason: "by the test", found: 1)], of: logID)
+        #expect(try source.repair(replica.arriving(512..<600, of: 600), treeSize: 600) == [.bundle(2)])
+        #expect(try Pair.append(makeBodies(600..<601), to: source, pair.signer).size == 601)
+    }
+
     @Test("What has rotted since a range was checked does not take the place of what was read then")
     func rottenMeanwhile() throws {
         let pair = try Pair(600)

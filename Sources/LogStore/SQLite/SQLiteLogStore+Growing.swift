@@ -30,6 +30,9 @@ extension SQLiteLogStore {
                 try options.check(log.size)
                 try options.doubles?.update(db, row: row, size: log.size, for: entries)
                 var growth = try Self.growth(db, row: row, log: log)
+                guard growth.isReadable else {
+                    throw StoreError.damaged(path: log.origin, reason: "its last entries cannot be read")
+                }
                 var outcomes: [AppendOutcome] = []
                 outcomes.reserveCapacity(entries.count)
                 var newHashes: [UInt64] = []

@@ -13,6 +13,8 @@ struct TextNames {
     /// The letters of a name, in lower case; `nil` for what is between them.
     let folded: (UInt8) -> UInt8?
     private let longest: Int
+    /// The fewest letters of a joined one.
+    private let shortest: Int?
 
     init(
         names: Set<[UInt8]>, beforeColon: Set<[UInt8]>, joined: Set<[UInt8]>, folded: @escaping (UInt8) -> UInt8?
@@ -22,25 +24,31 @@ struct TextNames {
         self.joined = joined.intersection(names)
         self.folded = folded
         longest = names.map(\.count).max() ?? 0
+        shortest = self.joined.map(\.count).min()
     }
 
     func isIn(_ text: some StringProtocol) -> Bool {
-        hasJoined(text) || hasAssigned(text)
+        hasJoined(text) || (TextNames.mayAssign(text) && hasAssigned(text))
+    }
+
+    /// Cheap to say no to: most texts have nothing in them that a name could stand before.
+    private static func mayAssign(_ text: some StringProtocol) -> Bool {
+        text.utf8.contains { $0 >= 0x80 || (UInt8(ascii: ":")...UInt8(ascii: ">")).contains($0) }
     }
 
     /// `case_number` or `caseNumber`, whatever stands around it.
     private func hasJoined(_ text: some StringProtocol) -> Bool {
-        guard !joined.isEmpty else { return false }
+        guard let shortest else { return false }
         var word: [UInt8] = []
         for byte in text.utf8 {
             if let letter = folded(byte) {
                 if word.count <= longest { word.append(letter) }
             } else if byte != UInt8(ascii: "_") {
-                if joined.contains(word) { return true }
-                word = []
+                if word.count >= shortest, joined.contains(word) { return true }
+                word.removeAll(keepingCapacity: true)
             }
         }
-        return joined.contains(word)
+        return word.count >= shortest && joined.contains(word)
     }
 
     private func hasAssigned(_ text: some StringProtocol) -> Bool {
@@ -72,6 +80,10 @@ struct TextNames {
         /// Whether a name ends with this character.
         mutating func take(_ scalar: Unicode.Scalar, before next: Unicode.Scalar?) -> Bool {
             defer { previous = scalar }
+            if scalar.isASCII, let letter = looked.folded(UInt8(scalar.value)) {
+                take(letter)
+                return false
+            }
             switch scalar {
             case "<" where next.map { $0 == "/" || $0.properties.isAlphabetic } ?? false:
                 item = []
@@ -88,12 +100,21 @@ struct TextNames {
             case "/" where isTagName && !item.isEmpty: return endsTagName()
             case "\"" where isInTag, "'" where isInTag: return ends(in: looked.names)
             case _ where scalar.properties.isWhitespace: return takeSpace(scalar)
-            case _ where scalar.isASCII: takeASCII(UInt8(scalar.value))
             default:
                 // Letters of other scripts are in no name, and one may stand right behind them.
-                if scalar.properties.isAlphabetic || TextNames.beginnings.contains(scalar) { item = [] }
+                if TextNames.beginnings.contains(scalar) || (!scalar.isASCII && scalar.properties.isAlphabetic) {
+                    item = []
+                }
             }
             return false
+        }
+
+        private mutating func take(_ letter: UInt8) {
+            if isApart { item = [] }
+            isApart = false
+            // No name begins with a digit, but items of lists do.
+            let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(letter)
+            if item.count <= looked.longest, !item.isEmpty || !isDigit { item.append(letter) }
         }
 
         private mutating func takeSpace(_ scalar: Unicode.Scalar) -> Bool {
@@ -108,18 +129,6 @@ struct TextNames {
             return false
         }
 
-        private mutating func takeASCII(_ byte: UInt8) {
-            if TextNames.asciiBeginnings.contains(byte) {
-                item = []
-            } else if let letter = looked.folded(byte) {
-                if isApart { item = [] }
-                isApart = false
-                guard item.count <= looked.longest else { return }
-                // No name begins with a digit, but items of lists do.
-                if !item.isEmpty || !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(letter) { item.append(letter) }
-            }
-        }
-
         private mutating func ends(in names: Set<[UInt8]>) -> Bool {
             defer { item = [] }
             return names.contains(item)
@@ -131,9 +140,8 @@ struct TextNames {
         }
     }
 
-    private static let asciiBeginnings = Set(",;|([{".utf8)
-    /// Commas, semicolons, bars and brackets of other scripts, and what stands before the items of a list.
+    /// Commas, semicolons, bars and brackets, those of other scripts, too, and what stands before the items of a list.
     private static let beginnings = Set(
-        "\u{FF0C}\u{FF1B}\u{3001}\u{FF5C}\u{FF08}\u{3010}\u{300C}\u{300E}\u{3008}\u{300A}\u{2022}\u{00B7}\u{25AA}"
+        ",;|([{\u{FF0C}\u{FF1B}\u{3001}\u{FF5C}\u{FF08}\u{3010}\u{300C}\u{300E}\u{3008}\u{300A}\u{2022}\u{00B7}\u{25AA}"
             .unicodeScalars)
 }
