@@ -10,48 +10,57 @@ struct TextNames {
     let beforeColon: Set<[UInt8]>
     /// Those of them that are written with an underscore, and count wherever they stand as one word.
     let joined: Set<[UInt8]>
-    /// The letters of a name, in lower case; `nil` for what is between them.
-    let folded: (UInt8) -> UInt8?
+    /// For each byte the letter of a name, in lower case; 0 for what is between them.
+    private let letters: [UInt8]
     private let longest: Int
-    /// The fewest letters of a joined one.
-    private let shortest: Int?
+    /// Whether a joined name has so many letters.
+    private let isJoinedLength: [Bool]
 
     init(
-        names: Set<[UInt8]>, beforeColon: Set<[UInt8]>, joined: Set<[UInt8]>, folded: @escaping (UInt8) -> UInt8?
+        names: Set<[UInt8]>, beforeColon: Set<[UInt8]>, joined: Set<[UInt8]>, folded: (UInt8) -> UInt8?
     ) {
         self.names = names
         self.beforeColon = beforeColon.intersection(names)
         self.joined = joined.intersection(names)
-        self.folded = folded
+        letters = (UInt8.min...UInt8.max).map { folded($0) ?? 0 }
         longest = names.map(\.count).max() ?? 0
-        shortest = self.joined.map(\.count).min()
+        let lengths = Set(self.joined.map(\.count))
+        isJoinedLength = (0...longest).map(lengths.contains)
     }
 
     func isIn(_ text: some StringProtocol) -> Bool {
-        hasJoined(text) || (TextNames.mayAssign(text) && hasAssigned(text))
+        var text = String(text)
+        let (hasJoined, mayAssign) = text.withUTF8 { (self.hasJoined($0), TextNames.mayAssign($0)) }
+        return hasJoined || (mayAssign && hasAssigned(text))
     }
 
     /// Cheap to say no to: most texts have nothing in them that a name could stand before.
-    private static func mayAssign(_ text: some StringProtocol) -> Bool {
-        text.utf8.contains { $0 >= 0x80 || (UInt8(ascii: ":")...UInt8(ascii: ">")).contains($0) }
+    private static func mayAssign(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        text.contains { $0 >= 0x80 || ($0 >= UInt8(ascii: ":") && $0 <= UInt8(ascii: ">")) }
     }
 
     /// `case_number` or `caseNumber`, whatever stands around it.
-    private func hasJoined(_ text: some StringProtocol) -> Bool {
-        guard let shortest else { return false }
-        var word: [UInt8] = []
-        for byte in text.utf8 {
-            if let letter = folded(byte) {
-                if word.count <= longest { word.append(letter) }
+    private func hasJoined(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard !joined.isEmpty else { return false }
+        var count = 0
+        var start = 0
+        for index in 0...text.count {
+            let byte = index < text.count ? text[index] : UInt8(ascii: " ")
+            if letters[Int(byte)] != 0 {
+                count += 1
             } else if byte != UInt8(ascii: "_") {
-                if word.count >= shortest, joined.contains(word) { return true }
-                word.removeAll(keepingCapacity: true)
+                if count <= longest, isJoinedLength[count] {
+                    let word = text[start..<index].map { letters[Int($0)] }.filter { $0 != 0 }
+                    if joined.contains(word) { return true }
+                }
+                count = 0
+                start = index + 1
             }
         }
-        return word.count >= shortest && joined.contains(word)
+        return false
     }
 
-    private func hasAssigned(_ text: some StringProtocol) -> Bool {
+    private func hasAssigned(_ text: String) -> Bool {
         var scan = Scan(self)
         var scalars = text.unicodeScalars.makeIterator()
         var next = scalars.next()
@@ -80,13 +89,14 @@ struct TextNames {
         /// Whether a name ends with this character.
         mutating func take(_ scalar: Unicode.Scalar, before next: Unicode.Scalar?) -> Bool {
             defer { previous = scalar }
-            if scalar.isASCII, let letter = looked.folded(UInt8(scalar.value)) {
+            let letter = scalar.isASCII ? looked.letters[Int(scalar.value)] : 0
+            guard letter == 0 else {
                 take(letter)
                 return false
             }
             switch scalar {
             case "<" where next.map { $0 == "/" || $0.properties.isAlphabetic } ?? false:
-                item = []
+                item.removeAll(keepingCapacity: true)
                 (isInTag, isTagName) = (true, true)
             case ":", "\u{FF1A}", "\u{FE55}", "\u{2236}":
                 // `:=` is an equals sign, and a colon in the name of an element ends its prefix.
@@ -103,14 +113,14 @@ struct TextNames {
             default:
                 // Letters of other scripts are in no name, and one may stand right behind them.
                 if TextNames.beginnings.contains(scalar) || (!scalar.isASCII && scalar.properties.isAlphabetic) {
-                    item = []
+                    item.removeAll(keepingCapacity: true)
                 }
             }
             return false
         }
 
         private mutating func take(_ letter: UInt8) {
-            if isApart { item = [] }
+            if isApart { item.removeAll(keepingCapacity: true) }
             isApart = false
             // No name begins with a digit, but items of lists do.
             let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(letter)
@@ -124,13 +134,13 @@ struct TextNames {
             } else if scalar.properties.generalCategory == .control
                 || ".!?\u{3002}".unicodeScalars.contains(previous)
             {
-                item = []
+                item.removeAll(keepingCapacity: true)
             }
             return false
         }
 
         private mutating func ends(in names: Set<[UInt8]>) -> Bool {
-            defer { item = [] }
+            defer { item.removeAll(keepingCapacity: true) }
             return names.contains(item)
         }
 
