@@ -148,14 +148,30 @@ import Testing
         #expect(try log(place, "us")["state"] as? String == "given_up")
     }
 
-    /// Without the mark of what was signed, which is in no backup.
+    /// Without the mark of what was signed, which is in no backup, the operator has to say it.
+    @Test func withoutMarksTheOperatorSaysWhereALogEnds() throws {
+        let place = try Place()
+        try place.found("us")
+        try place.submit("us", "one")
+        let size = try place.size(of: LogTheft.log, at: "us")
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: "\(place.path)/us/signed.sqlite\(suffix)")
+        }
+        let refused = try place.run("us", "key", "stolen", "log", "--yes")
+        #expect(refused.status == 77 && refused.errors.contains("`--size \(size)`"), "\(refused.errors)")
+        refused.expectOneLine()
+        let given = try place.must("us", "key", "stolen", "log", "--yes", "--json", "--size", "\(size)")
+        #expect(given.objects.first?["ends_at"] as? Int == size, "\(given.output)")
+        try place.expectSound("us")
+    }
+
+    /// Its database is lost, and no partner has answered.
     @Test func ofALogThatEndsNobodyKnowsWhereItIsSaidWhatFollows() throws {
         let place = try Place()
         try place.federate("us", "kr")
         try place.submit("us", "one")
-        for suffix in ["", "-wal", "-shm"] {
-            try? FileManager.default.removeItem(atPath: "\(place.path)/us/signed.sqlite\(suffix)")
-        }
+        place.loseDatabase("us")
+        _ = try place.run("us", "recover")
         let given = try place.must("us", "key", "stolen", "log", "--yes", "--json")
         #expect(given.objects.first?["ends_at"] is NSNull, "\(given.output)")
         for part in ["does not say where that ends", "with the new card too", "tell them by phone from which entry on"]
@@ -165,8 +181,8 @@ import Testing
         func warnings() throws -> [String] {
             try place.must("us", "status", "--json").objects.first?["warnings"] as? [String] ?? []
         }
-        #expect(try warnings().contains { $0.hasPrefix("\(Self.log), whose key is stolen") })
-        #expect(try place.must("us", "status").output.contains("WARNING  \(Self.log), whose key is stolen"))
+        #expect(try warnings().contains { $0.hasPrefix("\(LogTheft.log), whose key is stolen") })
+        #expect(try place.must("us", "status").output.contains("WARNING  \(LogTheft.log), whose key is stolen"))
         // Where it is known nothing of that is said.
         let size = try place.size(of: "kr.example/krus", at: "kr")
         let known = try place.must("kr", "key", "stolen", "log", "--yes", "--json")

@@ -96,8 +96,16 @@ extension Node {
             throw HomeError(
                 .usage, "only \(counted(log.size, "entry", "entries")) of \(origin) are here, not \(written)")
         }
-        guard log.recovering == nil, let recovered = try store.recoveredFrom(origin.text), recovered.size < log.size
-        else { return }
+        // Of a log that is still to be recovered partners may have more than is here.
+        guard log.recovering == nil, log.frozen == nil, log.size > 0 else { return }
+        if try store.marksRemade() != nil {
+            throw HomeError(
+                .notPermitted,
+                "the marks of what this node has signed were lost, so nobody knows how many entries of \(origin) are its own: "
+                    + "look at the newest (`entente log show \(origin)`), and say it: `--size \(log.size)` if all that are "
+                    + "here are, less if a thief has written the last ones")
+        }
+        guard let recovered = try store.recoveredFrom(origin.text), recovered.size < log.size else { return }
         throw HomeError(
             .notPermitted,
             "a recovery on \(Clock.moment(recovered.time)) brought entries of \(origin) from #\(recovered.size) "
