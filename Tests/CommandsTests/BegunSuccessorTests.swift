@@ -119,6 +119,6 @@ import Testing
         try FileManager.default.copyItem(
             atPath: "\(place.path)/made/keys/log-krus.2.key", toPath: "\(place.path)/us/keys/log-krus.2.key")
         try DatabaseFile("\(place.path)/us/node.sqlite").execute(
-            "INSERT INTO card_mark (node, origin, size) VALUES ('us.example', '\(log)/2', 0)")
+            "INSERT INTO begun_log (origin) VALUES ('\(log)/2')")
     }
 }

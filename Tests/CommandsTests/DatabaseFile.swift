@@ -100,6 +100,7 @@ final class SmallDisk {
 extension DatabaseFile {
     /// The tables of a node's database that came after its first version, with the version that brought each.
     private static let later: [(since: Int, table: String)] = [
+        (9, "later_log"), (9, "begun_log"), (9, "open_end"),
         (8, "given_up"),
         (7, "access_grant"), (7, "blob_erasure"), (7, "unread_successor"),
         (6, "restored"),

@@ -159,7 +159,7 @@ import Testing
         try place.must("us", "community", "add", "asia")
         // As it is kept once kr has told of it.
         try DatabaseFile("\(place.path)/us/node.sqlite").execute(
-            "INSERT INTO card_mark (node, origin, size) VALUES ('kr.example', '\(Self.log)/2', 0)")
+            "INSERT INTO later_log (partner, origin) VALUES ('kr.example', '\(Self.log)/2')")
         let rotation = try place.must("us", "key", "rotate", "mirror", "--json").objects.first
         #expect(rotation?["published"] as? [String] == ["us.example/asia"], "\(rotation ?? [:])")
         // Nobody knows what it opens in the log that is not here.

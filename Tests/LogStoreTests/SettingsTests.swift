@@ -126,9 +126,9 @@ struct RefusedDatabaseTests {
         do { _ = try folder.open() }
         do {
             let queue = try DatabaseQueue(path: folder.database)
-            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 9") }
+            try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 10") }
         }
-        #expect(try refusal(folder) == .newerVersion(path: folder.database, found: 9, known: 8))
+        #expect(try refusal(folder) == .newerVersion(path: folder.database, found: 10, known: 9))
     }
 
     @Test("A database that a newer release has brought on while it was open is not called damaged")
@@ -137,9 +137,9 @@ struct RefusedDatabaseTests {
         let store = try folder.open()
         do {
             let queue = try DatabaseQueue(path: folder.database)
-            try queue.writeWithoutTransaction { try $0.execute(sql: "DROP TABLE restored; PRAGMA user_version = 9") }
+            try queue.writeWithoutTransaction { try $0.execute(sql: "DROP TABLE restored; PRAGMA user_version = 10") }
         }
-        #expect(throws: StoreError.newerVersion(path: folder.database, found: 9, known: 8)) { try store.logs() }
+        #expect(throws: StoreError.newerVersion(path: folder.database, found: 10, known: 9)) { try store.logs() }
     }
 
     @Test("A folder that is not there, a folder in place of the file, a symbolic link and a pipe are refused")

@@ -39,6 +39,7 @@ struct UpgradeTests {
                 "published_key", "foreign_key", "access_grant", "blob_erasure", "seen_card", "card_mark",
                 "foreign_cosigner",
                 "log_contact", "asked_witness", "witness_cosignature", "restored", "unread_successor", "given_up",
+                "later_log", "begun_log", "open_end",
             ])
         try takeBack(folder.marks, tables: ["erased_blob", "witnessed", "witness_key", "remade", "recovered"])
         do {
@@ -96,6 +97,7 @@ struct UpgradeTests {
                 SELECT number, (SELECT id FROM log WHERE log.log_id = blob_erasure.log_id), entry, sha256, record,
                     wiped, blob_row FROM blob_erasure;
             DROP TABLE access_grant; DROP TABLE blob_erasure; DROP TABLE unread_successor; DROP TABLE given_up;
+            DROP TABLE later_log; DROP TABLE begun_log; DROP TABLE open_end;
             PRAGMA user_version = 6
             """)
         try execute(

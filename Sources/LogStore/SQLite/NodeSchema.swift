@@ -2,7 +2,7 @@ extension NodeDatabase.Kind {
     /// Logs, replicas, blobs.
     static let node = NodeDatabase.Kind(
         applicationID: 0x456e_7431,  // "Ent1"
-        version: 8,
+        version: 9,
         steps: [
             """
             CREATE TABLE log (
@@ -293,6 +293,17 @@ extension NodeDatabase.Kind {
                 size INTEGER NOT NULL,
                 successor BLOB NOT NULL CHECK (length(successor) = 32)
             ) STRICT, WITHOUT ROWID;
+            """,
+            // Logs of this node: those that partners hold and that are not here, those that are about to be made, and those
+            // that were given up without anybody knowing where they end.
+            """
+            CREATE TABLE later_log (
+                partner TEXT NOT NULL,
+                origin TEXT NOT NULL,
+                PRIMARY KEY (partner, origin)
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE begun_log (origin TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+            CREATE TABLE open_end (origin TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
             """,
         ],
         isDurable: true,

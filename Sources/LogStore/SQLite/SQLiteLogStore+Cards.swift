@@ -15,10 +15,7 @@ extension SQLiteLogStore {
                 try db.execute(
                     sql: "INSERT OR REPLACE INTO seen_card (node, fingerprint) VALUES (?, ?)",
                     arguments: [node, fingerprint.databaseBytes])
-                // What it holds of this node's logs it holds whatever its card.
-                try db.execute(
-                    sql: "DELETE FROM card_mark WHERE node = ?1 AND origin IN (SELECT origin FROM log WHERE node = ?1)",
-                    arguments: [node])
+                try db.execute(sql: "DELETE FROM card_mark WHERE node = ?", arguments: [node])
                 try db.execute(
                     sql: "INSERT INTO card_mark (node, origin, size) SELECT node, origin, size FROM log WHERE node = ?",
                     arguments: [node])

@@ -10,30 +10,21 @@ public struct LaterLog: Sendable, Hashable {
     public let holders: [String]
 }
 
-// What is known of successors of own logs beside those that are in the database. Both are kept in `card_mark`: as rows of
-// the partner that holds one, and of this node for one that is about to be made. No replica is of this name and node, so
-// they stand in nobody's way there.
+// What is known of successors of own logs beside those that are in the database.
 extension SQLiteLogStore {
     /// Keeps that a partner says it holds a log of this node that is not here. It counts until the partner is removed: who
     /// has lost that log since held it all the same.
     package func noteLaterLog(_ origin: LogOrigin, heldBy partner: String) throws {
-        try keepMark(of: partner, origin)
+        // It says so in each session.
+        guard try !exists("SELECT 1 FROM later_log WHERE partner = ? AND origin = ?", [partner, origin.text]) else {
+            return
+        }
+        try insert("INSERT OR IGNORE INTO later_log (partner, origin) VALUES (?, ?)", [partner, origin.text])
     }
 
     /// For when a partner is removed, whose word counts no more.
     public func forgetLaterLogs(heldBy partner: String) throws {
-        let own = try marked(by: partner).filter { LogOrigin($0)?.node.text == node }
-        try database.write { db in
-            for origin in own {
-                try db.execute(
-                    sql: "DELETE FROM card_mark WHERE node = ? AND origin = ?", arguments: [partner, origin])
-            }
-        }
-    }
-
-    private func marked(by partner: String) throws -> [String] {
-        try database.read { db in
-            try String.fetchAll(db, sql: "SELECT origin FROM card_mark WHERE node = ?", arguments: [partner])
+        try database.write { db in try db.execute(sql: "DELETE FROM later_log WHERE partner = ?", arguments: [partner])
         }
     }
 
@@ -44,19 +35,19 @@ extension SQLiteLogStore {
 
     private static func laterLog(after origin: String, _ db: Database) throws -> LaterLog? {
         let successors = (LogOrigin(origin)?.nextSuccessors ?? []).map(\.text)
-        guard let own = LogOrigin(origin)?.node.text, !successors.isEmpty else { return nil }
+        guard !successors.isEmpty else { return nil }
         let places = successors.map { _ in "?" }.joined(separator: ", ")
         let rows = try Row.fetchAll(
             db.cachedStatement(
                 sql: """
-                    SELECT card_mark.node, origin FROM seen_card JOIN card_mark ON card_mark.node = seen_card.node
-                    WHERE origin IN (\(places)) AND card_mark.node <> ? ORDER BY card_mark.node
-                    """), arguments: StatementArguments(successors) + [own]
-        ).map { (node: try $0.text("node"), origin: try $0.text("origin")) }
+                    SELECT partner, origin FROM later_log JOIN seen_card ON seen_card.node = partner
+                    WHERE origin IN (\(places)) ORDER BY partner
+                    """), arguments: StatementArguments(successors)
+        ).map { (partner: try $0.text("partner"), origin: try $0.text("origin")) }
         guard let newest = successors.last(where: { origin in rows.contains { $0.origin == origin } }) else {
             return nil
         }
-        return LaterLog(origin: newest, holders: rows.filter { $0.origin == newest }.map(\.node))
+        return LaterLog(origin: newest, holders: rows.filter { $0.origin == newest }.map(\.partner))
     }
 
     /// Throws where nothing may be appended to an own log, since partners hold what came after it.
@@ -74,20 +65,19 @@ extension SQLiteLogStore {
     /// Keeps, before there is a key of it, that this successor is about to be made: with that key alone nobody would know
     /// whether it was written.
     package func noteBegun(_ successor: LogOrigin) throws {
-        try keepMark(of: node, successor)
+        try insert("INSERT OR IGNORE INTO begun_log (origin) VALUES (?)", [successor.text])
     }
 
     /// For when the successor is in the database.
     package func forgetBegun(_ successor: LogOrigin) throws {
         try database.write { db in
-            try db.execute(
-                sql: "DELETE FROM card_mark WHERE node = ? AND origin = ?", arguments: [node, successor.text])
+            try db.execute(sql: "DELETE FROM begun_log WHERE origin = ?", arguments: [successor.text])
         }
     }
 
     /// Whether the making of this successor was broken off before it was in the database: nothing was signed in it.
     package func isBegun(_ successor: LogOrigin) throws -> Bool {
-        guard try marked(by: node).contains(successor.text), try log(successor.text) == nil,
+        guard try exists("SELECT 1 FROM begun_log WHERE origin = ?", [successor.text]), try log(successor.text) == nil,
             try marks.remade() == nil, try !marks.origins(.own).contains(where: { $0.origin == successor.text })
         else { return false }
         // Told by a partner, it was written after this copy of the database was made.
@@ -98,27 +88,21 @@ extension SQLiteLogStore {
 
     /// Keeps that this own log, whose key is stolen, ends nobody knows where.
     package func noteOpenEnd(of log: LogOrigin) throws {
-        try keepMark(of: node, log, size: Self.openEnd)
+        try insert("INSERT OR IGNORE INTO open_end (origin) VALUES (?)", [log.text])
     }
 
     /// The own logs of which that is kept, by origin.
     public func logsWithOpenEnd() throws -> [String] {
         try database.read { db in
-            try String.fetchAll(
-                db, sql: "SELECT origin FROM card_mark WHERE node = ? AND size = ? ORDER BY origin",
-                arguments: [node, Self.openEnd])
+            try String.fetchAll(db, sql: "SELECT origin FROM open_end ORDER BY origin")
         }
     }
 
-    /// In the place of the size, in rows of this node: of a successor that is begun it is 0.
-    private static let openEnd: Int64 = 1
+    private func exists(_ query: String, _ arguments: StatementArguments) throws -> Bool {
+        try database.read { db in try Row.fetchOne(db, sql: query, arguments: arguments) } != nil
+    }
 
-    private func keepMark(of node: String, _ origin: LogOrigin, size: Int64 = 0) throws {
-        guard try !marked(by: node).contains(origin.text) else { return }
-        try database.write { db in
-            try db.execute(
-                sql: "INSERT OR IGNORE INTO card_mark (node, origin, size) VALUES (?, ?, ?)",
-                arguments: [node, origin.text, size])
-        }
+    private func insert(_ statement: String, _ arguments: StatementArguments) throws {
+        try database.write { db in try db.execute(sql: statement, arguments: arguments) }
     }
 }
