@@ -105,9 +105,11 @@ struct StatusCommand: ParsableCommand {
             if let alarm = try log.damageAlarm(node.store.damage(of: log.id)) { alarms.append(alarm) }
         }
         for log in logs where !log.isSucceeded(among: logs) {
-            guard let published = try node.store.membership(of: log.id)?.members,
-                let own = node.configuration.community(log.community)?.members
+            guard let membership = try node.store.membership(of: log.id),
+                let configured = node.configuration.community(log.community)
             else { continue }
+            let (published, own) = (membership.members, configured.members)
+            if let alarm = try log.carryingAlarm(membership, configured, in: node.store) { alarms.append(alarm) }
             if Set(published) != Set(own) {
                 let difference = Set(published).symmetricDifference(own).sorted().joined(separator: ", ")
                 guard !log.isOwn else {
@@ -212,6 +214,20 @@ extension StoredLog {
         let shown = references.prefix(3)
         let more = references.count > shown.count ? " and \(references.count - shown.count) more places" : ""
         return "\(origin) is damaged here: \(shown.joined(separator: ", "))\(more); run `entente scrub --repair`"
+    }
+
+    /// What `status` says where node.yaml and the newest record of an own log name other carriers of sealed parts.
+    func carryingAlarm(
+        _ published: Membership, _ configured: CommunityConfiguration, in store: SQLiteLogStore
+    ) throws -> String? {
+        let said: CommunityConfiguration.CarrySealed = published.membersCarrySealed ? .members : .recipients
+        guard isOwn, recovering == nil, frozen == nil, said != configured.carrySealed,
+            try store.laterLog(after: origin) == nil
+        else { return nil }
+        return
+            "node.yaml says `carry_sealed: \(configured.carrySealed.rawValue)` and the newest members record of \(origin) "
+            + "`\(said.rawValue)`, which partners go by; the next `entente peer add` (also of a card that is here, with "
+            + "`--replace`) or `peer remove` there publishes what node.yaml says"
     }
 
     /// What `status` says where the owner of a log that was given up says that it had written something else.

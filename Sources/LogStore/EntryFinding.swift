@@ -5,8 +5,8 @@ import Records
 /// What an entry means to the node that stores it, noticed while it is committed: who may hold the log, which blob lies
 /// beside the entry, who else may have one, which is to be there no more, and which key its node has published.
 enum EntryFinding: Sendable {
-    /// In the first record of a successor with how far the log before it is its owner's, if it says so.
-    case membership(index: UInt64, Membership, givenUp: GivenUpLog?)
+    /// In the first record of a successor with how far the logs before it are their owner's, where it says so.
+    case membership(index: UInt64, Membership, givenUp: [GivenUpLog])
     case sealed(index: UInt64, sha256: SHA256Digest, size: Int, recipients: [String], commitment: [UInt8])
     /// What a grant or an erasure says depends on the log it stands in: see ``grant(in:)`` and ``erasure(in:)``.
     case grant(record: UInt64, of: RecordTarget, nodes: [String], commitment: [UInt8])
@@ -22,7 +22,7 @@ enum EntryFinding: Sendable {
                 index: index,
                 Membership(members: record.members.map(\.text), membersCarrySealed: record.membersCarrySealed),
                 givenUp: index == 0
-                    ? record.givenUp.map { GivenUpLog(origin: $0.origin, size: $0.size, root: $0.root) } : nil)
+                    ? record.givenUp.map { GivenUpLog(origin: $0.origin, size: $0.size, root: $0.root) } : [])
         } else if record.type == .grant || record.type == .erasure, let target = record.target {
             if let sha256 = record.erasedBlob, record.type == .erasure {
                 self = .erasure(record: index, of: target, sha256: sha256)
@@ -71,12 +71,10 @@ enum EntryFinding: Sendable {
             record: RecordPosition(log: log.id, index: record))
     }
 
-    /// The log that a successor says was given up: the one right before it, and no other's.
-    func givenUp(in log: StoredLog) -> GivenUpLog? {
-        guard case .membership(_, _, let givenUp?) = self, givenUp.origin.successor?.text == log.origin else {
-            return nil
-        }
-        return givenUp
+    /// The logs that a successor says were given up: those before it, and no other's.
+    func givenUp(in log: StoredLog) -> [GivenUpLog] {
+        guard case .membership(_, _, let givenUp) = self, let origin = LogOrigin(log.origin) else { return [] }
+        return givenUp.filter { $0.origin != origin && origin.speaks(for: $0.origin) }
     }
 
     /// Nobody opens or erases what stands in another's log, or what is not written yet.

@@ -165,12 +165,15 @@ import Testing
         try place.expectSound("us")
     }
 
-    /// Its database is lost, and no partner has answered.
+    /// Both databases are lost, and no partner has answered.
     @Test func ofALogThatEndsNobodyKnowsWhereItIsSaidWhatFollows() throws {
         let place = try Place()
         try place.federate("us", "kr")
         try place.submit("us", "one")
         place.loseDatabase("us")
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: "\(place.path)/us/signed.sqlite\(suffix)")
+        }
         _ = try place.run("us", "recover")
         let given = try place.must("us", "key", "stolen", "log", "--yes", "--json")
         #expect(given.objects.first?["ends_at"] is NSNull, "\(given.output)")

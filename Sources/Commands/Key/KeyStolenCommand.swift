@@ -92,7 +92,10 @@ struct KeyStolenCommand: ParsableCommand {
         let before = try node.logBeingGivenUp(in: name) ?? node.origin(of: name)
         let alone = try node.entriesNobodyElseHas(community: name)
         if let origin = LogOrigin(before) { try node.checkWritten(size, of: origin) }
-        let consequence = "\(before) is given up for good: this node writes a successor from now on"
+        let part = size.map {
+            ", with \(counted($0, "entry", "entries")): what stands behind them is none of this node's"
+        }
+        let consequence = "\(before) is given up for good\(part ?? ""): this node writes a successor from now on"
         let loss = node.lossOfGivingUp(before, alone)
         if yes {
             if let loss { Output.note(loss) }

@@ -23,6 +23,11 @@ extension SQLiteLogStore {
 
     private static func keep(_ givenUp: GivenUpLog, successor: SHA256Digest, _ db: Database) throws {
         let id = SHA256.hash(givenUp.origin.text)
+        // The first word stands: a later successor repeats it.
+        let known = try Row.fetchOne(
+            db, sql: "SELECT size FROM given_up WHERE log_id = ?", arguments: [id.databaseBytes]
+        ).map { $0.size("size") }
+        guard known.map({ $0 == givenUp.size }) ?? true else { return }
         let size = Int64(clamping: givenUp.size)
         try db.execute(
             sql: "INSERT OR REPLACE INTO given_up (log_id, size, successor) VALUES (?, ?, ?)",
@@ -39,16 +44,20 @@ extension SQLiteLogStore {
     ///
     /// - Parameter said: how many entries the operator says are this node's; no more than are here.
     package func beginGivingUp(_ origin: LogOrigin, at said: UInt64? = nil) throws {
-        guard let successor = origin.successor, let size = try said ?? sizeWrittenHere(origin.text) else { return }
+        guard let successor = origin.successor else { return }
+        let written = try said == nil ? writtenHere(origin.text) : nil
+        guard let size = said ?? written?.size else { return }
         try database.write { db in
             let (row, log) = try Self.fetch(db, SHA256.hash(origin.text))
             guard log.givenUpAt == nil else { return }
-            guard size <= log.size else { throw StoreError.notContiguous(held: log.size, start: size) }
             // Another command has appended meanwhile.
-            guard said != nil || log.recovering != nil || log.size == size else {
+            guard said != nil || log.recovering != nil || log.frozen != nil || log.size <= size else {
                 throw StoreError.busy(path: origin.text)
             }
-            let root = try Self.root(db, row: row, log: log, size: size)
+            guard said == nil || size <= log.size else {
+                throw StoreError.notContiguous(held: log.size, start: size)
+            }
+            let root = try written?.root ?? Self.root(db, row: row, log: log, size: size)
             try Self.keep(
                 GivenUpLog(origin: origin, size: size, root: root), successor: SHA256.hash(successor.text), db)
         }
@@ -78,15 +87,20 @@ extension SQLiteLogStore {
             ).map(self.log(from:))
         }
         guard let stored, stored.size > 0 else { return nil }
-        return try first(of: stored, db)?.givenUp(in: stored)
+        return try first(of: stored, db)?.givenUp(in: stored).first { SHA256.hash($0.origin.text) == log }
     }
 
     // MARK: The owner's part, where a thief's entries are here too
 
     /// The newest checkpoint here in which nothing stands behind what the owner wrote: the head, where that is so.
     package func headOfOwner(_ log: StoredLog) throws -> SignedHead? {
-        guard let head = log.head, let limit = log.givenUpAt, head.size > limit else { return log.head }
-        return try database.read { db in try Self.newestCheckpoint(of: log.id, upTo: limit, db) }
+        guard log.isHeadBeyondOwner else { return log.head }
+        return try database.read { db in try Self.headOfOwner(log, db) }
+    }
+
+    static func headOfOwner(_ log: StoredLog, _ db: Database) throws -> SignedHead? {
+        guard log.isHeadBeyondOwner, let limit = log.givenUpAt else { return log.head }
+        return try newestCheckpoint(of: log.id, upTo: limit, db)
     }
 
     private static func newestCheckpoint(of log: SHA256Digest, upTo size: UInt64, _ db: Database) throws -> SignedHead?
@@ -110,10 +124,13 @@ extension SQLiteLogStore {
         try insert(head, row: row, db)
     }
 
-    /// Whether this successor was begun here and has nothing in it: it is not in the database, and was not signed.
+    /// Whether this successor was begun here and has nothing in it: it is not in the database, or empty there, and was not
+    /// signed.
     package func isGivingUp(for successor: LogOrigin) throws -> Bool {
         let id = SHA256.hash(successor.text)
-        guard try givenUpLogs().contains(where: { $0.successor == id }), try log(id: id) == nil else { return false }
+        guard try givenUpLogs().contains(where: { $0.successor == id }),
+            try log(id: id).map({ $0.size == 0 && $0.recovering == nil }) ?? true
+        else { return false }
         return try marks.remade() == nil && marks.mark(.own, log: id) == nil
     }
 
@@ -123,8 +140,9 @@ extension SQLiteLogStore {
         for log in try logs() where log.size > 0 && !kept.contains(log.id) && LogOrigin(log.origin)?.generation ?? 1 > 1
         {
             // One that cannot be read is left to `scrub`.
-            guard let givenUp = (try? self.givenUp(saidBy: log)) ?? nil else { continue }
-            try database.write { db in try Self.store(givenUp, in: log, db) }
+            for givenUp in (try? self.givenUp(saidBy: log)) ?? [] {
+                try database.write { db in try Self.store(givenUp, in: log, db) }
+            }
         }
     }
 
@@ -163,10 +181,10 @@ extension SQLiteLogStore {
         try database.read { db in try Self.isKept(db, table: "given_up") }
     }
 
-    /// What the first record of a successor says of the log before it.
-    package func givenUp(saidBy successor: StoredLog) throws -> GivenUpLog? {
-        guard successor.size > 0 else { return nil }
-        return try database.read { db in try Self.first(of: successor, db)?.givenUp(in: successor) }
+    /// What the first record of a successor says of the logs before it.
+    package func givenUp(saidBy successor: StoredLog) throws -> [GivenUpLog] {
+        guard successor.size > 0 else { return [] }
+        return try database.read { db in try Self.first(of: successor, db)?.givenUp(in: successor) ?? [] }
     }
 
     private static func first(of log: StoredLog, _ db: Database) throws -> EntryFinding? {
@@ -179,6 +197,8 @@ extension SQLiteLogStore {
 extension StoredLog {
     /// Whether entries are here that stand behind what its owner wrote.
     public var reachesBeyondOwner: Bool { givenUpAt.map { size > $0 } ?? false }
+
+    fileprivate var isHeadBeyondOwner: Bool { givenUpAt.map { head?.size ?? 0 > $0 } ?? false }
 
     /// How many of the entries here its owner has written.
     public var sizeOfOwner: UInt64 { min(size, givenUpAt ?? size) }

@@ -282,7 +282,7 @@ extension SQLiteLogStore {
         switch finding {
         case .membership(let index, let membership, _):
             try store(membership, at: index, row: row, log: log, db)
-            if let givenUp = finding.givenUp(in: log) { try Self.store(givenUp, in: log, db) }
+            for givenUp in finding.givenUp(in: log) { try Self.store(givenUp, in: log, db) }
         case .key(let key): try Self.store(key, row: row, log: log, db)
         case .sealed(let index, let sha256, let size, let recipients, _):
             guard try !Self.isErased(db, log.id, at: index, sha256) else { return }

@@ -111,9 +111,8 @@ extension SQLiteLogStore {
             guard log.isOwn else {
                 guard log.restored != nil else { return .notRecovering }
                 // A replica that came back with a backup: only its owner knows all that was erased.
-                guard member == log.node, size > 0, size == log.head?.size, log.head?.root == root else {
-                    return .notYet
-                }
+                let head = try Self.headOfOwner(log, db)
+                guard member == log.node, size > 0, size == head?.size, head?.root == root else { return .notYet }
                 try Self.confirm(row: row, db)
                 return .noted
             }
@@ -151,16 +150,31 @@ extension SQLiteLogStore {
             log: log, signed: max(mark, expected, answers.map(\.size).max() ?? 0), answers: answers)
     }
 
-    /// How many entries this node itself has written in an own log: by the mark, where that is what is held here. `nil`
-    /// where nobody knows, because the log or the mark is lost or made anew, and of a fork.
+    /// How many entries this node itself has written in an own log, and their root: by the mark, whatever is here now.
+    /// `nil` where nobody knows, because the log or the mark is lost or made anew.
+    func writtenHere(_ origin: String) throws -> (size: UInt64, root: SHA256Digest)? {
+        guard let log = try log(origin), log.isOwn, try marks.remade() == nil,
+            let mark = try marks.mark(.own, log: log.id), mark.size > 0
+        else { return nil }
+        return (mark.size, mark.root)
+    }
+
+    /// The same of a log that is whole here and did not fork.
     public func sizeWrittenHere(_ origin: String) throws -> UInt64? {
-        guard let log = try log(origin), log.isOwn, log.frozen == nil, try marks.remade() == nil,
-            let mark = try marks.mark(.own, log: log.id), mark.size > 0, mark.size <= log.size
+        guard let log = try log(origin), log.frozen == nil, let written = try writtenHere(origin),
+            written.size <= log.size
         else { return nil }
         return try database.read { db in
             let (row, log) = try Self.fetch(db, log.id)
-            return try Self.root(db, row: row, log: log, size: mark.size) == mark.root ? mark.size : nil
+            return try Self.root(db, row: row, log: log, size: written.size) == written.root ? written.size : nil
         }
+    }
+
+    /// The root of this node's entries in an own log that was given up, where they are here or the mark knows it.
+    package func rootWrittenHere(_ origin: String) throws -> SHA256Digest? {
+        guard let log = try log(origin), let size = log.givenUpAt else { return nil }
+        if let written = try writtenHere(origin), written.size == size { return written.root }
+        return try rootOfOwner(log.id)
     }
 
     /// From where on a recovery has brought entries of an own log that this node's marks knew nothing of, and when that

@@ -96,6 +96,8 @@ public final class SQLiteLogStore: Sendable {
             if isKnown, let head = log.head { try raiseMark(of: log, to: head) }
             return
         }
+        // So it is with a mark that a recovery had raised to that.
+        if let limit = log.givenUpAt, mark.size > limit, log.size >= limit { return }
         guard mark.size <= log.size else {
             throw StoreError.rolledBack(origin: log.origin, signed: mark.size, held: log.size)
         }

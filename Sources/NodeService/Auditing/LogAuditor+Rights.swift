@@ -64,20 +64,34 @@ extension LogAuditor {
             let successor = try store.givenUpLogs().first { $0.log == log.id }.flatMap {
                 try store.log(id: $0.successor)
             }
-            let said = try successor.flatMap { try store.givenUp(saidBy: $0) }
+            let said = try successor.flatMap { successor in
+                try store.givenUp(saidBy: successor).first { $0.origin.text == log.origin }
+            }
             // An own one is given up before its successor is there.
             let isUnderWay = log.isOwn && successor?.size ?? 0 == 0
-            if !isUnderWay, said?.origin.text != log.origin || said?.size != size {
+            if !isUnderWay, said?.size != size {
                 walk.problem(nil, "it is kept as given up at \(size) entries, which no successor says")
             }
-            if let root = said?.root, let held = try store.rootOfOwner(log.id), held != root {
-                walk.problem(nil, "its first \(size) entries here are not what its owner says it had written")
-            }
         }
-        guard let said = try store.givenUp(saidBy: log), try store.keepsGivenUp() else { return }
-        if try !store.givenUpLogs().contains(where: { $0.successor == log.id && $0.size == said.size }) {
-            walk.problem(nil, "it says how far the log before it is its owner's, and that is not kept")
+        guard try store.keepsGivenUp() else { return }
+        let kept = try store.givenUpLogs()
+        for said in try store.givenUp(saidBy: log) {
+            // Of several successors the first stands that was here.
+            let row = kept.first { $0.log == SHA256.hash(said.origin.text) }
+            guard row == nil || (row?.successor == log.id && row?.size != said.size) else { continue }
+            walk.problem(nil, "it says how far \(said.origin) is its owner's, and that is not kept")
         }
+    }
+
+    /// What cannot be proved where the owner of a log says, in its successor, that it had written something else: both
+    /// are signed, and which of the two is the owner's this log cannot say.
+    func otherHistory(of log: StoredLog, in store: SQLiteLogStore) throws -> String? {
+        guard let said = try store.givenUp(log.id), let root = said.root, let held = try store.rootOfOwner(log.id),
+            held != root
+        else { return nil }
+        return
+            "\(log.origin): its first \(counted(said.size, "entry", "entries")) here are not what its owner says, in its "
+            + "successor, that it had written"
     }
 
     private func name(

@@ -122,6 +122,7 @@ public struct LogAuditor {
                     + "given the log up by then")
         }
         if end.keepsRights {
+            if let text = try otherHistory(of: log, in: store) { report.unproved.append(text) }
             try checkKeys(end, in: store, &walk, &report)
         } else {
             report.unproved.append(
@@ -237,6 +238,10 @@ public struct LogAuditor {
             report.unproved.append(
                 "\(log.origin): entries from #\(signed) on: the checkpoint that covers them can be compared when all up "
                     + "to it is here")
+        } else if let limit = log.givenUpAt, !log.isOwn, log.size > 0 {
+            report.unproved.append(
+                "\(log.origin): entries from #\(signed) on: no checkpoint covers them: they were on their way when its owner "
+                    + "gave it up at \(limit)")
         } else {
             walk.problem(signed, "entries behind the last signed checkpoint")
         }
@@ -301,6 +306,8 @@ public struct LogAuditor {
 
     private func check(_ mark: Mark?, _ log: StoredLog, _ walk: inout LogWalk) throws {
         guard let mark else { return }
+        // What was signed behind the owner's entries was a thief's, and need not be here.
+        if let limit = log.givenUpAt, mark.size > limit, log.size >= limit { return }
         if mark.size > log.size {
             walk.problem(
                 log.size,

@@ -62,10 +62,10 @@ extension Node {
                             + "--abandon if no partner has it any more"
                         : "\(origin(of: community)) did not fork; it goes on as it is")
             }
-            // Where the log ends is said in that which partners have, if they have one.
-            if stolen, later == nil, let current {
+            if stolen, let current {
                 try checkWritten(written, of: current)
-                try store.beginGivingUp(current, at: written)
+                // If partners have a later log it says where this one ends, and maybe more than is known here.
+                if later == nil || written != nil { try store.beginGivingUp(current, at: written) }
             }
             let last = later.flatMap { LogOrigin($0.origin) } ?? current
             guard let next = last?.successor else { throw StoreError.unknownLog(origin(of: community)) }
@@ -78,23 +78,35 @@ extension Node {
         if let made = LogOrigin(node.origin(of: community)) { try store.forgetBegun(made) }
         try node.publishMembers(of: community, isStolen: stolen, author: author, time: time)
         try node.publishKeys(in: community, author: author, time: time)
-        // The one before may be another, of which partners told; where the stolen one ends is said in that.
-        if stolen, let before = LogOrigin(node.origin(of: community))?.predecessor,
-            try store.laterLog(after: before.text) == nil,
-            before == current || isBegun, try node.isEndUnknown(of: before)
-        {
-            try store.noteOpenEnd(of: before)
-        }
+        let ended = isBegun ? LogOrigin(node.origin(of: community))?.predecessor : current
+        if stolen, let ended, try node.isEndUnknown(of: ended) { try store.noteOpenEnd(of: ended) }
         return node
     }
 
     /// Whether it is known how many entries of an own log this node has written, or the operator says so.
     public func checkWritten(_ written: UInt64?, of origin: LogOrigin) throws {
-        guard let log = try store.log(origin.text), log.givenUpAt == nil else { return }
+        guard let log = try store.log(origin.text) else {
+            if written != nil { throw HomeError(.usage, "nothing of \(origin) is here, so no size of it can be said") }
+            return
+        }
+        guard log.givenUpAt == nil else {
+            guard let written, written != log.givenUpAt else { return }
+            throw HomeError(
+                .usage,
+                "\(origin) was given up at \(counted(log.givenUpAt ?? 0, "entry", "entries")), which is never changed")
+        }
         if let written {
             guard written > log.size else { return }
             throw HomeError(
                 .usage, "only \(counted(log.size, "entry", "entries")) of \(origin) are here, not \(written)")
+        }
+        if let later = try store.laterLog(after: origin.text) {
+            throw HomeError(
+                .notPermitted,
+                "\(later.holders.joined(separator: ", ")) \(later.holders.count == 1 ? "says" : "say") that \(later.origin) came "
+                    + "after \(origin), and it is not here: if that is so, it says where \(origin) ends, and `entente community "
+                    + "successor \(origin.community) --abandon` goes on behind it; if not, say how many entries are this node's: "
+                    + "`--size \(log.size)` if all that are here are")
         }
         // Of a log that is still to be recovered partners may have more than is here.
         guard log.recovering == nil, log.frozen == nil, log.size > 0 else { return }
@@ -110,8 +122,9 @@ extension Node {
             .notPermitted,
             "a recovery on \(Clock.moment(recovered.time)) brought entries of \(origin) from #\(recovered.size) "
                 + "on that this node had no mark of: look whether a thief wrote any of them (`entente show "
-                + "\(origin)#\(recovered.size)`), and say how many entries are this node's: `--size \(log.size)` if all "
-                + "are, `--size \(recovered.size)` if none of those")
+                + "\(origin)#\(recovered.size)`; there may be others since), and say how many entries are this node's: `--size "
+                + "\(log.size)` if all are, `--size \(recovered.size)` if none of those, or the number of the first that is not"
+        )
     }
 
     /// Whether no successor says how many entries this node had written in an own log.
@@ -183,11 +196,29 @@ extension Node {
         let known = try givenUp?.givenUpAt ?? (isWhole || isStolen ? store.sizeWrittenHere(before) : nil)
         if let size = known {
             members.append(JSONMember("size", .integer(Int64(clamping: size))))
-            if let root = try store.rootOfOwner(SHA256.hash(before)) {
+            if let root = try store.rootWrittenHere(before) {
                 members.append(JSONMember("root", .string(root.hex)))
             }
         }
+        let earlier = try earlierEnds(before: before)
+        if !earlier.isEmpty { members.append(JSONMember("earlier", .array(earlier))) }
         return .object(members)
+    }
+
+    /// Where the logs before the last that was given up end, as far as that is known: whoever has no card of that one never
+    /// gets its first record.
+    private func earlierEnds(before last: String) throws -> [JSONValue] {
+        guard let last = LogOrigin(last) else { return [] }
+        return try sequence(first: last) { $0.predecessor }.dropFirst().prefix(64).compactMap { origin in
+            guard let size = try store.log(origin.text)?.givenUpAt else { return nil }
+            var members = [
+                JSONMember("origin", .string(origin.text)), JSONMember("size", .integer(Int64(clamping: size))),
+            ]
+            if let root = try store.rootWrittenHere(origin.text) {
+                members.append(JSONMember("root", .string(root.hex)))
+            }
+            return .object(members)
+        }
     }
 }
 

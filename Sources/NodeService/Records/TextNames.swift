@@ -131,7 +131,7 @@ struct TextNames {
             if isTagName { return endsTagName() }
             if isInTag {
                 isApart = true
-            } else if scalar.properties.generalCategory == .control
+            } else if (scalar.properties.generalCategory == .control && scalar != "\t")
                 || ".!?\u{3002}".unicodeScalars.contains(previous)
             {
                 item.removeAll(keepingCapacity: true)

@@ -167,7 +167,8 @@ public final class SyncContext: Sendable {
             isRecovering: log.recovering != nil || isRestored || lacksHead,
             // Its owner may have had sealed parts of it erased in a successor.
             successors: isRestored
-                ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [], limit: log.givenUpAt)
+                ? LogOrigin(log.origin)?.nextSuccessors.map { SHA256.hash($0.text) } ?? [] : [], limit: log.givenUpAt,
+            rootAtLimit: log.givenUpAt == nil ? nil : try store.givenUp(log.id)?.root)
     }
 
     /// An own log that is being recovered, to a peer that its newest record here does not admit: it may have been

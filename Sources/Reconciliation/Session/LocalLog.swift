@@ -28,6 +28,8 @@ public struct LocalLog: Sendable, Hashable {
     public let successors: [LogID]
     /// How many entries its owner had written when it went on in another log: what is offered beyond is not taken.
     public let limit: UInt64?
+    /// The root of those, where its owner has said that too: who signs it need not be asked.
+    public let rootAtLimit: SHA256Digest?
     /// The keys that sign this log's checkpoints, as far as they are known here.
     public let keys: LogKeyChain?
     /// The checkpoints held at which a key took the place of another, by size.
@@ -60,7 +62,7 @@ public struct LocalLog: Sendable, Hashable {
         id: LogID, origin: String, community: String, isOwn: Bool, keys: LogKeyChain?, stones: [SteppingStone] = [],
         head: Head?, held: UInt64, pinned: Head?, cosignatures: [CosignatureLine], receipts: SHA256Digest = .zero,
         wantedBlobs: [BlobKey], damaged: [Range<UInt64>] = [], isRecovering: Bool = false, successors: [LogID] = [],
-        limit: UInt64? = nil
+        limit: UInt64? = nil, rootAtLimit: SHA256Digest? = nil
     ) {
         self.id = id
         self.origin = origin
@@ -69,6 +71,7 @@ public struct LocalLog: Sendable, Hashable {
         self.isRecovering = isRecovering
         self.successors = successors
         self.limit = limit
+        self.rootAtLimit = rootAtLimit
         self.keys = keys
         self.stones = stones
         self.head = head

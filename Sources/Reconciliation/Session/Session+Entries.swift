@@ -32,6 +32,7 @@ extension Session {
             (head, note) = try checkpoint(of: offer, for: log)
         } catch {
             try expectPush(offer, size: nil, isWanted: false)
+            if try convictByEnd(offer, of: log, base: base, &actions) { return }
             if try askForKnownKey(offer, of: log, &actions) { return }
             leaveOut(
                 log, .badOffer(origin: log.origin, reason: "\(error)"), tell: "the offer does not verify", &actions)
@@ -134,6 +135,26 @@ extension Session {
         let range = RangeRequest(
             log: offer.log, start: offer.fromSize, end: size ?? .max, treeSize: size ?? .max)
         pushes[offer.log] = .announced(range, isWanted: isWanted)
+    }
+
+    /// The owner's last checkpoint, by a key that has been replaced by then, says what is held here: a thief may have
+    /// brought the other key into the log, and then it is a fork. Answers whether it is.
+    private mutating func convictByEnd(
+        _ offer: Offer, of log: LocalLog, base: Head?, _ actions: inout [SessionAction]
+    ) throws -> Bool {
+        guard let base, let keys = log.keys, let note = try? SignedNote(parsing: offer.checkpoint),
+            let claim = keys.keys.lazy.compactMap({ try? Checkpoint(verifying: note, logKey: $0) }).first,
+            claim.origin == log.origin, claim.size == log.limit, claim.root == log.rootAtLimit,
+            offer.fromSize == base.size, base.size < claim.size
+        else { return false }
+        let proof = ConsistencyProof(hashes: offer.proof)
+        let isConsistent: Void? = try? proof.verify(
+            oldSize: base.size, oldRoot: base.root, newSize: claim.size, newRoot: claim.root, hasher: MerkleHasher())
+        guard isConsistent == nil else { return false }
+        let head = Head(log: log.id, size: claim.size, root: claim.root)
+        exchange.hear(offered: head, community: log.community)
+        try inquire(log, base: base, offered: head, note: offer.checkpoint, &actions)
+        return true
     }
 
     /// The head of an offer, signed by the log's key, and its note without lines that nobody here can judge.
@@ -315,6 +336,12 @@ extension Session {
         case .committed(let log): committed(log, &actions)
         case .rejected(let id, let reason):
             fetches[id] = nil
+            // What a thief had begun to bring when its owner gave the log up may be what does not fit.
+            if let log = logs[id], log.limit != nil, log.held > log.head?.size ?? 0 {
+                let text = "what was on its way here when its owner gave it up may be somebody else's: \(reason)"
+                leaveOut(log, .failedHere(origin: log.origin, reason: text), tell: "cannot be stored now", &actions)
+                return
+            }
             throw ProtocolViolation("\(logs[id]?.origin ?? "a log"): \(reason)")
         case .failed(let id, let reason):
             guard let log = logs[id] else { return }

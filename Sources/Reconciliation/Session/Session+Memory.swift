@@ -9,7 +9,8 @@ extension Session {
             entries[log] = SessionMemory.Entry(
                 community: exchange.told.communities[log] ?? "", told: head.settled,
                 heard: exchange.heard[log]?.settled,
-                isUnknownThere: unknownThere.contains(log))
+                // Of a log that it has left out this time the peer says the same, and waits for it the next time.
+                isUnknownThere: unknownThere.contains(log) && exchange.heard[log] == nil)
         }
         for (log, head) in exchange.heard.heads where entries[log] == nil {
             entries[log] = SessionMemory.Entry(

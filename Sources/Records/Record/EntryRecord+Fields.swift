@@ -140,13 +140,17 @@ extension EntryRecord {
         return nodes.count == names.count && names.count == value["members"]?.array?.count ? nodes : []
     }
 
-    /// The log that a members record, the first of a successor, says was given up, how many entries its owner had
-    /// written by then, and the root of those where it says that; `nil` where it does not say how many.
-    public var givenUp: (origin: LogOrigin, size: UInt64, root: SHA256Digest?)? {
-        guard let origin = value["predecessor"]?["origin"]?.string.flatMap({ LogOrigin($0) }),
-            let size = value["predecessor"]?["size"]?.integer.flatMap({ UInt64(exactly: $0) })
-        else { return nil }
-        return (origin, size, value["predecessor"]?["root"]?.string.flatMap(SealedHeader.digest))
+    /// The logs that a members record, the first of a successor, says were given up: how many entries their owner had
+    /// written in each by then, and the root of those where it says that. Those of which it does not say how many are left
+    /// out.
+    public var givenUp: [(origin: LogOrigin, size: UInt64, root: SHA256Digest?)] {
+        guard let before = value["predecessor"] else { return [] }
+        return ([before] + (before["earlier"]?.array ?? [])).compactMap { log in
+            guard let origin = log["origin"]?.string.flatMap({ LogOrigin($0) }),
+                let size = log["size"]?.integer.flatMap({ UInt64(exactly: $0) })
+            else { return nil }
+            return (origin, size, log["root"]?.string.flatMap(SealedHeader.digest))
+        }
     }
 
     /// Whether members carry sealed blobs that they cannot open.

@@ -97,12 +97,21 @@ extension RecordSchema {
         required("id", .line(256), "the identifier"),
     ])
 
+    static let earlierLog = ObjectShape([
+        required("origin", .origin, "a log that was given up before that one"),
+        required("size", .integer(0...JSONScanner.maximumInteger), "how many entries its owner had written"),
+        optional("root", .sha256, "the root of those entries"),
+    ])
+
     static let predecessor = ObjectShape([
         required("origin", .origin, "the log that was given up"),
         optional(
             "size", .integer(0...JSONScanner.maximumInteger),
             "how many entries its owner had written; what stands behind them is somebody else's"),
         optional("root", .sha256, "the root of those entries"),
+        optional(
+            "earlier", .list(.object(earlierLog), 1...64),
+            "where the logs before that one end, for who never gets its first record"),
         optional("evidence", .list(.sha256, 1...16), "SHA-256 of the checkpoints that prove the fork"),
         optional("reason", .text(2_000), "what happened"),
     ])
