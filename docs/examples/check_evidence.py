@@ -14,15 +14,23 @@ import sys
 from datetime import datetime, timezone
 
 from log_keys import key_change, reigns
-from verify_proof import COSIGNER_KEY, Wrong, check_proof, decode, need, parse_key, signatures
+from verify_proof import COSIGNER_KEY, Wrong, check_proof, decode, need, parse_key, printable, signatures
 
 OPENING = '<script type="application/json" id="entente-evidence">\n'
 FORMATS = "entente-evidence/1", "entente-evidence/2", "entente-evidence/3"
 
 
+def members(pairs):
+    """An object of the data; which of two equal names counts nobody knows."""
+    need(len(dict(pairs)) == len(pairs), "a name that stands twice in its data")
+    return dict(pairs)
+
+
 def main(path, log_vkey, *cosigner_vkeys):
     with open(path, encoding="utf-8") as file:
-        data = json.loads(file.read().split(OPENING)[1].split("\n", 1)[0])
+        parts = file.read().split(OPENING)
+    need(len(parts) == 2, "no data, or several")
+    data = json.loads(parts[1].split("\n", 1)[0], object_pairs_hook=members)
     need(data["format"] in FORMATS, "another format")
     need(("given_up_at" in data) == (data["format"] == FORMATS[2]), "what its format has of the log's end")
     known, body, size = parse_key(log_vkey), decode(data["body"]), int(data["proof"].split("\n\n")[1].split("\n")[1])
@@ -32,9 +40,14 @@ def main(path, log_vkey, *cosigner_vkeys):
     log_key = [key for key, start, end in reigns(known, filter(None, changes)) if start <= size <= end][-1]
     index, note = check_proof(data["proof"], body, log_key)
     need(data["ref"] == f"{log_key[0]}#{index}", "the proof is that of another record than the one named")
-    print(f"{data['ref']} is what {log_key[0]} signed, under {size} entries: {body.decode()}")
+    exporter, end = data["exported_by"], data.get("given_up_at")
+    need(isinstance(exporter, str), "its exported_by")
     if "given_up_at" in data:
-        print(f"NOT ITS OWNER'S, says {data['exported_by']}: the log had been given up at {data['given_up_at']} entries")
+        need(type(end) is int and 0 <= end <= index, "its given_up_at, which is no number up to that of the record")
+    print(f"{data['ref']} is what {log_key[0]} signed, under {size} entries: {printable(body.decode())}")
+    if "given_up_at" in data:
+        # Nobody has signed that, nor who says it.
+        print(f"NOT ITS OWNER'S, says {printable(exporter)}: the log had been given up at {end} entries")
     for key in map(parse_key, cosigner_vkeys):
         # A node that has cosigned by its mirror key holds the log; a witness has only seen that it grew.
         dates = signatures(note, key) if key[2] == COSIGNER_KEY else []
@@ -45,7 +58,7 @@ def main(path, log_vkey, *cosigner_vkeys):
     for record, proof in history:
         entry, under = check_proof(proof, record, log_key)
         need(under.split("\n\n")[0] == note.split("\n\n")[0], "a record about keys under another checkpoint")
-        print(f"entry {entry} says of keys: {record.decode()}")
+        print(f"entry {entry} says of keys: {printable(record.decode())}")
 
 
 if __name__ == "__main__":
@@ -54,4 +67,4 @@ if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except (Wrong, ValueError, KeyError, IndexError, TypeError, OSError) as problem:
-        sys.exit(print(f"NOT PROVED: {problem}") or 1)
+        sys.exit(print(f"NOT PROVED: {printable(str(problem))}") or 1)

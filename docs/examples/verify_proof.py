@@ -31,6 +31,11 @@ def need(condition, problem):
         raise Wrong(problem)
 
 
+def printable(text):
+    """The text with all that a terminal would obey, and not show, written out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def sha256(data):
     return hashlib.sha256(data).digest()
 
@@ -133,7 +138,7 @@ def main(arguments):
             index, note = check_proof(proof.read(), body.read(), keys[0])
         by = [key[0] for key in keys[1:] if signatures(note, key)]
     except (Wrong, ValueError, OSError) as problem:
-        print(f"NOT SOUND; {problem}")
+        print(f"NOT SOUND; {printable(str(problem))}")
         return 1
     size, _ = checkpoint(note, keys[0])
     print(f"sound; entry {index} of {size}, cosigned by {', '.join(by) or 'nobody asked for'}")
