@@ -18,27 +18,34 @@ extension Delivery.OfRecord {
                 "erased",
                 erasure.map { erasure in
                     .object([
-                        JSONMember("by", .string(erasure.record)),
+                        JSONMember("by", .string(erasure.by.reference)),
+                        JSONMember("beyond_owner", .bool(erasure.by.isBeyondOwner)),
                         JSONMember("confirmed_by", .array(erasure.confirmed.map(\.value))),
                     ])
                 } ?? .null),
         ]
     }
 
-    private func list(_ grants: [(node: String, record: String)]) -> JSONValue {
+    private func list(_ grants: [(node: String, by: Delivery.Entry)]) -> JSONValue {
         .array(
             grants.map {
-                .object([JSONMember("node", .string($0.node)), JSONMember("by", .string($0.record))])
+                .object([
+                    JSONMember("node", .string($0.node)), JSONMember("by", .string($0.by.reference)),
+                    JSONMember("beyond_owner", .bool($0.by.isBeyondOwner)),
+                ])
             })
     }
 
     var lines: [String] {
         var lines = holders.map { "held by \($0.node) since \(moment($0.time))" }
         if holders.isEmpty { lines.append("held by this node alone, as far as it knows") }
-        lines += granted.map { "sealed part opened to \($0.node) by \($0.record)" }
-        lines += void.map { "grant to \($0.node) by \($0.record) has no effect: it names another record than this one" }
+        lines += granted.map { "sealed part opened to \($0.node) by \($0.by.text)" }
+        lines += void.map {
+            "grant to \($0.node) by \($0.by.reference) has no effect: it names another record than this one"
+                + beyondOwnerMark($0.by.isBeyondOwner)
+        }
         if let erasure {
-            lines.append("sealed part erased by \(erasure.record)")
+            lines.append("sealed part erased by \(erasure.by.text)")
             lines += erasure.confirmed.map { "erasure confirmed by \($0.node) since \(moment($0.time))" }
         } else {
             lines += sealedHolders.map { "sealed part held by \($0.node) since \(moment($0.time))" }

@@ -16,8 +16,11 @@ struct EvidenceCheck {
     private let policy: WitnessPolicy?
     /// The log as the home has it whose keys count, if it has it.
     private let log: StoredLog?
+    /// Keys for which nobody vouches but the home's database.
+    private let heldKeys: [VerifierKey]
 
-    /// Throws where the file is malformed. Without keys those of the home count, if there is one.
+    /// Throws where the file is malformed. Without keys those of the home count, if there is one. With keys none is needed,
+    /// and one that is there may still know who wrote the entry.
     init(path: String, bytes: [UInt8], keys: [String], policy: WitnessPolicy?, home: String?) throws {
         self.path = path
         self.policy = policy
@@ -29,9 +32,20 @@ struct EvidenceCheck {
         isWhole = [UInt8](evidence.serialized.utf8) == bytes
         let given = try LogAudit.keys(keys) + (policy?.keys ?? [])
         isAskedFor = policy == nil && !given.isEmpty
-        let node = try given.isEmpty ? EvidenceCheck.node(home) : nil
-        known = node.map { $0.mirrorKeys.values.flatMap(\.all) + $0.knownLogKeys.values.joined() } ?? given
-        log = try node?.store.log(evidence.reference.origin.text)
+        let origin = evidence.reference.origin.text
+        guard given.isEmpty else {
+            known = given
+            log = StoredLog.ifHere(origin, home: home)
+            heldKeys = []
+            return
+        }
+        let node = try EvidenceCheck.node(home)
+        let held = try node?.store.log(origin)
+        log = held
+        let cards = node.map { $0.mirrorKeys.values.flatMap(\.all) + $0.knownLogKeys.values.joined() } ?? []
+        // Cards name the newest log of a node alone; of those before it the home has the keys.
+        heldKeys = try (held?.keys.keys ?? []).filter { !cards.contains($0) }
+        known = cards + heldKeys
     }
 
     private static func node(_ home: String?) throws -> Node? {
@@ -42,6 +56,11 @@ struct EvidenceCheck {
             if home != nil { throw error }
             return nil
         }
+    }
+
+    /// Whether the owner did not write the entry, as the file or the home says; `nil` where nobody knows.
+    private var isBeyondOwner: Bool? {
+        evidence.givenUpAt != nil ? true : log?.isBeyondOwner(evidence.reference.index)
     }
 
     private func isKnown(_ key: VerifierKey) -> Bool { evidence.isVouched(cosigner: key, by: known) }
@@ -107,12 +126,17 @@ struct EvidenceCheck {
             report.unproved.append(
                 "that \(owner) wrote this: \(evidence.exporter) says in the file that \(owner) had given the log up at "
                     + "\(counted(end, "entry", "entries")) by then, as when its key is stolen")
-        } else if let log, let text = log.beyondOwnerText(evidence.reference.index) {
-            report.unproved.append("that \(log.node) wrote this: \(text)")
+        } else if let text = log?.unprovedOwnerText(evidence.reference.index) {
+            report.unproved.append(text)
         }
         if logKeys.isEmpty {
             report.unproved.append(
                 "that \(evidence.logKey.text) is the log's key: compare it with a peer card, and give it with --vkey")
+        }
+        let vouching = logKeys.filter(evidence.isVouched(for:))
+        if !vouching.isEmpty, vouching.allSatisfy(heldKeys.contains) {
+            report.unproved.append(
+                "that \(evidence.logKey.text) is the log's key: no card says so, only the database of this home")
         }
         let isProved = report.isSound && !logKeys.isEmpty
         if let finding {
@@ -127,6 +151,7 @@ struct EvidenceCheck {
             Output.json(
                 [JSONMember("ref", .string(evidence.reference.text))] + report.members(isProved: isProved)
                     + [
+                        JSONMember("beyond_owner", isBeyondOwner.map { .bool($0) } ?? .null),
                         JSONMember(
                             "cosigned_by",
                             .array(
@@ -136,7 +161,7 @@ struct EvidenceCheck {
                                         JSONMember("time", .string(moment($0.time))),
                                         JSONMember("known", .bool(isKnown($0.key))),
                                     ])
-                                }))
+                                })),
                     ]
                     + (verdict.flatMap { verdict in
                         policy.map { [JSONMember("policy", .object($0.members(of: verdict)))] }

@@ -13,6 +13,8 @@ struct ProofCheck {
     private let cosigners: [VerifierKey]
     private let body: [UInt8]
     private let policy: WitnessPolicy?
+    /// The log as the home has it, if there is a home that has it: it may know that the entry is not the owner's.
+    private let log: StoredLog?
 
     /// Reads what is to be checked. Throws where the file or a key is malformed, and where there is no body.
     init(
@@ -42,8 +44,11 @@ struct ProofCheck {
         cosigners = parsed.filter { $0.algorithm == .cosignature }
         if let bodyPath {
             body = try InputFile.read(bodyPath, limit: EntryRecord.maximumBodyByteCount)
+            log = StoredLog.ifHere(logKey.name, home: home)
         } else {
-            body = try ProofCheck.body(at: proof.index, of: logKey.name, home: home)
+            let held = try ProofCheck.body(at: proof.index, of: logKey.name, home: home)
+            body = held.body
+            log = held.log
         }
     }
 
@@ -53,7 +58,9 @@ struct ProofCheck {
             && proof.note.signatures.contains { KeyName.same($0.name, logKey.name) }
     }
 
-    private static func body(at index: UInt64, of origin: String, home: String?) throws -> [UInt8] {
+    private static func body(at index: UInt64, of origin: String, home: String?) throws -> (
+        body: [UInt8], log: StoredLog
+    ) {
         let node: Node
         do {
             node = try Node.open(home)
@@ -64,7 +71,7 @@ struct ProofCheck {
         guard let log = try node.store.log(origin), let body = try node.store.soundBody(of: log, at: index) else {
             throw CommandFailure(.noInput, "no record \(printable(origin))#\(index) here; give its body with --body")
         }
-        return body
+        return (body, log)
     }
 
     /// Who of those asked for has cosigned, and when. Throws where a date is ahead of this machine's clock.
@@ -127,6 +134,7 @@ struct ProofCheck {
                     + (unchecked == 1 ? "it" : "them")
             ]
         }
+        if let text = log?.unprovedOwnerText(proof.index) { report.unproved.append(text) }
         if json {
             let judged = verdict.flatMap { verdict in
                 policy.map { [JSONMember("policy", .object($0.members(of: verdict)))] }
@@ -137,7 +145,11 @@ struct ProofCheck {
                     JSONMember("time", .string(moment(cosignature.time))),
                 ])
             }
-            Output.json(report.members + [JSONMember("cosigned_by", .array(cosignedBy))] + (judged ?? []))
+            Output.json(
+                report.members + [
+                    JSONMember("beyond_owner", log.map { .bool($0.isBeyondOwner(proof.index)) } ?? .null),
+                    JSONMember("cosigned_by", .array(cosignedBy)),
+                ] + (judged ?? []))
         } else {
             if let verdict { policy?.show(verdict, of: logKey.name) }
             for problem in report.problems {

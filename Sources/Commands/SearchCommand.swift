@@ -79,6 +79,13 @@ struct SearchCommand: ParsableCommand {
             let index = try SealedIndex(node: node)
             query.among = Set(try index.positions(where: conditions) { bar.update($0, of: $1) })
             bar.finish()
+            if let first = index.damaged.first {
+                let which = try node.reference(of: first)
+                Output.note(
+                    "entente: \(groupedCount(index.damaged.count, "sealed part is", "sealed parts are")) damaged here, and "
+                        + "found by no value: \(which)\(index.damaged.count > 1 ? " and others" : ""); run "
+                        + "`entente scrub --repair`")
+            }
             if let first = index.refusals.first {
                 let which = try node.reference(of: first.record)
                 Output.note(
@@ -171,7 +178,7 @@ extension FoundRecord {
         return [
             JSONMember("ref", .string(reference)), JSONMember("hash", .string(leafHash.hex)),
             JSONMember("state", .string(state.rawValue)), JSONMember("beyond_owner", .bool(isBeyondOwner)),
-            JSONMember("record", value),
+            JSONMember("state_beyond_owner", .bool(isStateBeyondOwner)), JSONMember("record", value),
         ]
     }
 }

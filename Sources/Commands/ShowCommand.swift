@@ -103,7 +103,9 @@ struct ShowCommand: ParsableCommand {
                 Output.line(
                     "    sealed to this node's key of epoch \(epochs), and the key was destroyed: nothing opens it here "
                         + "any more")
-            case .erased: Output.line("    the sealed part was erased by its author")
+            case .erased:
+                let by = view.delivery.erasure.flatMap { $0.by.isBeyondOwner ? $0.by.text : nil }
+                Output.line("    the sealed part was erased by \(by ?? "its author")")
             case .refused:
                 Output.line(
                     "    not what the signed record promises (\(view.refusal?.check ?? "")): nothing of it is shown")
@@ -111,8 +113,9 @@ struct ShowCommand: ParsableCommand {
             }
         }
         for opinion in view.opinions {
-            let whose = opinion.isBeyondOwner ? Style.red("  \(notOwners): its owner had given that log up") : ""
-            Output.line("  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)\(whose)")
+            Output.line(
+                "  \(opinion.effect.rawValue) by \(opinion.origin)#\(opinion.index)"
+                    + beyondOwnerMark(opinion.isBeyondOwner))
         }
         for line in view.delivery.lines { Output.line("  " + line) }
         if let proofText { Output.line("\n" + proofText) }

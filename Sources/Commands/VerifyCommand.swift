@@ -24,14 +24,16 @@ struct VerifyCommand: ParsableCommand {
 
             Whether what is sealed is what its record promises shows only who opens it: with --sealed, all that is sealed to \
             this node is opened, and noted in the journal, for which its keys are needed. What a search has opened before \
-            and found in order is not opened again.
+            and found in order is not opened again. What cannot be opened, since it has not come or its key is gone, is \
+            listed as not proved.
 
             With --since, entries that the audit of that report has read are not read again, once it is proved that \
             the log goes on from them. Tiles are read anew, and have to go on from them.
 
             With FILE, a proof that `entente prove` wrote is checked instead, for the key that --vkey gives. The \
             record's body is that of --body, and no home is needed then; else it is the one in this home. Evidence of a \
-            fork is checked by itself; its key is compared with --vkey, or with the log in this home.
+            fork is checked by itself; its key is compared with --vkey, or with the log in this home. Where there is a home \
+            that knows that the owner had given the log up before that record, the answer says so, with --vkey too.
 
             EXAMPLES
               entente verify
@@ -205,7 +207,7 @@ struct VerifyCommand: ParsableCommand {
         }
         if let node {
             let bar = ProgressBar("opening", isQuiet: global.json)
-            try report.addRefusals(of: node) { bar.update($0, of: $1) }
+            try report.addSealed(of: node) { bar.update($0, of: $1) }
             bar.finish()
         }
         let duration = Double((ContinuousClock.now - begin) / .milliseconds(1)) / 1_000
@@ -217,7 +219,8 @@ struct VerifyCommand: ParsableCommand {
         if let judged { report.add(judged) }
         let isProved = report.isSound && audit.isVouched(report)
         if global.json {
-            Output.json(audit.header + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
+            Output.json(
+                audit.header(of: report) + report.members(isProved: isProved) + (judged.map { [$0.member] } ?? []))
         } else {
             for log in judged?.logs ?? [] where log.isListed {
                 judged?.policy.show(log.verdict, of: "\(log.origin), \(groupedCount(log.size, "entry", "entries"))")
@@ -237,9 +240,20 @@ struct VerifyCommand: ParsableCommand {
         }
         table.print()
         for log in report.logs where log.erased > 0 {
-            Output.line(
-                "\(log.origin): \(groupedCount(log.erased, "sealed part", "sealed parts")) erased by their author; none is "
-                    + "missing")
+            func parts(_ count: Int, _ who: String) -> [String] {
+                count == 0 ? [] : ["\(groupedCount(count, "sealed part", "sealed parts")) erased by \(who)"]
+            }
+            let texts =
+                parts(log.erased - log.erasedBeyondOwner, "their author")
+                + parts(log.erasedBeyondOwner, "entries that are \(notOwners), as its owner had given the log up")
+            Output.line("\(log.origin): \(texts.joined(separator: "; ")); none is missing")
+        }
+        if let sealed = report.sealed {
+            let parts =
+                sealed.opened == 0 ? "no sealed part" : groupedCount(sealed.opened, "sealed part", "sealed parts")
+            let promise =
+                sealed.opened == 1 ? ", which is what its record promises" : ", which are what their records promise"
+            Output.line("opened \(parts) for this node\(sealed.opened == 0 ? "" : promise)")
         }
         for file in report.evidence where file.isSound {
             Output.line("\(printable(file.path)): \(printable(file.subject ?? "")) \(printable(file.text))")
@@ -256,6 +270,25 @@ struct VerifyCommand: ParsableCommand {
         } else {
             Output.line(Style.green(areSigned(report.entries)) + " (\(seconds(duration)) s)")
         }
+    }
+}
+
+extension SealedCensus {
+    fileprivate var value: JSONValue {
+        .object([
+            JSONMember("opened", .integer(Int64(opened))),
+            JSONMember(
+                "not_opened",
+                .array(
+                    unopened.map { group in
+                        .object([
+                            JSONMember("origin", .string(group.origin)),
+                            JSONMember("reason", .string(group.reason.rawValue)),
+                            JSONMember("count", .integer(Int64(group.entries.count))),
+                            JSONMember("entries", .array(group.entries.map { .integer(Int64(clamping: $0)) })),
+                        ])
+                    })),
+        ])
     }
 }
 
@@ -283,6 +316,7 @@ extension AuditReport {
                                 JSONMember("cosignatures", .integer(Int64($0.cosignatures))),
                                 JSONMember("sealed_parts", .integer(Int64($0.blobs))),
                                 JSONMember("erased", .integer(Int64($0.erased))),
+                                JSONMember("erased_beyond_owner", .integer(Int64($0.erasedBeyondOwner))),
                             ] + ($0.end?.members ?? []))
                     })),
             JSONMember(
@@ -295,6 +329,7 @@ extension AuditReport {
                                 JSONMember("text", .string(problem.text)),
                             ] + (problem.entry.map { [JSONMember("entry", .integer(Int64(clamping: $0)))] } ?? []))
                     })),
+            JSONMember("sealed", sealed?.value ?? .null),
             JSONMember("unproved", .array(Set(unproved).sorted().map { .string($0) })),
             JSONMember(
                 "evidence",

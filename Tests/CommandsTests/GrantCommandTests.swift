@@ -40,7 +40,10 @@ import Testing
         let granted = try place.must("us", "grant", reference, "--to", "jp.example", "--json").objects.first
         let by = try #require(granted?["ref"] as? String)
         let before = try show(place, "us", reference)
-        #expect((before["granted"] as? [[String: String]]) == [["node": "jp.example", "by": by]])
+        #expect(
+            (before["granted"] as? [[String: Any]])?.map { [$0["node"] as? String, $0["by"] as? String] } == [
+                ["jp.example", by]
+            ])
         // The new reader has not got it yet, and the view says so.
         let pending = (before["pending"] as? [[String: Any]] ?? []).filter { $0["part"] as? String == "sealed" }
         #expect(names(pending) == ["jp.example"])

@@ -45,7 +45,10 @@ import Testing
         try place.must("jp", "sync", "us.example")
         let opened = try show(place, "jp", reference)
         #expect(victim(opened) == Self.secret)
-        #expect((opened["granted"] as? [[String: String]]) == [["node": "jp.example", "by": by]])
+        #expect(
+            (opened["granted"] as? [[String: Any]])?.map { [$0["node"] as? String, $0["by"] as? String] } == [
+                ["jp.example", by]
+            ])
         // It is found by its value, too.
         let value = try place.file("value.txt", Self.secret)
         #expect(try place.must("jp", "search", "--sealed", "victim=@\(value)", "--json").objects.count == 1)

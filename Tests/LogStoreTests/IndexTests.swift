@@ -180,12 +180,12 @@ struct IndexTests {
         query.includesWithdrawn = true
         answer = try it.index.search(query)
         #expect(answer.found.map(\.state) == [.current, .disputed, .superseded, .withdrawn] && answer.hidden == 0)
-        let standing = try it.index.standing(of: origin, at: 1)
-        #expect(standing.state == .superseded)
+        let said = try it.index.standing(of: origin, at: 1)
+        #expect(said.standing.state == .superseded)
         #expect(
-            standing.opinions.map(\.effect) == [.superseded] && standing.opinions.map(\.index) == [5])
-        #expect(standing.opinions.map(\.replacement) == ["us.example/krus#2"])
-        #expect(try it.index.standing(of: origin, at: 3).state == .current)
+            said.opinions.map(\.effect) == [.superseded] && said.opinions.map(\.index) == [5])
+        #expect(said.opinions.map(\.replacement) == ["us.example/krus#2"])
+        #expect(try it.index.standing(of: origin, at: 3).standing.state == .current)
         #expect(try it.index.standing(of: origin, at: 3).opinions.map(\.effect) == [.corroborated])
     }
 
@@ -217,8 +217,8 @@ struct IndexTests {
         #expect(try it.find { $0.address = Self.evm } == [0])
         #expect(try it.index.standing(of: origin, at: 0).opinions.isEmpty)
         try it.store.append([RecordBodies.assessment(of: "us.example/krus#0")], to: "kr.example/krus")
-        let standing = try it.index.standing(of: origin, at: 0)
-        #expect(standing.state == .disputed && standing.opinions.map(\.origin) == ["kr.example/krus"])
+        let said = try it.index.standing(of: origin, at: 0)
+        #expect(said.standing.state == .disputed && said.opinions.map(\.origin) == ["kr.example/krus"])
     }
 
     @Test("A search finds what was appended just before, batch after batch, and after opening again")

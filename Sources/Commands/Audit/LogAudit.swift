@@ -90,7 +90,7 @@ struct LogAudit {
     }
 
     /// What stands at the head of a report, so that it can be archived.
-    var header: [JSONMember] {
+    func header(of report: AuditReport) -> [JSONMember] {
         [
             JSONMember("format", .string(AuditRecord.format)),
             JSONMember("time", .string(Clock.timestamp.text)),
@@ -101,7 +101,8 @@ struct LogAudit {
                 "checked",
                 .array(
                     (LogAudit.checked + (backup == nil ? [] : LogAudit.checkedOfBackups)
-                        + (index == nil ? [] : LogAudit.checkedOfIndex)).map { .string($0) })),
+                        + (index == nil ? [] : LogAudit.checkedOfIndex)
+                        + (report.sealed.map { [LogAudit.checked($0)] } ?? [])).map { .string($0) })),
         ]
     }
 
@@ -121,6 +122,12 @@ struct LogAudit {
     private static let checkedOfIndex = [
         "the index, where there is one: every term, time and effect against the entries that it is made of", structure,
     ]
+
+    /// What is opened with this node's keys.
+    private static func checked(_ sealed: SealedCensus) -> String {
+        "what is sealed to this node, opened and held against the signed record: "
+            + counted(sealed.opened, "sealed part", "sealed parts")
+    }
 
     /// What is held against a backup's manifest beside that.
     private static let checkedOfBackups = [

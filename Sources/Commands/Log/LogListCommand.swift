@@ -22,14 +22,15 @@ struct LogListCommand: ParsableCommand {
             if global.json {
                 Output.json(
                     log.members(cosigners: newest.filter { $0.size == log.head?.size }.map(\.cosigner)) + [
-                        JSONMember("node", .string(log.node)), JSONMember("community", .string(log.community)),
+                        log.endMember, JSONMember("node", .string(log.node)),
+                        JSONMember("community", .string(log.community)),
                         JSONMember("vkey", .string((try? log.keys.current.text) ?? log.verifierKey)),
                         JSONMember("checkpoints", .integer(Int64(checkpoints))),
                         JSONMember("cosignatures", .array(newest.map(\.value))),
                     ] + freshness.members)
             } else {
                 table.add(
-                    log.origin, grouped(log.size), grouped(checkpoints), log.stateText, freshness.cell,
+                    log.origin, grouped(log.size), grouped(checkpoints), log.stateAndEndText, freshness.cell,
                     newest.map { "\($0.cosigner) \(grouped($0.size))" }.joined(separator: ", "))
             }
         }

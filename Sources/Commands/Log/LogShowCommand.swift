@@ -26,7 +26,8 @@ struct LogShowCommand: ParsableCommand {
         if global.json {
             return Output.json(
                 log.members(cosigners: newest.filter { $0.size == log.head?.size }.map(\.cosigner)) + [
-                    JSONMember("node", .string(log.node)), JSONMember("community", .string(log.community)),
+                    log.endMember, JSONMember("node", .string(log.node)),
+                    JSONMember("community", .string(log.community)),
                     JSONMember("vkey", .string((try? log.keys.current.text) ?? log.verifierKey)),
                     JSONMember("members", .array(members.map { .string($0) })),
                     JSONMember("checkpoints", .integer(Int64(checkpoints))),
@@ -35,6 +36,10 @@ struct LogShowCommand: ParsableCommand {
                 ] + freshness.members)
         }
         Output.line("\(Style.bold(log.origin))  \(log.stateText), \(groupedCount(log.size, "entry", "entries"))")
+        if let end = log.givenUpAt {
+            let rest = log.reachesBeyondOwner ? "; what is here from #\(end) on is \(notOwners)" : ""
+            Output.line("owner's part \(groupedCount(end, "entry", "entries")), then it gave the log up\(rest)")
+        }
         Output.line("key          \((try? log.keys.current.text) ?? log.verifierKey)")
         Output.line("members      \(printable(members.joined(separator: ", ")))")
         Output.line("checkpoints  \(grouped(checkpoints))")

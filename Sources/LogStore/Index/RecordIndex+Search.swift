@@ -47,14 +47,17 @@ public struct FoundRecord: Sendable, Hashable {
     public let state: RecordState
     /// Whether it stands behind the end of a log that its owner has given up, so that the owner did not write it.
     public let isBeyondOwner: Bool
+    /// Whether only entries that are none of their logs' owners have brought it into that state.
+    public let isStateBeyondOwner: Bool
     public let body: [UInt8]
 
-    public init(in log: StoredLog, at index: UInt64, state: RecordState, body: [UInt8]) {
+    public init(in log: StoredLog, at index: UInt64, standing: RecordStanding, body: [UInt8]) {
         self.log = log.id
         origin = log.origin
         self.index = index
-        self.state = state
+        state = standing.state
         isBeyondOwner = log.isBeyondOwner(index)
+        isStateBeyondOwner = standing.isBeyondOwner
         self.body = body
     }
 }
@@ -80,11 +83,12 @@ extension RecordIndex {
         var found: [FoundRecord] = []
         var damaged: [String] = []
         let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let origins = Dictionary(logs.values.map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
         var reader = BodyReader(store)
         for hit in hits {
             do {
                 guard let log = logs[hit.log], let body = try reader.soundBody(of: log, at: hit.index) else { continue }
-                found.append(FoundRecord(in: log, at: hit.index, state: hit.state, body: body))
+                found.append(FoundRecord(in: log, at: hit.index, standing: hit.standing(in: origins), body: body))
             } catch StoreError.damagedEntry(let reference) {
                 damaged.append(reference)
             }
@@ -93,8 +97,9 @@ extension RecordIndex {
     }
 
     /// How one record stands, and what others say of it. Fills the index first.
-    public func standing(of origin: String, at index: UInt64) throws -> (state: RecordState, opinions: [RecordOpinion])
-    {
+    public func standing(
+        of origin: String, at index: UInt64
+    ) throws -> (standing: RecordStanding, opinions: [RecordOpinion]) {
         try update()
         let logs = Dictionary(try store.logs().map { ($0.origin, $0) }, uniquingKeysWith: { first, _ in first })
         return try database.read { db in
@@ -113,7 +118,7 @@ extension RecordIndex {
                     replacement: String.fromDatabaseValue(row["replacement"]),
                     isBeyondOwner: logs[origin]?.isBeyondOwner(index) ?? false)
             }
-            return (RecordState(opinions.map(\.effect)), opinions)
+            return (RecordStanding(opinions.map { ($0.effect, $0.isBeyondOwner) }), opinions)
         }
     }
 
@@ -121,7 +126,12 @@ extension RecordIndex {
         let log: SHA256Digest
         let origin: String
         let index: UInt64
-        let state: RecordState
+        /// What others do to it.
+        let effects: [(effect: RecordEffect, origin: String, index: UInt64)]
+
+        func standing(in logs: [String: StoredLog]) -> RecordStanding {
+            RecordStanding(effects.map { ($0.effect, logs[$0.origin]?.isBeyondOwner($0.index) ?? false) })
+        }
     }
 
     private static func hits(_ db: Database, _ query: RecordQuery) throws -> (hits: [Hit], hidden: Int) {
@@ -137,12 +147,18 @@ extension RecordIndex {
         let hits = try newest(db, records, limit: query.limit).compactMap { record -> Hit? in
             guard let log = logs[RecordNumber.log(record)] else { return nil }
             let index = RecordNumber.index(record)
-            let effects = try String.fetchAll(
-                db.cachedStatement(sql: "SELECT kind FROM effect WHERE target_origin = ? AND target_index = ?"),
-                arguments: [log.origin, Int64(index)])
+            let effects = try Row.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT effect.kind, effect.record & 0xFFFFFFFFFF AS idx, log.origin
+                        FROM effect JOIN log ON log.id = effect.record >> 40
+                        WHERE target_origin = ? AND target_index = ?
+                        """), arguments: [log.origin, Int64(index)])
             return Hit(
                 log: log.id, origin: log.origin, index: index,
-                state: RecordState(effects.compactMap(RecordEffect.init(rawValue:))))
+                effects: try effects.compactMap { row in
+                    try RecordEffect(rawValue: row.text("kind")).map { ($0, try row.text("origin"), row.size("idx")) }
+                })
         }
         return (hits, hidden)
     }
@@ -294,15 +310,22 @@ extension RecordIndex {
     }
 }
 
-extension RecordState {
+/// How a record stands, and whose word that is.
+public struct RecordStanding: Sendable, Hashable {
+    public let state: RecordState
+    /// Whether only entries that are none of their logs' owners say so.
+    public let isBeyondOwner: Bool
+
     /// A withdrawal weighs more than a dispute.
-    init(_ effects: [RecordEffect]) {
-        if effects.contains(.superseded) {
-            self = .superseded
-        } else if effects.contains(.withdrawn) {
-            self = .withdrawn
-        } else {
-            self = effects.contains(.disputed) ? .disputed : .current
-        }
+    init(_ effects: [(effect: RecordEffect, isBeyondOwner: Bool)]) {
+        let weights: [(effect: RecordEffect, state: RecordState)] = [
+            (.superseded, .superseded), (.withdrawn, .withdrawn), (.disputed, .disputed),
+        ]
+        let heaviest = weights.first { weight in effects.contains { $0.effect == weight.effect } }
+        state = heaviest?.state ?? .current
+        isBeyondOwner =
+            heaviest.map { heaviest in
+                effects.allSatisfy { $0.effect != heaviest.effect || $0.isBeyondOwner }
+            } ?? false
     }
 }

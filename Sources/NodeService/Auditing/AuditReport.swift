@@ -11,12 +11,14 @@ public struct AuditReport: Sendable {
         public let blobs: Int
         /// Sealed parts that the log's owner has had erased: they are not here, and none is missing.
         public let erased: Int
+        /// Of these, parts that entries had erased which are none of their log's owner.
+        public let erasedBeyondOwner: Int
         /// What a later audit, or an archive, needs of it; `nil` where not a whole log was read.
         public let end: End?
 
         package init(
             origin: String, size: UInt64, root: String, isSound: Bool, checkpoints: Int, cosignatures: Int, blobs: Int,
-            erased: Int = 0, end: End? = nil
+            erased: Int = 0, erasedBeyondOwner: Int = 0, end: End? = nil
         ) {
             self.origin = origin
             self.size = size
@@ -26,6 +28,7 @@ public struct AuditReport: Sendable {
             self.cosignatures = cosignatures
             self.blobs = blobs
             self.erased = erased
+            self.erasedBeyondOwner = erasedBeyondOwner
             self.end = end
         }
     }
@@ -64,6 +67,8 @@ public struct AuditReport: Sendable {
     public var entries: UInt64 = 0
     /// Entries of which the index says what the logs say; `nil` where it was not looked at.
     public var indexed: UInt64?
+    /// How what is sealed to this node stands; `nil` where nothing of it was opened.
+    public var sealed: SealedCensus?
 
     public var isSound: Bool { problems.isEmpty }
 

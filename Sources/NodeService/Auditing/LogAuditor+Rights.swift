@@ -4,9 +4,18 @@ import Records
 
 extension LogAuditor {
     /// Compares what is kept of grants and erasures with what the log says: a row too much would open a sealed part to
-    /// somebody or hide one, a row too little would keep one that is to be gone. Answers how many were erased.
-    func checkRights(of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk) throws -> Int {
-        let erasedCount = try store.erasures(of: log.id).count
+    /// somebody or hide one, a row too little would keep one that is to be gone. Answers how many were erased,
+    /// and how many of these by entries that are none of their log's owner.
+    func checkRights(
+        of log: StoredLog, in store: SQLiteLogStore, _ walk: inout LogWalk
+    ) throws -> (all: Int, beyondOwner: Int) {
+        let erasures = try store.erasures(of: log.id)
+        let logs = try erasures.isEmpty ? [] : store.logs()
+        let ends = Dictionary(logs.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let erasedCount = (
+            all: erasures.count,
+            beyondOwner: erasures.count { ends[$0.record.log]?.isBeyondOwner($0.record.index) ?? false }
+        )
         // Where entries cannot be read, one of them may be such a record.
         guard walk.problems.isEmpty else { return erasedCount }
         // What came while this was read is not judged; neither is an erasure whose record is still to be recovered.

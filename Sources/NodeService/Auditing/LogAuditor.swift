@@ -130,7 +130,7 @@ public struct LogAuditor {
                     + "keeps nothing apart")
         }
         let blobs = try checkBlobs(log, &walk, &report)
-        let erased = end.keepsRights ? try checkRights(of: log, in: store, &walk) : 0
+        let erased = end.keepsRights ? try checkRights(of: log, in: store, &walk) : (all: 0, beyondOwner: 0)
         try checkReceipts(of: log, keys: mirrorKeys, in: store, &walk, &report)
         try check(mark, log, &walk)
         report.entries += max(covered, walk.first) - walk.first
@@ -149,8 +149,7 @@ public struct LogAuditor {
             AuditReport.LogResult(
                 origin: log.origin, size: log.size, root: walk.root.base64, isSound: isSound,
                 checkpoints: end.checkpointCount, cosignatures: walk.checkpoints.cosignatureCount, blobs: blobs,
-                erased: erased,
-                end: AuditReport.End(log, walk)))
+                erased: erased.all, erasedBeyondOwner: erased.beyondOwner, end: AuditReport.End(log, walk)))
     }
 
     // MARK: Entries and tiles

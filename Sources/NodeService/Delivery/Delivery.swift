@@ -49,17 +49,24 @@ public struct Delivery {
         /// Of a sealed part that was erased: those who held it and have not confirmed.
         public let sealedHolders: [Holder]
         public let missing: [Missing]
-        /// Nodes that grants have opened the sealed part to, each with the reference of the first one.
-        public let granted: [(node: String, record: String)]
+        /// Nodes that grants have opened the sealed part to, each with the first one: of the owner's, if there is one.
+        public let granted: [(node: String, by: Entry)]
         /// The same of grants that are to another record than this one, and open nothing.
-        public let void: [(node: String, record: String)]
+        public let void: [(node: String, by: Entry)]
         public let erasure: OfErasure?
+    }
+
+    /// An entry that opens a sealed part to somebody, or has it erased.
+    public struct Entry: Sendable, Hashable {
+        public let reference: String
+        /// Whether it is none of its log's owner.
+        public let isBeyondOwner: Bool
     }
 
     /// How far the erasure of a sealed part has come.
     public struct OfErasure: Sendable {
-        /// The reference of the entry that asks for it.
-        public let record: String
+        /// The entry that asks for it.
+        public let by: Entry
         /// Who has cosigned a checkpoint that covers that entry: a node that follows the rules drops the sealed part in
         /// the step that stores the entry, before it can cosign it.
         public let confirmed: [Holder]
@@ -75,8 +82,8 @@ public struct Delivery {
             .filter { $0 != log.node && $0 != node.name && first[$0] == nil }
             .map { self.missing($0, Missing.Part.record, log, published) }
         var sealedHolders: [Holder] = []
-        var granted: [(node: String, record: String)] = []
-        var void: [(node: String, record: String)] = []
+        var granted: [(node: String, by: Entry)] = []
+        var void: [(node: String, by: Entry)] = []
         var erased: OfErasure?
         if let blob {
             let receipts = try node.store.receipts(of: log.id, entries: index..<(index + 1))
@@ -87,7 +94,8 @@ public struct Delivery {
             let wanted = readers?.all ?? []
             granted = try self.granted(log, at: index, readers)
             void = try (readers?.void ?? []).flatMap { grant in
-                try grant.nodes.sorted().map { ($0, try node.reference(of: grant.record)) }
+                let by = try entry(grant.record)
+                return grant.nodes.sorted().map { ($0, by) }
             }
             if let erasure = try node.store.erasure(of: log.id, at: index, sha256: blob) {
                 let confirmed = try node.store
@@ -96,7 +104,7 @@ public struct Delivery {
                     )
                     .filter { $0.key != log.node }
                 erased = OfErasure(
-                    record: try node.reference(of: erasure.record),
+                    by: try entry(erasure.record),
                     confirmed: confirmed.map { Holder(node: $0.key, time: $0.value) }.sorted { $0.node < $1.node })
                 // Who has ever held it may hold it still.
                 sealedHolders = receipts.map { Holder(node: $0.holder, time: $0.time) }.sorted { $0.node < $1.node }
@@ -117,13 +125,20 @@ public struct Delivery {
     }
 
     private func granted(_ log: StoredLog, at index: UInt64, _ readers: BlobReaders?) throws -> [(
-        node: String, record: String
+        node: String, by: Entry
     )] {
         guard let readers, !readers.granted.isEmpty else { return [] }
         let grants = try node.store.grants(of: log.id, to: index).filter { !readers.void.contains($0) }
         return try Set(readers.granted).sorted().compactMap { name in
-            try grants.first { $0.nodes.contains(name) }.map { (name, try node.reference(of: $0.record)) }
+            let entries = try grants.filter { $0.nodes.contains(name) }.map { try entry($0.record) }
+            return (entries.first { !$0.isBeyondOwner } ?? entries.first).map { (name, $0) }
         }
+    }
+
+    private func entry(_ place: RecordPosition) throws -> Entry {
+        Entry(
+            reference: try node.reference(of: place),
+            isBeyondOwner: try node.store.log(id: place.log)?.isBeyondOwner(place.index) ?? false)
     }
 
     private func holds(_ blob: SHA256Digest, _ log: StoredLog, _ index: UInt64) -> Bool {

@@ -57,7 +57,7 @@ public struct RecordViewer {
         guard let log = try node.store.log(reference.origin.text),
             let body = try node.store.soundBody(of: log, at: reference.index)
         else { return nil }
-        let standing = try node.index().standing(of: log.origin, at: reference.index)
+        let (standing, opinions) = try node.index().standing(of: log.origin, at: reference.index)
         let record = EntryRecord.read(body).record
         var part = RecordView.SealedPart.none
         var opened: [(path: String, value: JSONValue)] = []
@@ -80,9 +80,9 @@ public struct RecordViewer {
             }
         }
         return RecordView(
-            found: FoundRecord(in: log, at: reference.index, state: standing.state, body: body), log: log,
+            found: FoundRecord(in: log, at: reference.index, standing: standing, body: body), log: log,
             header: record?.sealed, sealedPart: part, refusal: refusal, destroyedEpochs: destroyed, opened: opened,
-            opinions: standing.opinions,
+            opinions: opinions,
             delivery: try Delivery(node: node).record(
                 of: log, at: reference.index, blob: record?.sealed?.sha256))
     }

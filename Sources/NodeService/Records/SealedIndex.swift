@@ -8,19 +8,23 @@ import Sealing
 /// and keyed, and only says where to look; a record counts as found once its envelope was opened and says so.
 public struct SealedIndex: Sendable {
     private let index: RecordIndex
-    private let store: SQLiteLogStore
-    private let opener: SealedOpener
+    let store: SQLiteLogStore
+    let opener: SealedOpener
     private let blind: BlindDigest
     private let keyIDs: Set<[UInt8]>
     private let refused = Guarded<[RecordPosition: SealedRefusal]>([:])
+    private let damage = Guarded<Set<RecordPosition>>([])
 
     /// The records met so far whose sealed part is not what they promise, so that no value finds them.
     public var refusals: [(record: RecordPosition, refusal: SealedRefusal)] {
         refused.value.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
+    /// Those whose sealed part is damaged here, so that no value finds them until it is mended.
+    public var damaged: [RecordPosition] { damage.value.sorted() }
+
     /// Envelopes that are opened for one transaction.
-    private static let batch = 4_096
+    static let batch = 4_096
     /// Those that one core takes in a piece: neighbours share bundles.
     private static let slice = 256
 
@@ -47,7 +51,7 @@ public struct SealedIndex: Sendable {
         return try zip(positions, findings(at: positions)).compactMap { position, finding in
             guard case .terms(let terms) = finding else {
                 // Erased, damaged or under a key that is gone: it is found no more, until it comes back.
-                if case .refused(let refusal) = finding { refused.update { $0[position] = refusal } }
+                note(finding, at: position)
                 try forget(position)
                 return nil
             }
@@ -135,11 +139,10 @@ public struct SealedIndex: Sendable {
             switch finding {
             case .terms(let terms):
                 batch.digests.append((row, Set(terms.map(blind.digest)).sorted()))
-            case .waiting: batch.awaited.append(row.number)
-            case .refused(let refusal):
+            case .waiting, .unreadable: batch.awaited.append(row.number)
+            case .damaged, .refused:
                 // Looked at again by every search, which says so.
-                let position = RecordPosition(log: row.reference.log, index: row.reference.index)
-                refused.update { $0[position] = refusal }
+                note(finding, at: RecordPosition(log: row.reference.log, index: row.reference.index))
                 batch.awaited.append(row.number)
             case .lacksKey: batch.lacksKeys = true
             case .nothing: break
@@ -149,9 +152,21 @@ public struct SealedIndex: Sendable {
         return try index.addSealed(batch, in: state, after: step)
     }
 
-    private enum Finding: Sendable {
+    private func note(_ finding: Finding, at position: RecordPosition) {
+        switch finding {
+        case .damaged: damage.update { _ = $0.insert(position) }
+        case .refused(let refusal): refused.update { $0[position] = refusal }
+        default: break
+        }
+    }
+
+    enum Finding: Sendable {
         case terms(Set<SealedTerms.Term>)
         case waiting
+        /// Its bytes here are not those that the record names; they may be mended.
+        case damaged
+        /// The record itself is damaged here.
+        case unreadable
         case lacksKey
         /// It is not what the signed record promises.
         case refused(SealedRefusal)
@@ -159,20 +174,7 @@ public struct SealedIndex: Sendable {
     }
 
     private func findings(at positions: [RecordPosition]) throws -> [Finding] {
-        guard !positions.isEmpty else { return [] }
-        let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        let granting = try store.logsWithGrants()
-        let slices = stride(from: 0, to: positions.count, by: SealedIndex.slice).map { start in
-            Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
-        }
-        return try AllCores.map(slices) { slice in
-            let candidates = try zip(slice, store.soundBodies(at: slice, in: logs)).map { position, body in
-                guard let body, let log = logs[position.log], position.index < log.size else {
-                    return Candidate.settled(.waiting)
-                }
-                return try candidate(
-                    in: body, log: log, index: position.index, mayBeGranted: granting.contains(log.id))
-            }
+        try mapCandidates(at: positions) { candidates in
             // One question for the boxes of all: whoever has the keys may be another process.
             let opener = try opener.opening(candidates.flatMap(\.boxes))
             return try candidates.map { candidate in
@@ -181,11 +183,34 @@ public struct SealedIndex: Sendable {
                 case .sealed(let place, _): try finding(in: place, with: opener)
                 }
             }
+        }
+    }
+
+    /// What becomes of the records at these places, neighbours together, on all cores.
+    func mapCandidates<Output: Sendable>(
+        at positions: [RecordPosition], _ transform: @Sendable ([Candidate]) throws -> [Output]
+    ) throws -> [Output] {
+        guard !positions.isEmpty else { return [] }
+        let logs = Dictionary(try store.logs().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let granting = try store.logsWithGrants()
+        let slices = stride(from: 0, to: positions.count, by: SealedIndex.slice).map { start in
+            Array(positions[start..<min(start + SealedIndex.slice, positions.count)])
+        }
+        return try AllCores.map(slices) { slice in
+            let candidates = try zip(slice, store.soundBodies(at: slice, in: logs)).map { position, body in
+                guard let log = logs[position.log], position.index < log.size else {
+                    return Candidate.settled(.waiting)
+                }
+                guard let body else { return Candidate.settled(.unreadable) }
+                return try candidate(
+                    in: body, log: log, index: position.index, mayBeGranted: granting.contains(log.id))
+            }
+            return try transform(candidates)
         }.flatMap { try $0.get() }
     }
 
     /// A record that may be found by what is sealed in it.
-    private enum Candidate {
+    enum Candidate {
         case settled(Finding)
         case sealed(Place, boxes: [BoxedKey])
 
@@ -194,7 +219,7 @@ public struct SealedIndex: Sendable {
         }
     }
 
-    private struct Place {
+    struct Place {
         let body: [UInt8]
         let record: EntryRecord
         let header: Records.SealedHeader
@@ -218,7 +243,7 @@ public struct SealedIndex: Sendable {
         // The blob itself is read again when its box is open: many of them may be large.
         return switch try sealed.found() {
         case .notForThisNode, .erased: .settled(.nothing)
-        case .notHere: .settled(.waiting)
+        case .notHere: .settled(try store.keepsBlob(sealed.blobReference) ? .damaged : .waiting)
         case .blob(let blob): .sealed(place, boxes: try sealed.boxes(in: blob))
         }
     }
@@ -234,8 +259,7 @@ public struct SealedIndex: Sendable {
         } catch SealingError.keyMissing {
             return .lacksKey
         } catch SealingError.wrongHash, SealingError.wrongSize {
-            // The disk has damaged it; it may be mended.
-            return .waiting
+            return .damaged
         } catch {
             if let refusal = SealedRefusal(error) { return .refused(refusal) }
             guard error is SealingError else { throw error }

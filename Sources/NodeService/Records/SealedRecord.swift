@@ -101,11 +101,13 @@ struct SealedRecord {
     }
 
     /// What has become of this node's keys, where none of those that the record names is here.
-    func lostKeys() throws -> LostKeys? {
+    ///
+    /// - Parameter retired: the keys that this node's own logs call retired, where somebody has read that already.
+    func lostKeys(retired: [SHA256Digest: UInt32?]? = nil) throws -> LostKeys? {
         let ids = try ownKeyIDs()
         let here = Set(try opener.keyIDs.compactMap { SHA256Digest($0) })
         guard !ids.isEmpty, ids.isDisjoint(with: here) else { return nil }
-        let destroyed = try opener.destroyedKeys()
+        let destroyed = try retired ?? opener.destroyedKeys()
         return ids.allSatisfy { destroyed.keys.contains($0) }
             ? .destroyed(epochs: Set(ids.compactMap { destroyed[$0] ?? nil }).sorted()) : .missing
     }
