@@ -53,6 +53,9 @@ public struct LogAuditor {
                 try audit(log, into: &report) { progress?(before + $0, total) }
             } catch StoreError.damaged(_, let reason) {
                 report.addUnreadable(log, reason)
+            } catch StoreError.unknownLog {
+                // It was listed a moment ago: its id, or the index by which it is found, is damaged.
+                report.addUnreadable(log, "its row is not found by the id that stands in it")
             }
             before += log.size
         }
