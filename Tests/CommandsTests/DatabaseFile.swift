@@ -29,6 +29,8 @@ final class DatabaseFile {
             throw Failure(description: "\(path) cannot be opened")
         }
         handle = opened
+        // A running node may be writing just now.
+        try execute("PRAGMA busy_timeout = 10000")
     }
 
     deinit {
