@@ -174,4 +174,20 @@ import Testing
         for _ in 0..<2 { _ = try place.run("kr", "sync", "us.example") }
         #expect(try place.log(Self.log, at: "kr")?["state"] as? String == "frozen")
     }
+
+    /// The owner took the thief's entries in a recovery, and is being recovered again.
+    @Test func aRaisedMarkDoesNotSayWhereALogEndsThatIsBeingRecovered() throws {
+        let theft = try LogTheft(partners: ["kr"], isNoticed: false)
+        let place = theft.place
+        try theft.deceive("kr", "a lie", "another")
+        for node in ["kr", "jp"] { try place.serve(node) }
+        place.loseDatabase("us")
+        try place.must("us", "recover")
+        place.stop()
+        // Lost once more, and nobody answers now.
+        place.loseDatabase("us")
+        #expect(try place.run("us", "recover").status != 0)
+        let refused = try place.run("us", "key", "stolen", "log", "--yes")
+        #expect(refused.status == 77 && refused.errors.contains("--size \(theft.size)"), "\(refused.errors)")
+    }
 }

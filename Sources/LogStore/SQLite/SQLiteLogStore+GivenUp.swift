@@ -18,16 +18,28 @@ extension SQLiteLogStore {
         {
             throw StoreError.busy(path: givenUp.origin.text)
         }
+        // A later successor repeats what those before it say. Where it does not, it counts, and no earlier one: the newest
+        // card names it.
+        let known = try Row.fetchOne(
+            db, sql: "SELECT size, successor FROM given_up WHERE log_id = ?", arguments: [id.databaseBytes])
+        if let known, known.size("size") != givenUp.size,
+            try generation(of: known.digest("successor"), db) > generation(successor)
+        {
+            return
+        }
         try keep(givenUp, successor: successor.id, db)
+    }
+
+    private static func generation(_ log: StoredLog) -> UInt64 { LogOrigin(log.origin)?.generation ?? 0 }
+
+    private static func generation(of log: SHA256Digest, _ db: Database) throws -> UInt64 {
+        try Row.fetchOne(
+            db.cachedStatement(sql: "\(selectLogs) WHERE log_id = ?"), arguments: [log.databaseBytes]
+        ).map { try generation(self.log(from: $0)) } ?? 0
     }
 
     private static func keep(_ givenUp: GivenUpLog, successor: SHA256Digest, _ db: Database) throws {
         let id = SHA256.hash(givenUp.origin.text)
-        // The first word stands: a later successor repeats it.
-        let known = try Row.fetchOne(
-            db, sql: "SELECT size FROM given_up WHERE log_id = ?", arguments: [id.databaseBytes]
-        ).map { $0.size("size") }
-        guard known.map({ $0 == givenUp.size }) ?? true else { return }
         let size = Int64(clamping: givenUp.size)
         try db.execute(
             sql: "INSERT OR REPLACE INTO given_up (log_id, size, successor) VALUES (?, ?, ?)",
@@ -45,7 +57,7 @@ extension SQLiteLogStore {
     /// - Parameter said: how many entries the operator says are this node's; no more than are here.
     package func beginGivingUp(_ origin: LogOrigin, at said: UInt64? = nil) throws {
         guard let successor = origin.successor else { return }
-        let written = try said == nil ? writtenHere(origin.text) : nil
+        let written = try writtenHere(origin.text).flatMap { said == nil || said == $0.size ? $0 : nil }
         guard let size = said ?? written?.size else { return }
         try database.write { db in
             let (row, log) = try Self.fetch(db, SHA256.hash(origin.text))
@@ -54,7 +66,7 @@ extension SQLiteLogStore {
             guard said != nil || log.recovering != nil || log.frozen != nil || log.size <= size else {
                 throw StoreError.busy(path: origin.text)
             }
-            guard said == nil || size <= log.size else {
+            guard written != nil || size <= log.size else {
                 throw StoreError.notContiguous(held: log.size, start: size)
             }
             let root = try written?.root ?? Self.root(db, row: row, log: log, size: size)
@@ -136,11 +148,11 @@ extension SQLiteLogStore {
 
     /// Keeps what successors say that are here already: an earlier release has taken them in, or the row is lost.
     func readGivenUp() throws {
-        let kept = Set(try givenUpLogs().map(\.successor))
-        for log in try logs() where log.size > 0 && !kept.contains(log.id) && LogOrigin(log.origin)?.generation ?? 1 > 1
-        {
+        let kept = Set(try givenUpLogs().map(\.log))
+        for log in try logs() where log.size > 0 && LogOrigin(log.origin)?.generation ?? 1 > 1 {
             // One that cannot be read is left to `scrub`.
-            for givenUp in (try? self.givenUp(saidBy: log)) ?? [] {
+            for givenUp in (try? self.givenUp(saidBy: log)) ?? []
+            where !kept.contains(SHA256.hash(givenUp.origin.text)) {
                 try database.write { db in try Self.store(givenUp, in: log, db) }
             }
         }

@@ -152,7 +152,7 @@ extension SQLiteLogStore {
 
     /// How many entries this node itself has written in an own log, and their root: by the mark, whatever is here now.
     /// `nil` where nobody knows, because the log or the mark is lost or made anew.
-    func writtenHere(_ origin: String) throws -> (size: UInt64, root: SHA256Digest)? {
+    package func writtenHere(_ origin: String) throws -> (size: UInt64, root: SHA256Digest)? {
         guard let log = try log(origin), log.isOwn, try marks.remade() == nil,
             let mark = try marks.mark(.own, log: log.id), mark.size > 0
         else { return nil }

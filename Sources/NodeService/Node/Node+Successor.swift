@@ -95,8 +95,9 @@ extension Node {
                 .usage,
                 "\(origin) was given up at \(counted(log.givenUpAt ?? 0, "entry", "entries")), which is never changed")
         }
+        let marked = try store.writtenHere(origin.text)?.size
         if let written {
-            guard written > log.size else { return }
+            guard written > log.size, written != marked else { return }
             throw HomeError(
                 .usage, "only \(counted(log.size, "entry", "entries")) of \(origin) are here, not \(written)")
         }
@@ -104,26 +105,27 @@ extension Node {
             throw HomeError(
                 .notPermitted,
                 "\(later.holders.joined(separator: ", ")) \(later.holders.count == 1 ? "says" : "say") that \(later.origin) came "
-                    + "after \(origin), and it is not here: if that is so, it says where \(origin) ends, and `entente community "
-                    + "successor \(origin.community) --abandon` goes on behind it; if not, say how many entries are this node's: "
+                    + "after \(origin), and it is not here: if that is so, put back keys/ as it was last and run `entente "
+                    + "recover`; if not, or if there is no such backup, say how many entries of \(origin) are this node's: "
                     + "`--size \(log.size)` if all that are here are")
         }
-        // Of a log that is still to be recovered partners may have more than is here.
-        guard log.recovering == nil, log.frozen == nil, log.size > 0 else { return }
-        if try store.marksRemade() != nil {
+        // A recovery raises the mark to what it brings, which may be a thief's.
+        let isWhole = log.recovering == nil && log.frozen == nil && log.size > 0
+        let known = marked ?? (isWhole ? log.size : 0)
+        if isWhole, try store.marksRemade() != nil {
             throw HomeError(
                 .notPermitted,
                 "the marks of what this node has signed were lost, so nobody knows how many entries of \(origin) are its own: "
                     + "look at the newest (`entente log show \(origin)`), and say it: `--size \(log.size)` if all that are "
                     + "here are, less if a thief has written the last ones")
         }
-        guard let recovered = try store.recoveredFrom(origin.text), recovered.size < log.size else { return }
+        guard let recovered = try store.recoveredFrom(origin.text), recovered.size < known else { return }
         throw HomeError(
             .notPermitted,
             "a recovery on \(Clock.moment(recovered.time)) brought entries of \(origin) from #\(recovered.size) "
                 + "on that this node had no mark of: look whether a thief wrote any of them (`entente show "
                 + "\(origin)#\(recovered.size)`; there may be others since), and say how many entries are this node's: `--size "
-                + "\(log.size)` if all are, `--size \(recovered.size)` if none of those, or the number of the first that is not"
+                + "\(known)` if all are, `--size \(recovered.size)` if none of those, or the number of the first that is not"
         )
     }
 
@@ -193,7 +195,9 @@ extension Node {
         }
         let givenUp = try store.log(before)
         let isWhole = givenUp?.recovering == nil
-        let known = try givenUp?.givenUpAt ?? (isWhole || isStolen ? store.sizeWrittenHere(before) : nil)
+        // Whose the entries are that a recovery brought only the operator knows.
+        let isCertain = try (isWhole || isStolen) && store.recoveredFrom(before) == nil
+        let known = try givenUp?.givenUpAt ?? (isCertain ? store.sizeWrittenHere(before) : nil)
         if let size = known {
             members.append(JSONMember("size", .integer(Int64(clamping: size))))
             if let root = try store.rootWrittenHere(before) {
